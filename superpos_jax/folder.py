@@ -1,0 +1,80 @@
+"""A result folder on disk: result.zarr, sweep.toml (resolved), provenance.json, figures/."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tomllib
+from pathlib import Path
+
+from superpos_jax.errors import UserError
+from superpos_jax.result import STORE, Result
+from superpos_jax.sweep import Sweep
+
+SWEEP, PROVENANCE, FIGURES = "sweep.toml", "provenance.json", "figures"
+
+
+def finished(folder: str | Path, sweep: Sweep) -> bool:
+    """Whether the folder already holds the result of this sweep.
+
+    Raises:
+        UserError: it holds something else, or cannot be written.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder}: a file is in the way")
+    if not folder.exists() or not any(folder.iterdir()):
+        return False
+    if not (folder / STORE).is_dir():
+        if (folder / SWEEP).exists():
+            return False
+        raise UserError(f"--out {folder}: not empty and not a result folder; choose another")
+    _refuse_other(folder, sweep)
+    return True
+
+
+def prepare(folder: str | Path, sweep: Sweep, *, fresh: bool) -> None:
+    """Make the folder and note the sweep in it; `fresh` removes the result that is there."""
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if fresh:
+            for name in (STORE, FIGURES):
+                shutil.rmtree(folder / name, ignore_errors=True)
+            (folder / PROVENANCE).unlink(missing_ok=True)
+        _write(folder / SWEEP, sweep.to_toml())
+    except OSError as error:
+        raise UserError(f"--out {folder}: cannot be written: {error.strerror}") from None
+
+
+def write(folder: str | Path, result: Result) -> None:
+    """Store a finished result."""
+    folder = Path(folder)
+    prepare(folder, result.sweep, fresh=False)
+    provenance = json.loads(result.dataset.attrs["provenance"])
+    _write(folder / PROVENANCE, json.dumps(provenance, indent=2) + "\n")
+    result.save(folder)
+
+
+def _refuse_other(folder: Path, sweep: Sweep) -> None:
+    old = tomllib.loads((folder / SWEEP).read_text()) if (folder / SWEEP).exists() else {}
+    new = tomllib.loads(sweep.to_toml())
+    for table in ("study", "axes", "cell", "options"):
+        before, after = old.get(table, {}), new.get(table, {})
+        if before == after:
+            continue
+        field = table
+        if isinstance(before, dict):
+            key = next(k for k in {**before, **after} if before.get(k) != after.get(k))
+            field, before, after = f"{table}.{key}", before.get(key), after.get(key)
+        raise UserError(
+            f"--out {folder}: holds the result of another sweep, {field} = {before}, not {after}; "
+            "choose another --out, or --fresh to replace it"
+        )
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(text)
+    part.replace(path)

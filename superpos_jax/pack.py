@@ -1,0 +1,220 @@
+"""Packing: ragged cells into a few arrays that one compiled program walks over.
+
+Cells of equal layout form a *group*. A group's work is a flat list of items (slot of the cell,
+block of its data, valid rows); the program walks the list and adds each item's gradient to its
+cell. Data sets are nested, so a block of samples is stored once for all cells that read it: memory
+grows with the distinct data, not with the cells. Cells are dealt to devices by work; each device
+walks its own list, so a shorter list costs no padding.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from superpos_jax.study import DataSet, Layout, PyTree, Study
+
+TRAIN = "train"
+MIN_SLOTS = 2
+"""Slots of a group, at least: XLA drops axes of length one, and with them the bits."""
+
+
+@dataclass(frozen=True)
+class Items:
+    """What each device walks over: int32 arrays (devices, items); `target` may repeat."""
+
+    target: np.ndarray
+    block: np.ndarray
+    valid: np.ndarray
+    length: np.ndarray
+    """(devices,): items beyond are padding and are never walked."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cells of one layout, dealt to devices."""
+
+    layout: Layout
+    slots: np.ndarray
+    """(devices, slots) index of the cell, -1 where a slot is empty."""
+    train: Items
+    """Target: the slot."""
+    evaluate: Items
+    """Target: slot * number of data sets + index of the data set."""
+    steps: np.ndarray
+    """(devices, items of `train`): updates of the item's cell, falling along a device's list."""
+
+    def active(self, step: int) -> np.ndarray:
+        """(devices,) how many items still train at a step: cells that are done come last."""
+        return (self.steps > step).sum(axis=1).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the cells of a sweep are laid out on devices."""
+
+    cells: Sequence[Any]
+    groups: tuple[Group, ...]
+    samples: dict[str, np.ndarray]
+    """(cells,) number of samples of each data set."""
+    streams: dict[int, dict[Any, DataSet]]
+    """The longest data set of each stream, by number of rows of a block."""
+    updates: np.ndarray
+    """(cells,) optimizer updates."""
+    needed: np.ndarray
+    """(cells,) operations of one update with no padding."""
+    work: np.ndarray
+    """(cells,) operations of one update as the program does it."""
+    owner: np.ndarray
+    """(cells,) the device that trains the cell."""
+    devices: int
+
+    @property
+    def overhead(self) -> float:
+        """Work done / work needed, over the whole training."""
+        return float((self.work * self.updates).sum() / (self.needed * self.updates).sum())
+
+    @property
+    def per_device(self) -> np.ndarray:
+        """(devices,) operations each device does over the whole training."""
+        return np.bincount(self.owner, self.work * self.updates, self.devices)
+
+    def share(self, step: int) -> float:
+        """Share of the whole work that is done when every cell has come to a step."""
+        done = (self.work * np.minimum(self.updates, step)).sum()
+        return float(done / (self.work * self.updates).sum())
+
+
+def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -> Plan:
+    """Group cells by layout, deal them to devices, list their blocks.
+
+    >>> from superpos_jax.sweep import load_sweep
+    >>> grid = load_sweep("quickstart").grid()
+    >>> plan = make_plan(grid.study, grid.cells, devices=2, platform="cpu")
+    >>> plan.overhead < 1.1
+    True
+    """
+    layouts = [study.layout(cell, platform) for cell in cells]
+    data = [study.datasets(cell) for cell in cells]
+    names = tuple(data[0])
+    streams, offsets = _streams(layouts, data)
+
+    def padded(i: int) -> float:
+        rows = layouts[i].rows
+        return _blocks(data[i][TRAIN].samples, rows) * rows * layouts[i].row_cost
+
+    updates = np.array([int(study.steps(cell)) for cell in cells])
+    work = np.array([padded(i) for i in range(len(cells))])
+    needed = [study.sample_cost(c) * d[TRAIN].samples for c, d in zip(cells, data, strict=True)]
+    owner = _deal(work * updates, devices)
+    members: dict[Layout, list[list[int]]] = {}
+    for i in sorted(range(len(cells)), key=lambda i: (-updates[i], i)):
+        members.setdefault(layouts[i], [[] for _ in range(devices)])[owner[i]].append(i)
+
+    groups = []
+    for layout, dealt in sorted(members.items(), key=lambda item: repr(item[0])):
+        rows = layout.rows
+        slots = _ragged(dealt, fill=-1, least=MIN_SLOTS)
+        train: list[list[tuple[int, int, int]]] = []
+        evaluate: list[list[tuple[int, int, int]]] = []
+        item_steps: list[list[int]] = []
+        for device in dealt:
+            train.append([])
+            evaluate.append([])
+            item_steps.append([])
+            for slot, i in enumerate(device):
+                for j, name in enumerate(names):
+                    listed = _items(data[i][name], rows, offsets[rows])
+                    evaluate[-1] += [(slot * len(names) + j, *item) for item in listed]
+                    if name == TRAIN:
+                        train[-1] += [(slot, *item) for item in listed]
+                        item_steps[-1] += [int(updates[i])] * len(listed)
+        groups.append(
+            Group(layout, slots, _pack(train), _pack(evaluate), _ragged(item_steps, fill=0))
+        )
+
+    samples = {name: np.array([d[name].samples for d in data]) for name in names}
+    return Plan(
+        cells, tuple(groups), samples, streams,
+        updates, np.array(needed), work, np.array(owner), devices,
+    )  # fmt: skip
+
+
+def load_blocks(study: Study, plan: Plan) -> dict[int, PyTree]:
+    """The distinct blocks of samples, by rows of a block: numpy, leading axis of blocks."""
+    pools = {}
+    for rows, streams in plan.streams.items():
+        parts = [study.blocks(dataset, rows) for dataset in streams.values()]
+        pools[rows] = jax.tree.map(lambda *leaves: _concatenate(leaves), *parts)
+    return pools
+
+
+def _streams(
+    layouts: Sequence[Layout], data: Sequence[Any]
+) -> tuple[dict[int, dict[Any, DataSet]], dict[int, dict[Any, int]]]:
+    """The longest data set of each stream, by rows of a block, and where its blocks start."""
+    streams: dict[int, dict[Any, DataSet]] = {}
+    for layout, datasets in zip(layouts, data, strict=True):
+        longest = streams.setdefault(layout.rows, {})
+        for dataset in datasets.values():
+            if dataset.key not in longest or longest[dataset.key].samples < dataset.samples:
+                longest[dataset.key] = dataset
+    offsets = {}
+    for rows, longest in streams.items():
+        counts = [_blocks(dataset.samples, rows) for dataset in longest.values()]
+        starts = np.cumsum([0, *counts[:-1]]).tolist()
+        offsets[rows] = dict(zip(longest, starts, strict=True))
+    return streams, offsets
+
+
+def _deal(work: np.ndarray, devices: int) -> list[int]:
+    """Longest job first, each to the device that has least to do."""
+    owner = [0] * len(work)
+    load = [(0.0, device) for device in range(devices)]  # a heap
+    for i in sorted(range(len(work)), key=lambda i: (-work[i], i)):
+        least, device = heapq.heappop(load)
+        owner[i] = device
+        heapq.heappush(load, (least + work[i], device))
+    return owner
+
+
+def _blocks(samples: int, rows: int) -> int:
+    return -(-samples // rows)
+
+
+def _items(dataset: DataSet, rows: int, offsets: dict[Any, int]) -> list[tuple[int, int]]:
+    """(block, valid rows) of each block of a data set."""
+    start = offsets[dataset.key]
+    full, rest = divmod(dataset.samples, rows)
+    return [(start + i, rows) for i in range(full)] + [(start + full, rest)] * (rest > 0)
+
+
+def _pack(items: list[list[tuple[int, int, int]]]) -> Items:
+    target, block, valid = (
+        _ragged([[item[column] for item in device] for device in items], fill=0)
+        for column in range(3)
+    )
+    return Items(target, block, valid, np.array([len(device) for device in items], np.int32))
+
+
+def _ragged(rows: list[list[int]], fill: int, least: int = 1) -> np.ndarray:
+    width = max(least, *(len(row) for row in rows))
+    return np.array([row + [fill] * (width - len(row)) for row in rows], np.int32)
+
+
+def _concatenate(leaves: Sequence[np.ndarray]) -> np.ndarray:
+    """Join along blocks; shorter trailing axes are filled with zeros, which mean nothing."""
+    shape = np.max([leaf.shape[1:] for leaf in leaves], axis=0)
+    padded = [
+        np.pad(
+            leaf,
+            [(0, 0), *((0, int(size - s)) for size, s in zip(shape, leaf.shape[1:], strict=True))],
+        )
+        for leaf in leaves
+    ]
+    return np.concatenate(padded)

@@ -1,0 +1,172 @@
+"""From a labelled result to the plain arrays a figure needs: axes, selection, seeds pooled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+SEEDS = ("seed", "data_seed", "init_seed")
+SETTING = ("n", "S", "steps", "lr", "weight_decay", "eps", "reduction")
+NAMES = {
+    "weight_decay": "weight decay",
+    "eps": "ε",
+    "data_seed": "data seed",
+    "init_seed": "init seed",
+}
+# The loss that is minimised is divided by n^reduction.
+REDUCTIONS = {0.0: "sum", 1.0: "mean"}
+NBSP = "\N{NO-BREAK SPACE}"
+
+
+class Result(Protocol):
+    """What a figure reads: a name, a labelled dataset, and the arrays of one cell."""
+
+    @property
+    def name(self) -> str:
+        """The name of the sweep."""
+        ...
+
+    @property
+    def dataset(self) -> xr.Dataset:
+        """All numbers, one dimension a swept axis."""
+        ...
+
+    def cell(self, **values: Any) -> Any:
+        """The arrays W (m, n) and H (T, m) of one cell, by a value for every swept axis."""
+        ...
+
+
+def axes(dataset: xr.Dataset) -> tuple[str, ...]:
+    """The axes of the grid: the dimensions that every cell's verdict has."""
+    return tuple(str(axis) for axis in dataset["verdict"].dims)
+
+
+def fixed(dataset: xr.Dataset) -> dict[str, Any]:
+    """Options and axis values that all cells share."""
+    shared: dict[str, Any] = {}
+    for name in ("options", "cell"):
+        shared |= json.loads(dataset.attrs.get(name, "{}"))
+    return {key: value for key, value in shared.items() if key not in dataset["verdict"].dims}
+
+
+def missing(
+    dataset: xr.Dataset, figure: str, variables: Iterable[str], swept: tuple[str, ...]
+) -> str | None:
+    """One sentence that names the variables or swept axes a figure lacks, or None."""
+    absent = [name for name in ("verdict", *variables) if name not in dataset]
+    if absent:
+        return f"{figure} needs {' and '.join(absent)}, which this result does not hold"
+    has = [axis for axis in axes(dataset) if dataset.sizes[axis] > 1]
+    if set(swept) <= set(has):
+        return None
+    count = "a swept axis" if len(swept) == 1 else "two swept axes"
+    found = f"only {', '.join(has)}" if has else "no axis"
+    return f"{figure} needs {count} {' and '.join(swept)}; this result sweeps {found}"
+
+
+def narrow(
+    dataset: xr.Dataset,
+    keep: tuple[str, ...],
+    select: Mapping[str, Any],
+    pool: tuple[str, ...] = SEEDS,
+) -> tuple[xr.Dataset, dict[str, Any]]:
+    """Reduce a dataset to the axes of a figure.
+
+    Arguments:
+        dataset: the labelled result.
+        keep: axes the figure shows; one that is not swept becomes an axis of one value.
+        select: `axis=value`, or `axis=[values]` for axes that are kept or pooled.
+        pool: axes that are kept because the figure pools them.
+
+    Returns the dataset, sorted along `keep`, and the values at which every other axis was taken:
+    the selected one, else the first. Raises ValueError for an unknown axis or value.
+    """
+    swept = axes(dataset)
+    for axis in select:
+        if axis not in swept:
+            raise ValueError(f"no swept axis {axis!r}; this result sweeps {', '.join(swept)}")
+    taken: dict[str, Any] = {}
+    for axis in swept:
+        stays = axis in keep or axis in pool
+        if stays and axis not in select:
+            continue
+        values = dataset[axis].values
+        wanted = np.atleast_1d(select.get(axis, values[0]))
+        index = [_position(axis, values, value) for value in wanted]
+        if not stays:
+            if len(index) != 1:
+                raise ValueError(f"{axis} takes one value here, not {len(index)}")
+            taken[axis] = values[index[0]].item()
+        dataset = dataset.isel({axis: index if stays else index[0]}, drop=True)
+    shared = json.loads(dataset.attrs.get("cell", "{}"))
+    for axis in keep:
+        if axis not in swept:
+            dataset = dataset.expand_dims({axis: [shared[axis]]})
+    return dataset.sortby(list(keep)), taken
+
+
+def _position(axis: str, values: np.ndarray, value: Any) -> int:
+    """Where an axis holds a value; written and stored floats may differ in the last bits."""
+    number = np.issubdtype(values.dtype, np.number)
+    hit = np.isclose(values, value, rtol=1e-6, atol=0) if number else values == value
+    if not hit.any():
+        held = ", ".join(f"{v:g}" if number else str(v) for v in values)
+        raise ValueError(f"{axis} = {value} is not in this result, which holds {held}")
+    return int(np.argmax(hit))
+
+
+def runs(variable: xr.DataArray, keep: tuple[str, ...]) -> np.ndarray:
+    """The values as (*keep, run, ...): all seed axes flattened into one, the rest behind it."""
+    pooled = [axis for axis in SEEDS if axis in variable.dims]
+    array = variable.transpose(*keep, *pooled, ...).values
+    head, rest = array.shape[: len(keep)], array.shape[len(keep) + len(pooled) :]
+    count = int(np.prod(array.shape[len(keep) : len(keep) + len(pooled)]))
+    return array.reshape((*head, count, *rest))
+
+
+def representative(values: np.ndarray, largest: int, spread: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices and ranks of the largest values and of evenly spaced ranks among the others.
+
+    Example:
+        >>> representative(np.array([5.0, 9.0, 1.0, 7.0, 3.0, 2.0]), largest=2, spread=2)
+        (array([1, 3, 0, 2]), array([0, 1, 2, 5]))
+    """
+    order = np.argsort(-values, kind="stable")
+    rank = np.arange(len(order))
+    if len(order) > largest + spread:
+        tail = np.linspace(largest, len(order) - 1, spread).round().astype(int)
+        rank = np.concatenate([rank[:largest], tail])
+    return order[rank], rank
+
+
+def describe(values: Mapping[str, Any]) -> str:
+    """`lr = 0.003, S = 0.99`: axis values as a reader would write them."""
+    parts = []
+    for name, value in values.items():
+        if name == "reduction" and value in REDUCTIONS:
+            parts.append(f"{REDUCTIONS[value]}{NBSP}loss")
+        else:
+            parts.append(f"{NAMES.get(name, name)} = {_number(value)}".replace(" ", NBSP))
+    return ", ".join(parts)
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, int | float) and float(value).is_integer() and abs(value) < 1e9:
+        return f"{int(value):,}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def tidy(result: Result, frame: pd.DataFrame, taken: Mapping[str, Any]) -> pd.DataFrame:
+    """Add the values of the axes that are not shown, and the line that states the setting."""
+    for axis, value in taken.items():
+        frame[axis] = value
+    shared = {key: value for key, value in fixed(result.dataset).items() if key in SETTING}
+    shared = {key: shared[key] for key in SETTING if key in shared}
+    parts = [result.name, describe(taken), describe(shared)]
+    frame.attrs["setting"] = f" {NBSP}·{NBSP} ".join(part for part in parts if part)
+    return frame

@@ -1,0 +1,82 @@
+"""What a figure is, and how one is written to disk; knows nothing of any study."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+
+DPI = 220
+
+
+@dataclass(frozen=True)
+class FigureSpec:
+    """One figure of a study: how to draw it, its numbers, and when it can be drawn.
+
+    Arguments:
+        name: the figure's name, also the stem of its files.
+        draw: `draw(result, **select)` returns the matplotlib Figure.
+        table: `table(result, **select)` returns the plotted numbers, one observation a row.
+        summary: one line that says what the figure shows.
+        applies: `applies(dataset)` returns None, or one sentence that says why it cannot be drawn.
+    """
+
+    name: str
+    draw: Callable[..., Figure]
+    table: Callable[..., pd.DataFrame]
+    summary: str
+    applies: Callable[[xr.Dataset], str | None]
+
+
+def save(result: Any, spec: FigureSpec, target: str | Path, **select: Any) -> list[Path]:
+    """Write the figure as PNG and the numbers it shows as CSV beside it.
+
+    A file appears under its final name only when it is complete.
+
+    Arguments:
+        result: what the figure reads.
+        spec: the figure, e.g. `FIGURES["plane"]`.
+        target: a `.png` file, or a folder for `<name>.png` and `<name>.csv`; made if missing.
+        select: passed on to the figure, e.g. `lr=3e-3`.
+
+    Returns the two paths, PNG first. Raises ValueError where the figure does not apply.
+
+    Example:
+        save(result, FIGURES["plane"], "figures")
+    """
+    reason = spec.applies(result.dataset)
+    if reason is not None:
+        raise ValueError(reason)
+    target = Path(target)
+    path = target if target.suffix == ".png" else target / f"{spec.name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = spec.table(result, **select)
+    figure = spec.draw(result, **select)
+
+    def png(path: Path) -> None:
+        figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
+
+    def csv(path: Path) -> None:
+        table.to_csv(path, index=False, float_format="%.6g")
+
+    return [
+        _replace(path, png),
+        _replace(path.with_suffix(".csv"), csv),
+    ]
+
+
+def _replace(path: Path, write: Callable[[Path], None]) -> Path:
+    """Write beside the path, then rename over it."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        write(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,1 @@
+"""The studies that ship: one module or package each, exporting `STUDY`."""

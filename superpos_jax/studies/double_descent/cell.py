@@ -1,0 +1,70 @@
+"""What can be swept and what is fixed: the numbers of a cell, the static options of a study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+REDUCTIONS = {"sum": 0.0, "mean": 1.0}
+
+
+def _reduction(value: object) -> object:
+    if isinstance(value, str):
+        if value not in REDUCTIONS:
+            raise ValueError("must be 'sum', 'mean' or a number between 0 (sum) and 1 (mean)")
+        return REDUCTIONS[value]
+    return value
+
+
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Cell:
+    """One autoencoder: every number that can be swept.
+
+    T: training samples. m: hidden dimension. seed: seeds data and initial weights, unless
+    data_seed or init_seed is given. lr: peak learning rate. weight_decay: decoupled, on W and b.
+    eps: Adam's. reduction: the loss that is minimised is divided by n^reduction; "sum" is 0,
+    "mean" (over features, as a framework's MSE) is 1. S: probability of a zero. steps: updates.
+    """
+
+    T: Annotated[int, Field(ge=1, le=100_000_000)] = 1000
+    m: Annotated[int, Field(ge=1, le=4096)] = 2
+    seed: Seed = 0
+    data_seed: Seed = -1
+    init_seed: Seed = -1
+    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1e-2
+    eps: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-8
+    reduction: Annotated[float, BeforeValidator(_reduction), Field(ge=0, le=1)] = 1.0
+    S: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    steps: Annotated[int, Field(ge=1, le=100_000_000)] = 50_000
+
+    @property
+    def data_key(self) -> Any:
+        """The data seed: `data_seed`, or `seed` where none is given."""
+        return jnp.where(self.data_seed < 0, self.seed, self.data_seed)
+
+    @property
+    def init_key(self) -> Any:
+        """The seed of the initial weights: `init_seed`, or `seed` where none is given."""
+        return jnp.where(self.init_seed < 0, self.seed, self.init_seed)
+
+
+class Options(BaseModel):
+    """Static choices: they fix shapes, so they are the same for every cell of a sweep."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    n: Annotated[int, Field(ge=1, le=1_000_000, description="features")] = 10_000
+    test_samples: Annotated[int, Field(ge=1, le=1_000_000, description="held-out samples")] = 2_000
+    report_samples: Annotated[
+        int, Field(ge=1, description="sample dimensionalities stored per cell: the first ones")
+    ] = 1_000
+    save_weights: Annotated[bool, Field(description="store the final W and b")] = True

@@ -1,0 +1,124 @@
+"""The tied ReLU autoencoder: loss and gradient of one block of sparse samples.
+
+    h  = W x                         W: (m, n), h: (m,)
+    x' = ReLU(W^T h + b)             b: (n,)
+    L  = sum_x sum_i (x_i - x'_i)^2
+
+Written with the bias as one more row, A = [W; b], and a 1 appended to h, the decode is z = A^T h.
+About 10 of 10,000 entries of x are non-zero, so the loss is split:
+
+    L = sum ReLU(z)^2  +  sum over non-zeros of (x^2 - 2 x ReLU(z))
+
+and only its first part touches all n features. That part is computed tile by tile, so that a
+tile's z never leaves the cache; its gradient needs two small products of a = ReLU(z), and its
+value falls out of one of them for free:
+
+    dL/dA = 2 h^T a,   dL/dh = 2 a A^T =: 2 u,   sum a^2 = sum a z = sum h * u
+
+Padding is exact. Rows of W beyond m and columns beyond n start at zero and stay there: their
+gradients and their decay are zero. A row of the block beyond `count` has h = 0 and a 0 instead of
+the appended 1. An entry of value 0 adds nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from superpos_jax.studies.double_descent.data import Samples
+
+UNROLL_UP_TO = 6
+"""Decode as that many fused multiply-adds at most; a matrix product is faster beyond."""
+
+
+class Params(NamedTuple):
+    """W: (hidden, features) float32; b: (features,) float32; both zero beyond the cell's m, n."""
+
+    W: jax.Array
+    b: jax.Array
+
+
+class Block(NamedTuple):
+    """The non-zeros of up to `rows` samples, in order: (entries,) each, padded with val = 0."""
+
+    row: Any
+    col: Any
+    val: Any
+
+
+def to_blocks(samples: Samples, rows: int) -> Block:
+    """Samples cut into ceil(T / rows) blocks of `rows`, as numpy: (blocks, entries) each."""
+    count = -(-samples.T // rows)
+    block = samples.row // rows
+    start = np.searchsorted(block, np.arange(count))
+    slot = np.arange(len(block)) - start[block]
+    shape = (count, max(1, int(slot.max(initial=0)) + 1))
+    row, col, val = (np.zeros(shape, dtype) for dtype in (np.int32, np.int32, np.float32))
+    row[block, slot], col[block, slot] = samples.row % rows, samples.col
+    val[block, slot] = samples.val
+    return Block(row, col, val)
+
+
+def block_loss_and_grad(
+    params: Params, block: Block, count: jax.Array, rows: int, columns: int
+) -> tuple[jax.Array, Params]:
+    """Loss and its gradient, summed over the first `count` samples of a block.
+
+    Args:
+        params: W (hidden, features), b (features,); features a multiple of `columns`.
+        block: non-zeros of the block's samples, row < `rows`.
+        count: how many of the rows are samples of this cell.
+        rows: samples in a block (static).
+        columns: features in a tile (static).
+
+    Returns:
+        The loss, () float32, zero predictor = number of samples that are not all zero; and its
+        gradient, shaped as `params`.
+    """
+    hidden = len(params.W)
+    A = jnp.concatenate([params.W, params.b[None]])
+    val = jnp.where(block.row < count, block.val, 0)
+    at_entries = A[:, block.col]
+
+    # encode: h, with the 1 that multiplies b
+    h = jnp.zeros((rows, hidden)).at[block.row].add((val * at_entries[:-1]).T)
+    h = jnp.concatenate([h, (jnp.arange(rows) < count)[:, None].astype(h.dtype)], axis=1)
+
+    # all features
+    u, dA = _dense(A, h, columns)
+    loss = (h * u).sum()
+
+    # the non-zeros: z again, there only
+    h_at = h[block.row].T
+    z = (h_at * at_entries).sum(0)
+    loss += (val * (val - 2 * jnp.maximum(z, 0))).sum()
+    residual = jnp.where(z > 0, -val, 0)
+    u = u.at[block.row].add((residual * at_entries).T)
+    through_decoder = residual * h_at
+    through_encoder = val * u[block.row, :hidden].T
+    dA = dA.at[:, block.col].add(through_decoder.at[:hidden].add(through_encoder))
+    return loss, Params(2 * dA[:-1], 2 * dA[-1])
+
+
+def _dense(A: jax.Array, h: jax.Array, columns: int) -> tuple[jax.Array, jax.Array]:
+    """u = a A^T, (rows, hidden + 1), and h^T a, as A, for a = ReLU(h A), one tile at a time."""
+    height, features = A.shape
+    tiles = A.reshape(height, features // columns, columns).swapaxes(0, 1)
+    # A product with the identity is a copy that XLA does not fuse away: without it the CPU
+    # backend indexes the whole of A again for every element of z, four times slower.
+    identity = jnp.eye(height)
+
+    def tile(u: jax.Array, part: jax.Array) -> tuple[jax.Array, jax.Array]:
+        part = identity @ part
+        if height - 1 <= UNROLL_UP_TO:
+            z = sum(h[:, i : i + 1] * part[i] for i in range(height))
+        else:
+            z = h @ part
+        a = jnp.maximum(z, 0)
+        return u + a @ part.T, h.T @ a
+
+    u, dA = jax.lax.scan(tile, jnp.zeros_like(h), tiles)
+    return u, dA.swapaxes(0, 1).reshape(height, features)

@@ -1,0 +1,218 @@
+"""The study: what a cell is, what it reports, and how its arrays are laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from pydantic import BaseModel
+
+from superpos_jax.errors import UserError
+from superpos_jax.studies.double_descent import data, geometry, model
+from superpos_jax.studies.double_descent.cell import Cell, Options
+from superpos_jax.study import DataSet, Layout, Study, Variable
+
+if TYPE_CHECKING:
+    from superpos_jax.plots import FigureSpec
+
+WARMUP = 0.05
+"""Share of the steps over which the learning rate rises."""
+
+
+class Shape(NamedTuple):
+    """Padded array shapes: hidden >= m, tiles * columns >= n."""
+
+    hidden: int
+    tiles: int
+    columns: int
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """One cell as numpy; its data and initial weights are regenerated when they are asked for.
+
+    W: (m, n) and b: (n,), final. X: (T, n) samples. H: (T, m) hidden vectors. W0, b0: initial.
+    """
+
+    study: DoubleDescent
+    cell: Cell
+    W: np.ndarray
+    b: np.ndarray
+
+    @cached_property
+    def X(self) -> np.ndarray:
+        """Training samples, dense: (T, n) float32."""
+        return self.study.samples(self.cell).dense(self.study.options.n)
+
+    @cached_property
+    def H(self) -> np.ndarray:
+        """Hidden vectors h = W x of the training samples: (T, m) float32."""
+        return self.study.hidden(self.cell, self.W)
+
+    @property
+    def W0(self) -> np.ndarray:
+        """Initial W: (m, n) float32."""
+        return self._initial[0]
+
+    @property
+    def b0(self) -> np.ndarray:
+        """Initial b: (n,) float32."""
+        return self._initial[1]
+
+    @cached_property
+    def _initial(self) -> tuple[np.ndarray, np.ndarray]:
+        layout = self.study.layout(self.cell, "cpu")
+        return self.study.crop(self.cell, self.study.init(self.cell, layout))
+
+
+@lru_cache(maxsize=64)
+def _samples(stream: data.Stream, T: int) -> data.Samples:
+    return data.draw(stream, T)
+
+
+class DoubleDescent(Study):
+    """x' = ReLU(W^T W x + b) on T sparse samples, full-batch AdamW, 5 % warm-up, cosine to 0.
+
+    Losses are reported per sample in units where the zero predictor scores 1:
+    L = (1/T) sum_x sum_i (x_i - x'_i)^2.
+    """
+
+    name: ClassVar[str] = "double_descent"
+    cell_type: ClassVar[type] = Cell
+    options_type: ClassVar[type[BaseModel]] = Options
+    options: Options
+
+    @classmethod
+    def figures(cls) -> Mapping[str, FigureSpec]:
+        """plane, t_sweep, vectors and dimensions."""
+        from superpos_jax import plots
+
+        return plots.FIGURES
+
+    def layout(self, cell: Cell, platform: str) -> Layout:
+        """Hidden dimension on a ladder of quarter octaves; features in tiles that fit a cache."""
+        n = self.options.n
+        quantum = max(1, 2 ** (int(cell.m - 1).bit_length() - 3))
+        hidden = -(-cell.m // quantum) * quantum
+        tiles = -(-n // 1024) if platform == "cpu" else 1
+        columns = -(-n // (tiles * 16)) * 16
+        rows = 32 if cell.T < 384 else 256
+        shape = Shape(hidden, tiles, columns)
+        return Layout(rows, shape, _operations(hidden, tiles * columns))
+
+    def sample_cost(self, cell: Cell) -> float:
+        """Operations of one training sample: `_operations` with the cell's own m and n."""
+        return _operations(cell.m, self.options.n)
+
+    def steps(self, cell: Cell) -> Any:
+        """The cell's number of updates."""
+        return cell.steps
+
+    def datasets(self, cell: Cell) -> Mapping[str, DataSet]:
+        """The training set and a held-out set of the same distribution and data seed."""
+        seed = int(cell.data_key)
+        sizes = {"train": cell.T, "test": self.options.test_samples}
+        return {
+            name: DataSet(data.Stream(seed, self.options.n, cell.S, name), size)
+            for name, size in sizes.items()
+        }
+
+    def blocks(self, dataset: DataSet, rows: int) -> model.Block:
+        """Non-zeros of the data set, block by block."""
+        return model.to_blocks(_samples(*dataset), rows)
+
+    def init(self, cell: Cell, layout: Layout) -> model.Params:
+        """W Xavier-uniform with the cell's own m and n, zero in the padding; b = 0."""
+        shape: Shape = layout.shape
+        n, width = self.options.n, shape.tiles * shape.columns
+        key = jax.random.key(cell.init_key)
+        for value in (n, cell.m):
+            key = jax.random.fold_in(key, value)
+        row_keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(shape.hidden))
+        unit = jax.vmap(lambda k: jax.random.uniform(k, (n,), minval=-1.0, maxval=1.0))(row_keys)
+        bound = jnp.sqrt(6 / (cell.m + n))
+        W = jnp.where(jnp.arange(shape.hidden)[:, None] < cell.m, bound * unit, 0)
+        return model.Params(jnp.pad(W, ((0, 0), (0, width - n))), jnp.zeros(width))
+
+    def optimizer(self, cell: Cell) -> optax.GradientTransformation:
+        """AdamW on the mean over samples, divided by n^reduction."""
+
+        def schedule(step: jax.Array) -> jax.Array:
+            done = step / cell.steps
+            decay = (1 + jnp.cos(jnp.pi * (done - WARMUP) / (1 - WARMUP))) / 2
+            return cell.lr * jnp.where(done < WARMUP, done / WARMUP, decay)
+
+        per_sample = 1 / (cell.T * jnp.asarray(self.options.n, jnp.float32) ** cell.reduction)
+        adamw = optax.adamw(schedule, eps=cell.eps, weight_decay=cell.weight_decay)
+        return optax.chain(optax.scale(per_sample), adamw)
+
+    def loss_and_grad(
+        self,
+        cell: Cell,
+        layout: Layout,
+        params: model.Params,
+        block: model.Block,
+        count: jax.Array,
+    ) -> tuple[jax.Array, model.Params]:
+        """The squared error of a block, summed over features and samples."""
+        shape: Shape = layout.shape
+        return model.block_loss_and_grad(params, block, count, layout.rows, shape.columns)
+
+    def summary(self, cell: Cell, params: model.Params) -> dict[str, jax.Array]:
+        """Frobenius norm of W and Euclidean norm of b."""
+        return {"W_norm": jnp.linalg.norm(params.W), "b_norm": jnp.linalg.norm(params.b)}
+
+    def report(self, cell: Cell, params: model.Params) -> dict[str, Variable]:
+        """Dimensionalities, regime and (with `save_weights`) W and b."""
+        W, b = self.crop(cell, params)
+        D_f = geometry.dimensionality(W.T)
+        D_X = geometry.dimensionality(self.hidden(cell, W))
+        flags = {"flag_values": [0, 1, 2], "flag_meanings": " ".join(geometry.REGIMES)}
+        found = {
+            "feature_dimensionality": Variable(
+                ("feature",), D_f.astype(np.float32), {"long_name": "feature dimensionality D_f"}
+            ),
+            "sample_dimensionality": Variable(
+                ("sample",),
+                D_X[: self.options.report_samples].astype(np.float32),
+                {"long_name": "sample dimensionality D_X of the first samples"},
+            ),
+            "regime": Variable((), np.int8(geometry.regime(D_f, D_X, cell.m)), flags),
+        }
+        if self.options.save_weights:
+            found["W"] = Variable(("hidden", "feature"), W, {"long_name": "weights, tied"}, True)
+            found["b"] = Variable(("feature",), b, {"long_name": "decoder bias"}, True)
+        return found
+
+    def inspect(self, cell: Cell, report: Mapping[str, np.ndarray]) -> Inspection:
+        """The cell's stored weights beside data and initial weights regenerated from keys."""
+        if "W" not in report:
+            raise UserError("cell: the weights were not stored; train with save_weights = true")
+        return Inspection(self, cell, report["W"][: cell.m], report["b"])
+
+    def samples(self, cell: Cell) -> data.Samples:
+        """Training samples of a cell, sparse."""
+        return _samples(*self.datasets(cell)["train"])
+
+    def hidden(self, cell: Cell, W: np.ndarray) -> np.ndarray:
+        """H = X W^T from the non-zeros, (T, m)."""
+        samples = self.samples(cell)
+        H = np.zeros((cell.T, cell.m), np.float32)
+        np.add.at(H, samples.row, samples.val[:, None] * W.T[samples.col])
+        return H
+
+    def crop(self, cell: Cell, params: model.Params) -> tuple[np.ndarray, np.ndarray]:
+        """W (m, n) and b (n,) without their padding."""
+        n = self.options.n
+        return np.asarray(params.W)[: cell.m, :n], np.asarray(params.b)[:n]
+
+
+def _operations(hidden: int, features: int) -> float:
+    """Operations a sample costs: three products with A = [W; b], a ReLU and a comparison."""
+    return float(features * (6 * (hidden + 1) + 2))

@@ -1,0 +1,160 @@
+"""What a study tells the engine: pure functions of one cell.
+
+A *cell* is one model with its hyperparameters. A study says how a cell's data are laid out in
+blocks of samples, how its parameters start, what one block contributes to loss and gradient, and
+what to report. It never learns that it is mapped over a grid, and the engine never learns what is
+being trained.
+"""
+
+from __future__ import annotations
+
+import abc
+import importlib
+import itertools
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import jax
+import numpy as np
+import optax
+from pydantic import BaseModel
+
+from superpos_jax.errors import UserError
+
+if TYPE_CHECKING:
+    from superpos_jax.plots import FigureSpec
+
+PyTree = Any
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The padded shapes one cell is computed in. It depends on the cell's own values alone.
+
+    Cells of equal layout are stacked and share compiled code; because no other cell has a say in
+    it, a cell is computed in the same shapes, and to the same bits, alone and in company.
+    """
+
+    rows: int
+    """Samples in a block."""
+    shape: Any
+    """Whatever else fixes array shapes, hashable (the padded hidden dimension, say)."""
+    row_cost: float
+    """Operations one row of a block costs, padding included."""
+
+
+class DataSet(NamedTuple):
+    """The samples a cell is trained or tested on: the first `samples` of the stream `key`."""
+
+    key: Hashable
+    samples: int
+
+
+class Variable(NamedTuple):
+    """One reported quantity of one cell: names of its own dimensions, values, attributes.
+
+    `of_dead`: keep the value for a cell that died (its last finite weights, say).
+    """
+
+    dims: tuple[str, ...]
+    values: Any
+    attrs: Mapping[str, Any]
+    of_dead: bool = False
+
+
+class Study(abc.ABC):
+    """A study: pure functions of one cell, mapped over the grid by the engine.
+
+    `cell_type` is a frozen dataclass registered as a pytree; its fields are the numbers that can
+    be swept, with defaults and limits (`Annotated[int, Field(ge=1)]`). `options_type` is a frozen
+    pydantic model of the static choices. Both are checked before anything is compiled.
+    """
+
+    name: ClassVar[str]
+    cell_type: ClassVar[type]
+    options_type: ClassVar[type[BaseModel]]
+
+    def __init__(self, options: BaseModel) -> None:
+        self.options = options
+
+    @classmethod
+    def figures(cls) -> Mapping[str, FigureSpec]:
+        """The figures that read this study's results, by name."""
+        return {}
+
+    @abc.abstractmethod
+    def layout(self, cell: Any, platform: str) -> Layout:
+        """Padded shapes of a cell (host numbers) on a platform: "cpu", "gpu" or "tpu"."""
+
+    @abc.abstractmethod
+    def sample_cost(self, cell: Any) -> float:
+        """Operations one sample of the cell costs with no padding at all."""
+
+    @abc.abstractmethod
+    def steps(self, cell: Any) -> Any:
+        """Number of optimizer updates of the cell; traced when the cell is."""
+
+    @abc.abstractmethod
+    def datasets(self, cell: Any) -> Mapping[str, DataSet]:
+        """The cell's data by name; `train` is trained on, all are evaluated."""
+
+    @abc.abstractmethod
+    def blocks(self, dataset: DataSet, rows: int) -> PyTree:
+        """The data set as numpy arrays with a leading axis of ceil(samples / rows) blocks.
+
+        Trailing zeros mean nothing: the engine pads blocks of different streams to one shape.
+        """
+
+    @abc.abstractmethod
+    def init(self, cell: Any, layout: Layout) -> PyTree:
+        """Initial parameters of a cell, in the layout's shapes."""
+
+    @abc.abstractmethod
+    def optimizer(self, cell: Any) -> optax.GradientTransformation:
+        """The cell's optimizer; it sees the gradient *summed* over the cell's samples."""
+
+    @abc.abstractmethod
+    def loss_and_grad(
+        self, cell: Any, layout: Layout, params: PyTree, block: PyTree, count: jax.Array
+    ) -> tuple[jax.Array, PyTree]:
+        """Loss and gradient, each summed over the first `count` rows of a block."""
+
+    @abc.abstractmethod
+    def summary(self, cell: Any, params: PyTree) -> dict[str, jax.Array]:
+        """Scalars recorded along the training history, next to the losses."""
+
+    @abc.abstractmethod
+    def report(self, cell: Any, params: PyTree) -> dict[str, Variable]:
+        """What a finished cell (host numbers, numpy parameters) adds to the result."""
+
+    @abc.abstractmethod
+    def inspect(self, cell: Any, report: Mapping[str, np.ndarray]) -> Any:
+        """One cell as plain numpy, its data regenerated from keys: `Result.cell` returns it."""
+
+
+def load_study(name: str) -> type[Study]:
+    """The study class of a name: a shipped one, or `package.module:Class`.
+
+    >>> load_study("double_descent").name
+    'double_descent'
+    """
+    module, _, attribute = name.partition(":")
+    if not attribute:
+        module, attribute = f"superpos_jax.studies.{name}", "STUDY"
+    allowed = "allowed: a shipped study (double_descent) or 'package.module:Class'"
+    try:
+        found = getattr(importlib.import_module(module), attribute, None)
+    except (ModuleNotFoundError, ValueError) as error:
+        if getattr(error, "name", None) not in (
+            None,
+            module,
+            *itertools.accumulate(module.split("."), "{}.{}".format),
+        ):
+            raise  # the study exists and lacks something else: not a matter of its name
+        raise UserError(f"study: no study {name!r}; {allowed}") from None
+    if found is None:
+        raise UserError(f"study: {module} has no {attribute!r}; {allowed}")
+    if not (isinstance(found, type) and issubclass(found, Study)):
+        raise UserError(f"study: {name!r} is not a superpos_jax.Study subclass")
+    return found

@@ -1,0 +1,257 @@
+"""A sweep file: which study, which axes, which fixed values.
+
+The file has one table per kind of value:
+
+    study = "double_descent"
+    [axes]                 # lists: every combination is one cell
+    T = [10, 100, 1000]
+    [cell]                 # numbers common to all cells; any of them may become an axis
+    lr = 3e-3
+    [options]              # static choices: shapes and kinds
+    n = 1000
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import json
+import math
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from superpos_jax.errors import UserError
+from superpos_jax.study import Study, load_study
+
+MAX_CELLS = 1_000_000
+Value = int | float | str
+
+
+def _listed(value: object) -> object:
+    """Ranges and arrays are fine as axes in Python; the file only knows lists."""
+    if isinstance(value, range):
+        return tuple(value)
+    if hasattr(value, "tolist"):
+        return tuple(value.tolist())
+    return tuple(value) if isinstance(value, list) else value
+
+
+class Sweep(BaseModel):
+    """A grid of cells of one study.
+
+    Args:
+        study: a shipped study or `package.module:Class`.
+        axes: name -> values; every combination of values is one cell.
+        cell: values common to all cells.
+        options: the study's static choices.
+        name: names the result folder and the figures.
+
+    Raises:
+        UserError: a wrong field, in one line that names it and what is allowed.
+
+    >>> sweep = Sweep(study="double_descent", axes=dict(T=[10, 100], seed=range(4)))
+    >>> len(sweep.grid().cells)
+    8
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    study: str = "double_descent"
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)] = "sweep"
+    axes: dict[str, Annotated[tuple[Value, ...], BeforeValidator(_listed), Field(min_length=1)]] = (
+        Field(default_factory=dict)
+    )
+    cell: dict[str, Value] = Field(default_factory=dict)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise UserError(_first(error, (), tuple(type(self).model_fields))) from None
+
+    def to_toml(self) -> str:
+        """The sweep as a file that `load_sweep` reads back to an equal sweep."""
+        lines = [f"study = {_toml(self.study)}", f"name = {_toml(self.name)}"]
+        for table in ("axes", "cell", "options"):
+            values = getattr(self, table)
+            lines += ["", f"[{table}]", *(f"{key} = {_toml(v)}" for key, v in values.items())]
+        return "\n".join(lines) + "\n"
+
+    def grid(self) -> Grid:
+        """The study and its checked cells, in the order of the axes (the last runs fastest)."""
+        study = load_study(self.study)
+        names = tuple(field.name for field in fields(study.cell_type))
+        for table, given in (("axes", self.axes), ("cell", self.cell)):
+            for key in given:
+                if key not in names:
+                    raise UserError(f"{table}.{key}: unknown; {_nearest(key, names)}")
+        for key in self.axes:
+            if key in self.cell:
+                raise UserError(f"cell.{key}: also an axis; give it once")
+        if math.prod(len(values) for values in self.axes.values()) > MAX_CELLS:
+            raise UserError(f"axes: more than {MAX_CELLS:,} cells; give fewer values")
+
+        try:
+            options = study.options_type(**self.options)
+        except ValidationError as error:
+            allowed = tuple(study.options_type.model_fields)
+            raise UserError(_first(error, ("options",), allowed)) from None
+        base = {key: _checked(study, f"cell.{key}", key, v) for key, v in self.cell.items()}
+        axes: dict[str, tuple[int | float, ...]] = {}
+        for key, values in self.axes.items():
+            checked = tuple(
+                _checked(study, f"axes.{key}[{i}]", key, v) for i, v in enumerate(values)
+            )
+            if len(set(checked)) < len(checked):
+                twice = next(v for i, v in enumerate(checked) if v in checked[:i])
+                raise UserError(f"axes.{key}: {twice!r} is given twice; values must differ")
+            axes[key] = checked
+        return Grid(study(options), base, axes)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Every cell of a sweep, checked: the study, the fixed values and the axes."""
+
+    study: Study
+    base: Mapping[str, int | float]
+    axes: Mapping[str, tuple[int | float, ...]]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+        return tuple(len(values) for values in self.axes.values())
+
+    @cached_property
+    def cells(self) -> tuple[Any, ...]:
+        """One `cell_type` of host numbers per point of the grid, row-major."""
+        return tuple(self.study.cell_type(**self.base, **point) for point in self.points())
+
+    def points(self) -> Iterator[dict[str, int | float]]:
+        """The swept values of each cell, in the order of `cells`."""
+        for values in itertools.product(*self.axes.values()):
+            yield dict(zip(self.axes, values, strict=True))
+
+    def cell(self, **point: Any) -> Any:
+        """The cell with these values of the swept axes (all of them, each one of its values)."""
+        return replace(self.cells[0], **point)
+
+
+def load_sweep(source: str | Path, overrides: Sequence[str] = ()) -> Sweep:
+    """Read a sweep file, or a shipped sweep by name, with `key=value` overrides.
+
+    >>> load_sweep("quickstart", ["T=[10, 100]", "steps=200"]).axes["T"]
+    (10, 100)
+    """
+    path = _locate(source)
+    try:
+        text = path.read_bytes().decode("utf-8")
+        content = tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path}: not TOML: {error}") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        for override in overrides:
+            _override(content, override)
+        sweep = Sweep(**{"name": path.stem, **content})
+        sweep.grid()
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return sweep
+
+
+def shipped() -> dict[str, Path]:
+    """The sweeps that ship with the package: name -> file."""
+    package = Path(__file__).parent
+    for folder in (package / "sweeps", package.parent / "sweeps"):
+        if folder.is_dir():
+            return {
+                path.relative_to(folder).with_suffix("").as_posix(): path
+                for path in sorted(folder.rglob("*.toml"))
+            }
+    return {}
+
+
+def headline(path: Path) -> str:
+    """The first comment line of a sweep file: what the sweep makes."""
+    first = path.read_text(encoding="utf-8").partition("\n")[0]
+    return first.lstrip("# ").strip() if first.startswith("#") else ""
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, bool | str):
+        return json.dumps(value)
+    return repr(value)
+
+
+def _locate(source: str | Path) -> Path:
+    known = shipped()
+    if str(source) in known:
+        return known[str(source)]
+    path = Path(source)
+    if path.is_dir():
+        raise UserError(f"{path}: a folder, not a sweep file")
+    if not path.exists():
+        raise UserError(f"{path}: no such sweep file; shipped sweeps: {', '.join(known)}")
+    return path
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    """Apply one `key=value`: a list makes an axis, a single value fixes it or sets a field."""
+    key, equals, text = override.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise UserError(f"--set {override!r}: expected key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    study = load_study(str(content.get("study", Sweep.model_fields["study"].default)))
+    names = tuple(field.name for field in fields(study.cell_type))
+    options = tuple(study.options_type.model_fields)
+    if key in ("study", "name"):
+        content[key] = value
+    elif key in options:
+        content.setdefault("options", {})[key] = value
+    elif key in names:
+        table, other = ("axes", "cell") if isinstance(value, list) else ("cell", "axes")
+        content.get(other, {}).pop(key, None)
+        content.setdefault(table, {})[key] = value
+    else:
+        raise UserError(f"--set {key}: unknown; {_nearest(key, (*names, *options, 'name'))}")
+
+
+def _checked(study: type[Study], where: str, key: str, value: Any) -> int | float:
+    hint = get_type_hints(study.cell_type, include_extras=True)[key]
+    try:
+        return TypeAdapter(hint, config=ConfigDict(strict=True)).validate_python(value)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        raise UserError(f"{where}: {detail['msg']} (given: {value!r})") from None
+
+
+def _first(error: ValidationError, prefix: tuple[str, ...], allowed: Sequence[str]) -> str:
+    """The first of pydantic's complaints as one line that names the field."""
+    detail = error.errors()[0]
+    where = ".".join(str(part) for part in (*prefix, *detail["loc"]))
+    if detail["type"] == "extra_forbidden":
+        return f"{where}: unknown; {_nearest(str(detail['loc'][-1]), allowed)}"
+    return f"{where}: {detail['msg']} (given: {detail['input']!r})"
+
+
+def _nearest(key: str, allowed: Sequence[str]) -> str:
+    close = difflib.get_close_matches(key, allowed, n=1)
+    known = f"allowed: {', '.join(allowed)}"
+    return f"did you mean {close[0]}? {known}" if close else known

@@ -1,0 +1,191 @@
+"""Running a sweep: plan, compile, train in chunks, evaluate on the way, label the result."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import platform as host_platform
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from superpos_jax import folder
+from superpos_jax import result as results
+from superpos_jax.engine import Program, make_mesh
+from superpos_jax.errors import UserError
+from superpos_jax.pack import make_plan
+from superpos_jax.sweep import Sweep, load_sweep
+
+CHUNK_SECONDS = 0.5
+RECORDS = 24
+"""History is kept at about that many log-spaced steps, and at the first and the last."""
+
+
+class Progress(NamedTuple):
+    """Where a run stands: share of all work done, what is happening, steps done and to do."""
+
+    done: float
+    doing: str
+    step: int
+    steps: int
+
+
+def run(
+    sweep: Sweep | str | Path,
+    *,
+    out: str | Path | None = None,
+    devices: int | None = None,
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> results.Result:
+    """Train every cell of a sweep.
+
+    Args:
+        sweep: a `Sweep`, a sweep file, or the name of a shipped sweep.
+        out: write the result in this folder too.
+        devices: how many devices to shard the cells over; all by default (on a CPU as many as
+            there are cores, where JAX has not started yet).
+        progress: called between chunks.
+
+    Returns:
+        The labelled result.
+
+    Raises:
+        UserError: wrong sweep, or more devices than there are.
+
+    >>> result = run(Sweep(axes=dict(T=[5], m=[2, 3]), cell=dict(steps=10), options=dict(n=100)))
+    >>> result.dataset.train_loss.shape
+    (1, 2)
+    """
+    if not isinstance(sweep, Sweep):
+        sweep = load_sweep(sweep)
+    grid = sweep.grid()
+    started = time.time()
+    mesh = make_mesh(find_devices(devices))
+    study = grid.study
+    plan = make_plan(study, grid.cells, mesh.size, mesh.devices.flat[0].platform)
+    longest = int(plan.updates.max())
+    progress(Progress(0.0, "drawing data, compiling", 0, longest))
+    program = Program(study, plan, mesh)
+    trained = _train(program, progress)
+    progress(Progress(1.0, "measuring", longest, longest))
+    reports = [
+        study.report(cell, params)
+        for cell, params in zip(grid.cells, program.params(trained.state), strict=True)
+    ]
+    provenance = _provenance(mesh) | {
+        "compile_seconds": round(trained.compile_seconds, 3),
+        "wall_seconds": round(time.time() - started, 3),
+        "work_done_per_needed": round(plan.overhead, 4),
+    }
+    result = results.build(
+        sweep, grid, trained.final, trained.history, trained.steps, reports, provenance
+    )
+    if out is not None:
+        folder.write(out, result)
+    return result
+
+
+def find_devices(count: int | None) -> list[jax.Device]:
+    """The devices to use; splits the CPU into `count` (by default one per core) if still possible.
+
+    Raises:
+        UserError: there are fewer than `count`.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with contextlib.suppress(RuntimeError):  # JAX has started: its devices are what they are
+        jax.config.update("jax_num_cpu_devices", count or cores or 1)
+    devices = jax.devices()
+    if count is not None and not 1 <= count <= len(devices):
+        raise UserError(f"--devices {count}: allowed: 1 to {len(devices)} here")
+    return devices[:count]
+
+
+def record_steps(lengths: Sequence[int]) -> list[int]:
+    """Steps at which history is kept: log-spaced up to each of the lengths, and 0.
+
+    >>> record_steps([8])
+    [0, 1, 2, 3, 4, 5, 6, 7, 8]
+    """
+    steps = {0}
+    for length in set(lengths):
+        steps |= set(np.geomspace(1, length, RECORDS).round().astype(int).tolist())
+    return sorted(steps)
+
+
+class _Trained:
+    """Where training stands: state of all cells, history so far."""
+
+    def __init__(self, program: Program) -> None:
+        self.steps: list[int] = []
+        self.records: list[dict[str, np.ndarray]] = []
+        begin = time.perf_counter()
+        self.state = program.advance(program.init(), 0, 0)
+        self.record(program, 0)
+        self.compile_seconds = time.perf_counter() - begin
+
+    def record(self, program: Program, step: int) -> None:
+        self.steps.append(step)
+        self.records.append(program.evaluate(self.state))
+
+    @property
+    def final(self) -> dict[str, np.ndarray]:
+        return self.records[-1]
+
+    @property
+    def history(self) -> dict[str, np.ndarray]:
+        names = [name for name in self.final if name not in ("died_at", "updates")]
+        return {name: np.stack([r[name] for r in self.records], axis=1) for name in names}
+
+
+def _train(program: Program, progress: Callable[[Progress], None]) -> _Trained:
+    trained = _Trained(program)
+    plan = program.plan
+    stops = record_steps(plan.updates.tolist())  # no cell ends between two stops
+    step, chunk = 0, 1
+    for stop in stops[1:]:
+        while step < stop:
+            count = min(chunk, stop - step)
+            begin = time.perf_counter()
+            trained.state = jax.block_until_ready(program.advance(trained.state, step, count))
+            seconds = (time.perf_counter() - begin) / count
+            chunk = max(1, min(2 * count, int(CHUNK_SECONDS / seconds)))
+            step += count
+            progress(Progress(plan.share(step), "training", step, stops[-1]))
+        trained.record(program, step)
+    return trained
+
+
+def _provenance(mesh: jax.sharding.Mesh) -> dict[str, Any]:
+    device = mesh.devices.flat[0]
+    packages = ("superpos_jax", "jax", "jaxlib", "optax", "numpy", "xarray", "zarr")
+    return {
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": {name: version(name) for name in packages},
+        "python": host_platform.python_version(),
+        "machine": host_platform.machine(),
+        "devices": mesh.size,
+        "device": f"{device.platform}: {device.device_kind}",
+        "commit": _commit(),
+    }
+
+
+def _commit() -> str:
+    """Commit of the checkout the package runs from; empty for an installed package."""
+    root = Path(__file__).parent.parent
+    if not (root / ".git").exists():
+        return ""
+    try:
+        described = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return described.stdout.strip()

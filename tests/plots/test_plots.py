@@ -1,0 +1,441 @@
+"""The figures, on results made up so that every plotted number is known beforehand."""
+
+import itertools
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from matplotlib.figure import Figure
+
+from superpos_jax import plots
+from superpos_jax.plots import FIGURES, FigureSpec, save
+
+N = 30
+DEFAULTS = {
+    "T": 100,
+    "m": 2,
+    "seed": 0,
+    "lr": 0.001,
+    "weight_decay": 0.01,
+    "eps": 1e-8,
+    "reduction": 0.0,
+    "S": 0.9,
+    "steps": 2000,
+}
+
+
+class Made:
+    """A result whose test loss is a bump of known height at T = 50 m, memorizing on its left."""
+
+    name = "made"
+
+    def __init__(self, bump=0.3, dead=(), n=N, **axes):
+        self.axes, self.n = axes, n
+        shape = tuple(len(values) for values in axes.values())
+        ones = np.ones(shape)
+        at = dict(zip(axes, np.meshgrid(*axes.values(), indexing="ij"), strict=True))
+        at = {axis: at.get(axis, DEFAULTS[axis] * ones) for axis in DEFAULTS}
+        self.T, self.m = at["T"].astype(int), at["m"].astype(int)
+        place = np.log(self.T / (50 * self.m))
+        wobble = 1 + 0.05 * at["seed"] ** 2
+        test = 1 + bump * wobble * np.exp(-(place**2)) - 0.012 / (1 + np.exp(-3 * place))
+        test = test + (at["lr"] - 0.001)
+        train = 1 / (1 + np.exp(-3 * place))
+        verdict = np.zeros(shape, np.int8)
+        for index in dead:
+            verdict[index] = 1
+        test[verdict != 0] = train[verdict != 0] = np.nan
+        regime = np.where(place < -1, 0, np.where(place < 1, 1, 2))
+        self.regime = np.where(verdict == 0, regime, -1).astype(np.int8)
+        samples = int(self.T.max())
+        feature = np.full((*shape, n), np.nan)
+        sample = np.full((*shape, samples), np.nan)
+        for index in np.ndindex(shape):
+            feature[index] = self.m[index] / n
+            if self.regime[index] == 2:
+                feature[index] = 1e-7
+                feature[index][:5] = 0.25
+            sample[index][: self.T[index]] = self.m[index] / self.T[index]
+        dims = tuple(axes)
+        variables = {
+            "train_loss": (dims, train),
+            "test_loss": (dims, test),
+            "verdict": (dims, verdict),
+            "died_at": (dims, np.where(verdict, 1234, -1).astype(np.int32)),
+            "regime": (dims, self.regime),
+            "W": ((*dims, "hidden", "feature"), np.zeros((*shape, self.m.max(), 1))),
+            "feature_dimensionality": ((*dims, "feature_index"), feature),
+            "sample_dimensionality": ((*dims, "sample"), sample),
+        }
+        cell = {axis: value for axis, value in DEFAULTS.items() if axis not in axes}
+        attrs = {"cell": json.dumps(cell), "options": json.dumps({"n": n})}
+        self.dataset = xr.Dataset(variables, coords=dict(axes), attrs=attrs)
+        self.calls = []
+
+    def cell(self, **values):
+        assert set(values) == set(self.axes)
+        self.calls.append(values)
+        index = tuple(list(self.axes[axis]).index(value) for axis, value in values.items())
+        T, m = self.T[index], self.m[index]
+        rng = np.random.default_rng(int(T))
+
+        def gon(k, radius):
+            turn = 2 * np.pi * np.arange(k) / k
+            return radius * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+
+        W, H = 0.02 * rng.normal(size=(self.n, m)), rng.normal(size=(T, m))
+        if self.regime[index] == 2:
+            W[:5] = gon(5, 1.0)
+        elif self.regime[index] == 0:
+            W, H = rng.normal(size=(self.n, m)), gon(T, 3.0)
+        return SimpleNamespace(W=W.T, H=H, X=None, b=np.zeros(self.n))
+
+
+SIZES = [10, 20, 50, 100, 200, 500, 1000]
+
+
+def grid(**options):
+    return Made(T=SIZES, m=[2, 4, 8], seed=[0, 1, 2], **options)
+
+
+def gid(figure, name):
+    return figure.findobj(lambda artist: artist.get_gid() == name)
+
+
+def texts(figure):
+    found = figure.findobj(lambda artist: hasattr(artist, "get_text"))
+    return [" ".join(text.get_text().split()) for text in found]
+
+
+def test_plane_averages_seeds_and_marks_the_ridge():
+    result = grid()
+    table = plots.plane_table(result).set_index(["m", "T"])
+    mean = result.dataset["test_loss"].mean("seed")
+    for (m, T), row in table.iterrows():
+        assert row["test_loss"] == pytest.approx(float(mean.sel(m=m, T=T)), rel=1e-12)
+    tops = table[table["ridge"]].reset_index()
+    assert tops[["m", "T"]].values.tolist() == [[2, 100], [4, 200], [8, 500]]
+    (line,) = gid(plots.plane(result), "ridge")
+    assert line.get_xdata().tolist() == [100, 200, 500]
+
+
+def test_plane_draws_its_table_on_edges_at_geometric_midpoints():
+    result = grid()
+    figure = plots.plane(result)
+    mesh = figure.axes[0].collections[0]
+    table = plots.plane_table(result)
+    expected = table.pivot(index="m", columns="T", values="test_loss").to_numpy()
+    np.testing.assert_allclose(np.ma.filled(mesh.get_array(), np.nan), expected)
+    x = mesh.get_coordinates()[0, :, 0]
+    np.testing.assert_allclose(x[1:-1], np.sqrt(np.multiply(SIZES[1:], SIZES[:-1])))
+    assert x[0] * x[1] == pytest.approx(SIZES[0] ** 2)
+    assert figure.axes[0].get_xscale() == figure.axes[0].get_yscale() == "log"
+
+
+@pytest.mark.parametrize("sizes", [[100, 200, 500, 1000], [10, 20, 50, 100]])
+def test_plane_marks_no_ridge_at_either_end_of_the_range(sizes):
+    result = Made(T=sizes, m=[2, 3], seed=[0, 1])
+    assert not plots.plane_table(result, m=[2])["ridge"].any()
+    assert not gid(plots.plane(result, m=[2]), "ridge")
+
+
+def test_plane_is_silent_about_a_ridge_beside_dead_cells_at_the_end():
+    dead = [(j, 0, k) for j in range(4, 7) for k in range(3)]
+    table = plots.plane_table(Made(T=SIZES, m=[4, 8], seed=[0, 1, 2], dead=dead))
+    assert not table.loc[table["m"] == 4, "ridge"].any()
+    assert table.loc[table["m"] == 8, "ridge"].sum() == 1
+
+
+def test_plane_does_not_mind_the_order_of_the_sweep():
+    shuffled = Made(m=[8, 2, 4], seed=[2, 0, 1], T=[500, 10, 1000, 20, 200, 50, 100])
+    pd.testing.assert_frame_equal(plots.plane_table(shuffled), plots.plane_table(grid()))
+
+
+def test_plane_shows_dead_cells_and_averages_the_survivors():
+    whole, part = (0, 0, slice(None)), (1, 1, 0)
+    result = grid(dead=[whole, part])
+    table = plots.plane_table(result).set_index(["T", "m"])
+    assert np.isnan(table.loc[(10, 2), "test_loss"])
+    assert table.loc[(10, 2), "died"] == 3
+    survivors = result.dataset["test_loss"].sel(T=20, m=4, seed=[1, 2])
+    assert table.loc[(20, 4), "test_loss"] == pytest.approx(float(survivors.mean()))
+    assert (table.loc[(20, 4), "died"], table.loc[(20, 4), "runs"]) == (1, 3)
+    figure = plots.plane(result)
+    grey = figure.axes[0].collections[1].get_array()
+    assert np.argwhere(~np.ma.getmaskarray(grey)).tolist() == [[0, 0]]
+    (crosses,) = gid(figure, "some-died")
+    assert len(crosses.get_xdata()) == 1
+    assert any("1 run in 1 cell became" in text for text in texts(figure))
+
+
+def test_plane_colours_tell_one_percent_apart_and_do_not_saturate():
+    figure = plots.plane(grid(bump=4.0))
+    mesh = figure.axes[0].collections[0]
+    place = mesh.norm(np.array([0.99, 1.0, 1.01, 1.3, 4.99]))
+    assert np.all(np.diff(place) > 0.05)
+    assert place[-1] <= 1.0
+
+
+def test_plane_prints_the_numbers_of_its_cells():
+    result = grid()
+    printed = texts(plots.plane(result))
+    for loss in plots.plane_table(result)["test_loss"]:
+        assert any(abs(float(text) - loss) < 0.006 for text in printed if _is_number(text))
+    assert sum(_is_number(text) and "." in text for text in printed) >= 21
+
+
+def _is_number(text):
+    return text.replace(".", "", 1).isdigit()
+
+
+def test_other_axes_default_to_their_first_value_and_are_named():
+    result = Made(lr=[0.001, 0.003], T=SIZES, m=[2, 4], seed=[0, 1])
+    first, other = plots.plane_table(result), plots.plane_table(result, lr=3e-3)
+    np.testing.assert_allclose(other["test_loss"] - first["test_loss"], 0.002, atol=1e-12)
+    assert set(other["lr"]) == {0.003}
+    assert any("lr = 0.003" in text for text in texts(plots.plane(result, lr=3e-3)))
+
+
+def test_selection_names_what_is_wrong():
+    with pytest.raises(ValueError, match="no swept axis 'lr'; this result sweeps T, m, seed"):
+        plots.plane(grid(), lr=1.0)
+    with pytest.raises(ValueError, match="T = 7 is not in this result, which holds 10, 20"):
+        plots.t_sweep(grid(), T=[7])
+    with pytest.raises(ValueError, match="lr takes one value here, not 2"):
+        plots.plane(Made(lr=[1e-3, 2e-3], T=SIZES, m=[2, 4]), lr=[1e-3, 2e-3])
+
+
+def test_t_sweep_has_one_line_per_m_through_the_medians():
+    result = grid()
+    top, bottom = plots.t_sweep(result).axes
+    for axes, split in ((top, "test"), (bottom, "train")):
+        lines = {line.get_label(): line for line in axes.lines if "m=" in str(line.get_label())}
+        assert set(lines) == {"m=2", "m=4", "m=8"}
+        median = result.dataset[f"{split}_loss"].median("seed")
+        for m in (2, 4, 8):
+            np.testing.assert_allclose(lines[f"m={m}"].get_ydata(), median.sel(m=m))
+        assert len(axes.collections) == 3
+        (zero,) = gid(axes, "zero-predictor")
+        assert set(zero.get_ydata()) == {1.0}
+        assert axes.get_xscale() == "log"
+
+
+def test_t_sweep_bands_reach_all_seeds_or_the_middle_half_of_many():
+    few, many = Made(T=SIZES, seed=[0, 1, 2]), Made(T=SIZES, seed=list(range(9)))
+    for result, (low, high), word in ((few, (0, 1), "smallest"), (many, (0.25, 0.75), "half")):
+        figure = plots.t_sweep(result)
+        y = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
+        test = result.dataset["test_loss"]
+        assert y.max() == pytest.approx(float(test.quantile(high, "seed").max()))
+        assert y.min() == pytest.approx(float(test.quantile(low, "seed").min()))
+        assert any(word in text for text in texts(figure))
+
+
+def test_t_sweep_leaves_dead_runs_out_and_marks_them():
+    result = grid(dead=[(2, 0, 1), (0, 1, slice(None))])
+    table = plots.t_sweep_table(result).set_index(["split", "m", "T"])
+    alive = result.dataset["train_loss"].sel(T=50, m=2, seed=[0, 2])
+    assert table.loc[("train", 2, 50), "median"] == pytest.approx(float(alive.median()))
+    assert np.isnan(table.loc[("test", 4, 10), "median"])
+    (crosses,) = gid(plots.t_sweep(result), "died")
+    assert crosses.get_xdata().tolist() == [50, 10]
+
+
+def test_vectors_puts_features_over_hidden_vectors():
+    result = Made(T=[3, 5, 8, 1000], m=[2, 4], seed=[7, 8])
+    table = plots.vectors_table(result, T=[5, 1000], seed=8)
+    assert result.calls == [{"T": 5, "m": 2, "seed": 8}, {"T": 1000, "m": 2, "seed": 8}]
+    hidden = table[(table["T"] == 5) & (table["kind"] == "hidden")]
+    np.testing.assert_allclose(np.hypot(hidden["x"], hidden["y"]), 3.0)
+    assert len(hidden) == 5
+    features = table[(table["T"] == 1000) & (table["kind"] == "feature")]
+    assert len(features) == N
+    np.testing.assert_allclose(np.hypot(features["x"], features["y"])[:5], 1.0)
+    figure = plots.vectors(result, T=[5, 1000], seed=8)
+    assert len(figure.axes) == 4
+    assert {"memorizing", "generalizing", "T = 5", "T = 1,000"} <= set(texts(figure))
+    pentagon = figure.axes[1].collections[0]
+    assert len(pentagon.get_segments()) == 5
+
+
+def test_vectors_spreads_eight_columns_and_caps_the_points():
+    sizes = [*list(range(10, 21)), 5000]
+    result = Made(T=sizes)
+    table = plots.vectors_table(result)
+    shown = table["T"].unique()
+    assert (len(shown), shown[0], shown[-1]) == (8, 10, 5000)
+    last = table[(table["T"] == 5000) & (table["kind"] == "hidden")]
+    assert len(last) == 400
+    assert set(last["count"]) == {5000}
+    assert last["rank"].tolist()[:100] == list(range(100))
+    assert last["rank"].iloc[100] >= 100
+    assert np.ptp(np.diff(last["rank"].iloc[100:])) <= 1
+    assert last["rank"].max() == 4999
+
+
+def test_vectors_scales_panels_alone_or_in_common():
+    result = Made(T=[3, 1000])
+    for scale, same in (("panel", False), ("common", True)):
+        row = plots.vectors(result, scale=scale).axes[:2]
+        assert (row[0].get_xlim() == row[1].get_xlim()) is same
+    with pytest.raises(ValueError, match="scale"):
+        plots.vectors(result, scale="log")
+
+
+def test_vectors_says_when_a_cell_died():
+    figure = plots.vectors(Made(T=[3, 1000], dead=[(1,)]))
+    assert "not finite after step 1,234" in texts(figure)
+
+
+def test_dimensions_draws_both_kinds_and_the_even_share():
+    result = grid()
+    table = plots.dimensions_table(result)
+    samples = table[table["kind"] == "sample"]
+    np.testing.assert_allclose(samples["dimensionality"], samples["m"] / samples["T"])
+    assert len(samples[(samples["T"] == 10) & (samples["m"] == 4)]) == 30
+    assert len(samples[(samples["T"] == 1000) & (samples["m"] == 4)]) == 60
+    assert table.loc[table["kind"] == "feature", "dimensionality"].max() == 8 / N
+    figure = plots.dimensions(result)
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_title(loc="left") for axes in panels] == ["m = 2", "m = 4", "m = 8"]
+    for axes, m in zip(panels, (2, 4, 8), strict=True):
+        (guide,) = gid(axes, "guide")
+        x, y = guide.get_data()
+        np.testing.assert_allclose(np.multiply(x, y), m)
+        (dots,) = gid(axes, "sample")
+        points = np.asarray(dots.get_offsets())
+        assert len(points) == (samples["m"] == m).sum()
+        nearest = np.abs(np.log(points[:, :1] / np.array(SIZES))).argmin(axis=1)
+        np.testing.assert_allclose(points[:, 1], m / np.array(SIZES)[nearest])
+
+
+def test_dimensions_leaves_dead_runs_out():
+    table = plots.dimensions_table(grid(dead=[(0, 0, slice(None)), (1, 0, 0)]))
+    gone = table[(table["T"] == 10) & (table["m"] == 2)]
+    assert gone["rank"].tolist() == [-1, -1]
+    assert gone["dimensionality"].isna().all()
+    part = table[(table["T"] == 20) & (table["m"] == 2) & (table["kind"] == "sample")]
+    assert (len(part), set(part["runs"])) == (40, {2})
+
+
+@pytest.mark.parametrize(
+    ("name", "axes", "reason"),
+    [
+        ("plane", {"T": SIZES}, "plane needs two swept axes T and m; this result sweeps only T"),
+        ("plane", {"seed": [0, 1], "m": [2, 3]}, "plane needs two swept axes T and m; this"),
+        ("t_sweep", {"m": [2, 3]}, "t_sweep needs a swept axis T; this result sweeps only m"),
+        ("vectors", {"m": [3, 4]}, "vectors needs m = 2; this result holds m = 3, 4"),
+        ("dimensions", {"T": [5]}, "dimensions needs a swept axis T; this result sweeps no axis"),
+    ],
+)
+def test_applies_gives_the_reason(name, axes, reason, tmp_path):
+    result = Made(**axes)
+    assert FIGURES[name].applies(result.dataset).startswith(reason)
+    with pytest.raises(ValueError, match=f"{name} needs"):
+        FIGURES[name].draw(result)
+    with pytest.raises(ValueError, match=f"{name} needs"):
+        save(result, FIGURES[name], tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_applies_names_missing_variables():
+    dataset = grid().dataset.drop_vars(["W", "feature_dimensionality"])
+    assert "weights W" in FIGURES["vectors"].applies(dataset)
+    assert "feature_dimensionality" in FIGURES["dimensions"].applies(dataset)
+    assert FIGURES["plane"].applies(dataset) is None
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("order", [("T", "m", "seed"), ("init_seed", "m", "T"), ("m", "S", "T")])
+def test_every_figure_takes_axes_in_any_order(name, order):
+    values = {"T": [1000, 10, 50], "m": [4, 2], "seed": [0, 1], "init_seed": [3, 4], "S": [0.9]}
+    result = Made(**{axis: values[axis] for axis in order})
+    assert FIGURES[name].applies(result.dataset) is None
+    table = FIGURES[name].table(result)
+    assert set(table["T"]) == {10, 50, 1000}
+    assert isinstance(FIGURES[name].draw(result), Figure)
+
+
+def test_t_sweep_keeps_its_panels_together_under_a_long_legend():
+    figure = plots.t_sweep(Made(T=SIZES, m=list(range(2, 24)), dead=[(0, 0)]))
+    figure.draw_without_rendering()
+    top, bottom = (axes.get_position() for axes in figure.axes)
+    assert top.y0 - bottom.y1 < 0.06
+    (legend,) = figure.legends
+    assert legend.get_window_extent().x0 > figure.axes[0].get_tightbbox().x1
+    assert legend.get_window_extent().y0 > 0
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("sizes", [[10, 200], SIZES, list(range(10, 50))])
+def test_no_text_leaves_the_page_or_runs_into_another(name, sizes):
+    result = Made(T=sizes, m=[2, 4, 8, 16], seed=[0, 1], lr=[0.001], dead=[(0, 0, 0), (1, 1)])
+    figure = FIGURES[name].draw(result)
+    figure.draw_without_rendering()
+    page = figure.bbox
+    boxes = [text.get_window_extent() for text in figure.texts]
+    boxes += [legend.get_window_extent() for legend in figure.legends]
+    panels = [axes.get_tightbbox() for axes in figure.axes if axes.get_visible()]
+    for box in boxes + panels:
+        assert page.x0 - 1 <= box.x0 <= box.x1 <= page.x1 + 1
+        assert page.y0 - 1 <= box.y0 <= box.y1 <= page.y1 + 1
+    for i, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[i + 1 :] + panels)
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            ticks = [t.label1 for t in axis.get_major_ticks() if t.label1.get_visible()]
+            labels = [t.get_window_extent() for t in ticks if t.get_text()]
+            assert not any(a.overlaps(b) for a, b in itertools.pairwise(labels))
+
+
+def test_the_setting_is_stated_in_words():
+    result = grid()
+    setting = "made · n = 30, S = 0.9, steps = 2,000, lr = 0.001, weight decay = 0.01"
+    assert any(text.startswith(setting) for text in texts(plots.plane(result)))
+    assert any("sum loss" in text for text in texts(plots.plane(result)))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_draws_a_result_whose_cells_all_died(name):
+    result = Made(T=SIZES, m=[2, 4], dead=[(slice(None), slice(None))])
+    FIGURES[name].draw(result).draw_without_rendering()
+
+
+def test_save_writes_both_files_whole_and_leaves_nothing_else(tmp_path):
+    result = grid()
+    paths = save(result, FIGURES["plane"], tmp_path / "new")
+    assert paths == [tmp_path / "new" / "plane.png", tmp_path / "new" / "plane.csv"]
+    assert paths[0].read_bytes().startswith(b"\x89PNG")
+    read, table = pd.read_csv(paths[1]), plots.plane_table(result)
+    pd.testing.assert_frame_equal(read, table, check_dtype=False, rtol=1e-5)
+    assert sorted(tmp_path.rglob("*.*")) == sorted(paths)
+
+
+def test_save_keeps_the_old_file_when_writing_fails(tmp_path):
+    class Broken(Figure):
+        def savefig(self, path, **options):
+            path.write_bytes(b"half")
+            raise OSError("disk full")
+
+    def reads_nothing(result):
+        return pd.DataFrame()
+
+    spec = FigureSpec(
+        "mine", lambda result: Broken(), reads_nothing, "a line", lambda dataset: None
+    )
+    (tmp_path / "mine.png").write_bytes(b"old")
+    with pytest.raises(OSError, match="disk full"):
+        save(SimpleNamespace(dataset=None), spec, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.png"]
+    assert (tmp_path / "mine.png").read_bytes() == b"old"
+
+
+def test_the_plots_import_without_jax_and_without_pyplot():
+    code = "import sys, superpos_jax.plots; print({'jax', 'matplotlib.pyplot'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"
