@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -112,10 +112,8 @@ def plan(
     from superpos_jax.sweep import load_sweep
 
     loaded = load_sweep(sweep, overrides)
-    table = Table(title=f"plan of {loaded.name}", show_header=False, title_justify="left")
-    for name, value in estimate.describe(loaded, devices).items():
-        table.add_row(name, value)
-    out.print(table)
+    rows = estimate.describe(loaded, devices).items()
+    _print_table(f"plan of {loaded.name}", (), rows)
     return DONE
 
 
@@ -167,16 +165,12 @@ def list_() -> int:
     """List the sweeps and the figures that ship."""
     from superpos_jax.sweep import headline, shipped
 
-    sweeps = Table("sweep", "what it makes", title="sweeps", title_justify="left")
-    for name, path in shipped().items():
-        sweeps.add_row(name, headline(path))
-    out.print(sweeps)
+    sweeps = [(name, headline(path)) for name, path in shipped().items()]
+    _print_table("sweeps", ("sweep", "what it makes"), sweeps)
     from superpos_jax.plots import FIGURES
 
-    figures = Table("figure", "what it shows", title="figures", title_justify="left")
-    for name, spec in FIGURES.items():
-        figures.add_row(name, spec.summary)
-    out.print(figures)
+    figures = [(name, spec.summary) for name, spec in FIGURES.items()]
+    _print_table("figures", ("figure", "what it shows"), figures)
     return DONE
 
 
@@ -188,9 +182,8 @@ def main() -> None:
         code = _fail(str(error))
     except typer.TyperException as error:
         code = _fail(error.format_message().replace("\n", " "))
-    except (KeyboardInterrupt, typer.Abort):
+    if code == INTERRUPTED:  # typer turns Ctrl-C into this exit code
         err.print("superpos: interrupted; nothing of this run was stored")
-        code = INTERRUPTED
     sys.exit(code or DONE)
 
 
@@ -238,33 +231,33 @@ def _progress_bar(cells: int) -> Iterator[Callable[[Standing], None]]:
 
 
 def _print_result(result: Result) -> None:
-    for table in _tables(result):
-        out.print(table)
-    dead = result.dead()
-    if dead:
-        table = Table(*dead[0], title=f"{len(dead)} dead cells", title_justify="left")
-        for row in dead:
-            table.add_row(*map(str, row.values()))
-        out.print(table)
-
-
-def _tables(result: Result) -> Iterator[Table]:
-    """Mean final losses over the first two axes."""
+    """Mean final losses over the first two axes; dead cells."""
     dataset, axes = result.dataset, result.axes
     losses = [str(name) for name in dataset.data_vars
               if str(name).endswith("_loss") and not str(name).startswith("history_")]  # fmt: skip
     for name in losses:
         mean = dataset[name].mean(axes[2:])
         over = f", mean over {', '.join(axes[2:])}" if len(axes) > 2 else ""
-        title = f"{name.replace('_', ' ')} of {result.name}{over}"
-        columns = mean[axes[1]].values if len(axes) > 1 else [""]
-        head = f"{axes[0]} \\ {axes[1]}" if len(axes) > 1 else axes[0] if axes else ""
-        table = Table(head, *map(str, columns), title=title, title_justify="left")
-        rows = mean.values.reshape(len(mean[axes[0]]) if axes else 1, -1)
-        labels: Any = mean[axes[0]].values if axes else [""]
-        for label, row in zip(labels, rows, strict=True):
-            table.add_row(str(label), *(f"{value:.4f}" for value in row))
-        yield table
+        labels = mean[axes[0]].values.tolist() if axes else [""]
+        columns = mean[axes[1]].values.tolist() if len(axes) > 1 else [""]
+        values = mean.values.reshape(len(labels), len(columns))
+        rows = [
+            (str(label), *(f"{value:.4f}" for value in row))
+            for label, row in zip(labels, values, strict=True)
+        ]
+        head = (" \\ ".join(axes[:2]), *map(str, columns))
+        _print_table(f"{name.replace('_', ' ')} of {result.name}{over}", head, rows)
+    dead = result.dead()
+    if dead:
+        _print_table(f"{len(dead)} dead cells", tuple(dead[0]), [row.values() for row in dead])
+
+
+def _print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    table = Table(*columns, show_header=bool(columns))
+    for row in rows:
+        table.add_row(*map(str, row))
+    out.print(title, soft_wrap=True)
+    out.print(table)
 
 
 def _draw_all(result: Result, target: Path, only: str | None = None) -> Iterator[Path]:

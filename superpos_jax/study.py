@@ -11,7 +11,7 @@ from __future__ import annotations
 import abc
 import importlib
 import itertools
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -45,9 +45,9 @@ class Layout:
 
 
 class DataSet(NamedTuple):
-    """The samples a cell is trained or tested on: the first `samples` of the stream `key`."""
+    """The first `samples` samples of the stream that the hashable `key` names."""
 
-    key: Hashable
+    key: Any
     samples: int
 
 

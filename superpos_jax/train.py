@@ -75,10 +75,11 @@ def run(
     program = Program(study, plan, mesh)
     trained = _train(program, progress)
     progress(Progress(1.0, "measuring", longest, longest))
-    reports = [
-        study.report(cell, params)
-        for cell, params in zip(grid.cells, program.params(trained.state), strict=True)
-    ]
+    with np.errstate(all="ignore"):  # a dead cell's weights may be huge; its numbers are blanked
+        reports = [
+            study.report(cell, params)
+            for cell, params in zip(grid.cells, program.params(trained.state), strict=True)
+        ]
     provenance = _provenance(mesh) | {
         "compile_seconds": round(trained.compile_seconds, 3),
         "wall_seconds": round(time.time() - started, 3),

@@ -80,7 +80,7 @@ def loss_ticks(low: float, high: float, count: int = 10) -> list[float]:
 
 def loss_text(loss: float) -> str:
     """A loss with the digits that 1 % differences need."""
-    if abs(loss - 1) < 0.0995:
+    if abs(loss - 1) < 0.9995:
         return f"{loss:.3f}"
     return f"{loss:.2f}" if loss < 9.995 else f"{loss:,.1f}" if loss < 99.95 else f"{loss:,.0f}"
 

@@ -12,7 +12,7 @@ samples of T are the first T of every larger T.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import jax
@@ -64,6 +64,7 @@ def draw(stream: Stream, T: int) -> Samples:
     return Samples(row[:end], col[:end], val[:end], T)
 
 
+@lru_cache(maxsize=256)  # cells share streams: a chunk is drawn once, not once a cell
 def _draw_chunk(stream: Stream, start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     n, S = stream.n, stream.S
     mean = n * (1 - S)

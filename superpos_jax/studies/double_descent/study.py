@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import jax
@@ -71,11 +71,6 @@ class Inspection:
         return self.study.crop(self.cell, self.study.init(self.cell, layout))
 
 
-@lru_cache(maxsize=64)
-def _samples(stream: data.Stream, T: int) -> data.Samples:
-    return data.draw(stream, T)
-
-
 class DoubleDescent(Study):
     """x' = ReLU(W^T W x + b) on T sparse samples, full-batch AdamW, 5 % warm-up, cosine to 0.
 
@@ -125,7 +120,7 @@ class DoubleDescent(Study):
 
     def blocks(self, dataset: DataSet, rows: int) -> model.Block:
         """Non-zeros of the data set, block by block."""
-        return model.to_blocks(_samples(*dataset), rows)
+        return model.to_blocks(data.draw(*dataset), rows)
 
     def init(self, cell: Cell, layout: Layout) -> model.Params:
         """W Xavier-uniform with the cell's own m and n, zero in the padding; b = 0."""
@@ -198,7 +193,7 @@ class DoubleDescent(Study):
 
     def samples(self, cell: Cell) -> data.Samples:
         """Training samples of a cell, sparse."""
-        return _samples(*self.datasets(cell)["train"])
+        return data.draw(*self.datasets(cell)["train"])
 
     def hidden(self, cell: Cell, W: np.ndarray) -> np.ndarray:
         """H = X W^T from the non-zeros, (T, m)."""
