@@ -176,6 +176,7 @@ def list_() -> int:
 
 def main() -> None:
     """Entry point: one line and exit code 2 for a user's mistake, 130 for Ctrl-C."""
+    sys.path.append(str(Path.cwd()))  # a study of the user's own, as `module:Class`
     try:
         code = app(standalone_mode=False)
     except UserError as error:

@@ -147,7 +147,9 @@ def build(
         reports: what the study reports of each cell.
         provenance: how the result was made.
     """
-    died_at = final["died_at"]
+    died_at, losses = final["died_at"], [v for k, v in final.items() if k.endswith("_loss")]
+    last_update = ~np.isfinite(losses).all(axis=0) & (died_at < 0)
+    died_at = np.where(last_update, final["updates"], died_at)  # nobody steps on from there
     dead = died_at >= 0
     axes = tuple(grid.axes)
 
@@ -163,8 +165,7 @@ def build(
         values = np.where(past_end, np.nan, values)
         variables[f"history_{name}"] = (*over_axes(values, "step"), _describe(name))
     for name, first in reports[0].items():
-        cells = [_blanked(report[name]) if lost else np.asarray(report[name].values)
-                 for report, lost in zip(reports, dead, strict=True)]  # fmt: skip
+        cells = [_value(report[name], lost) for report, lost in zip(reports, dead, strict=True)]
         variables[name] = (*over_axes(_stack(cells), *first.dims), dict(first.attrs))
     verdict = dead.astype(np.int8)
     flags = {"flag_values": [0, 1], "flag_meanings": " ".join(VERDICTS)}
@@ -190,10 +191,13 @@ def _describe(name: str) -> dict[str, str]:
     return {"long_name": name.replace("_", " ")}
 
 
-def _blanked(variable: Variable) -> np.ndarray:
-    """The value of a quantity for a dead cell."""
+def _value(variable: Variable, dead: bool) -> np.ndarray:
+    """The value of a quantity, blank for a dead cell, in a type that can be blank."""
     values = np.asarray(variable.values)
-    return values if variable.of_dead else np.full_like(values, _missing(values.dtype))
+    if values.dtype.kind in "bu":
+        values = values.astype(np.int64 if values.dtype.kind == "u" else np.int8)
+    blank = dead and not variable.of_dead
+    return np.full_like(values, _missing(values.dtype)) if blank else values
 
 
 def _missing(dtype: np.dtype[Any]) -> float:

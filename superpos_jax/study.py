@@ -9,6 +9,7 @@ being trained.
 from __future__ import annotations
 
 import abc
+import contextlib
 import importlib
 import itertools
 from collections.abc import Mapping
@@ -66,14 +67,18 @@ class Variable(NamedTuple):
 class Study(abc.ABC):
     """A study: pure functions of one cell, mapped over the grid by the engine.
 
-    `cell_type` is a frozen dataclass registered as a pytree; its fields are the numbers that can
-    be swept, with defaults and limits (`Annotated[int, Field(ge=1)]`). `options_type` is a frozen
+    `cell_type` is a frozen dataclass (made a pytree here); its fields are the numbers that can be
+    swept, with defaults and limits (`Annotated[int, Field(ge=1)]`). `options_type` is a frozen
     pydantic model of the static choices. Both are checked before anything is compiled.
     """
 
-    name: ClassVar[str]
     cell_type: ClassVar[type]
     options_type: ClassVar[type[BaseModel]]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        with contextlib.suppress(ValueError):  # registered already
+            jax.tree_util.register_dataclass(cls.cell_type)
 
     def __init__(self, options: BaseModel) -> None:
         self.options = options
@@ -103,7 +108,9 @@ class Study(abc.ABC):
     def blocks(self, dataset: DataSet, rows: int) -> PyTree:
         """The data set as numpy arrays with a leading axis of ceil(samples / rows) blocks.
 
-        Trailing zeros mean nothing: the engine pads blocks of different streams to one shape.
+        Trailing zeros must mean nothing: blocks of all streams are padded to one shape. Sums over
+        a padded axis round by its length; slice, or scatter-add, where bits should not depend on
+        the other cells.
         """
 
     @abc.abstractmethod
@@ -118,7 +125,7 @@ class Study(abc.ABC):
     def loss_and_grad(
         self, cell: Any, layout: Layout, params: PyTree, block: PyTree, count: jax.Array
     ) -> tuple[jax.Array, PyTree]:
-        """Loss and gradient, each summed over the first `count` rows of a block."""
+        """Loss and gradient, each summed over the first `count` rows of a block; 0 for none."""
 
     @abc.abstractmethod
     def summary(self, cell: Any, params: PyTree) -> dict[str, jax.Array]:
@@ -136,8 +143,8 @@ class Study(abc.ABC):
 def load_study(name: str) -> type[Study]:
     """The study class of a name: a shipped one, or `package.module:Class`.
 
-    >>> load_study("double_descent").name
-    'double_descent'
+    >>> load_study("double_descent")
+    <class 'superpos_jax.studies.double_descent.study.DoubleDescent'>
     """
     module, _, attribute = name.partition(":")
     if not attribute:

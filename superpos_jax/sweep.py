@@ -19,7 +19,7 @@ import json
 import math
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -92,6 +92,9 @@ class Sweep(BaseModel):
             for key in given:
                 if key not in names:
                     raise UserError(f"{table}.{key}: unknown; {_nearest(key, names)}")
+        for field in fields(study.cell_type):
+            if field.default is MISSING and field.name not in {**self.axes, **self.cell}:
+                raise UserError(f"cell.{field.name}: missing; it has no default")
         for key in self.axes:
             if key in self.cell:
                 raise UserError(f"cell.{key}: also an axis; give it once")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import jax
 import jax.numpy as jnp
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -23,7 +22,6 @@ def _reduction(value: object) -> object:
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
-@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Cell:
     """One autoencoder: every number that can be swept.

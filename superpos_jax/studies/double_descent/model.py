@@ -94,7 +94,8 @@ def block_loss_and_grad(
     # the non-zeros: z again, there only
     h_at = h[block.row].T
     z = (h_at * at_entries).sum(0)
-    loss += (val * (val - 2 * jnp.maximum(z, 0))).sum()
+    # Added by rows: a plain sum over entries would round by how many other blocks have.
+    loss += jnp.zeros(rows).at[block.row].add(val * (val - 2 * jnp.maximum(z, 0))).sum()
     residual = jnp.where(z > 0, -val, 0)
     u = u.at[block.row].add((residual * at_entries).T)
     through_decoder = residual * h_at

@@ -78,7 +78,6 @@ class DoubleDescent(Study):
     L = (1/T) sum_x sum_i (x_i - x'_i)^2.
     """
 
-    name: ClassVar[str] = "double_descent"
     cell_type: ClassVar[type] = Cell
     options_type: ClassVar[type[BaseModel]] = Options
     options: Options

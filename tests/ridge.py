@@ -1,0 +1,164 @@
+"""A study in one file: ridge regression on the first `width` of 24 features, by gradient descent.
+
+    y = sum_i u_i x_i + noise * e        x, e: standard normal; u: the same for all features
+    L(w) = (1/2) (y - x[:width] w)^2     per sample
+
+It is what a study of your own looks like. A sweep file names it `ridge:Ridge`; the file lies in the
+current folder or on PYTHONPATH.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pandas as pd
+from matplotlib.figure import Figure
+from pydantic import BaseModel, ConfigDict, Field
+
+from superpos_jax.plots import FigureSpec
+from superpos_jax.study import DataSet, Layout, Study, Variable
+
+FEATURES = 24
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One regression: every number that can be swept."""
+
+    T: Annotated[int, Field(ge=1)] = 20
+    width: Annotated[int, Field(ge=1, le=FEATURES)] = FEATURES
+    noise: Annotated[float, Field(ge=0)] = 0.5
+    ridge: Annotated[float, Field(ge=0)] = 0.1
+    lr: Annotated[float, Field(gt=0)] = 0.1
+    steps: Annotated[int, Field(ge=1)] = 1000
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Options(BaseModel):
+    """What shapes depend on: the same for every cell of a sweep."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    rows: Annotated[int, Field(ge=1, description="samples in a block")] = 8
+    test_samples: Annotated[int, Field(ge=1)] = 50
+
+
+class Stream(NamedTuple):
+    """What an endless stream of samples depends on; T is not among it, so data are nested."""
+
+    seed: int
+    noise: float
+    name: str
+
+
+class Block(NamedTuple):
+    """x: (rows, FEATURES), y: (rows,); a leading axis where there are several blocks."""
+
+    x: Any
+    y: Any
+
+
+class Fit(NamedTuple):
+    """One cell as numpy: X (T, width), y (T,), w (width,)."""
+
+    X: np.ndarray
+    y: np.ndarray
+    w: np.ndarray
+
+
+def draw(stream: Stream, samples: int) -> Block:
+    """The first samples of a stream: row t is the same however many are drawn."""
+    kind = ("train", "test").index(stream.name)
+    drawn = np.random.default_rng((stream.seed, kind)).standard_normal((samples, FEATURES + 1))
+    x = drawn[:, :FEATURES]
+    y = x.sum(axis=1) / np.sqrt(FEATURES) + stream.noise * drawn[:, -1]
+    return Block(x.astype(np.float32), y.astype(np.float32))
+
+
+class Ridge(Study):
+    """Half the squared error, full-batch gradient descent, L2 penalty (ridge / 2) |w|^2."""
+
+    cell_type = Cell
+    options_type = Options
+    options: Options
+
+    @classmethod
+    def figures(cls) -> Mapping[str, FigureSpec]:
+        return {RISK.name: RISK}
+
+    def layout(self, cell: Cell, platform: str) -> Layout:
+        """Weights are padded to a multiple of 8; cells of equal padding share code."""
+        padded = -(-cell.width // 8) * 8
+        return Layout(self.options.rows, padded, row_cost=4.0 * padded)
+
+    def sample_cost(self, cell: Cell) -> float:
+        return 4.0 * cell.width
+
+    def steps(self, cell: Cell) -> Any:
+        return cell.steps
+
+    def datasets(self, cell: Cell) -> Mapping[str, DataSet]:
+        sizes = {"train": cell.T, "test": self.options.test_samples}
+        return {k: DataSet(Stream(cell.seed, cell.noise, k), size) for k, size in sizes.items()}
+
+    def blocks(self, dataset: DataSet, rows: int) -> Block:
+        x, y = draw(*dataset)
+        missing = -len(y) % rows
+        x, y = np.pad(x, ((0, missing), (0, 0))), np.pad(y, (0, missing))
+        return Block(x.reshape(-1, rows, FEATURES), y.reshape(-1, rows))
+
+    def init(self, cell: Cell, layout: Layout) -> jax.Array:
+        return jnp.zeros(layout.shape)
+
+    def optimizer(self, cell: Cell) -> optax.GradientTransformation:
+        """Gradient descent on the mean over samples plus the penalty."""
+        penalty = optax.add_decayed_weights(cell.ridge)
+        return optax.chain(optax.scale(1 / cell.T), penalty, optax.sgd(cell.lr))
+
+    def loss_and_grad(
+        self, cell: Cell, layout: Layout, params: jax.Array, block: Block, count: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        valid = jnp.arange(layout.rows) < count
+        used = jnp.arange(layout.shape) < cell.width
+
+        def loss(w: jax.Array) -> jax.Array:
+            error = block.x[:, : layout.shape] @ jnp.where(used, w, 0) - block.y
+            return jnp.where(valid, error**2 / 2, 0).sum()
+
+        return jax.value_and_grad(loss)(params)
+
+    def summary(self, cell: Cell, params: jax.Array) -> dict[str, jax.Array]:
+        return {"w_norm": jnp.linalg.norm(params)}
+
+    def report(self, cell: Cell, params: np.ndarray) -> dict[str, Variable]:
+        w = params[: cell.width]
+        return {"w": Variable(("feature",), w, {"long_name": "weights"}, of_dead=True)}
+
+    def inspect(self, cell: Cell, report: Mapping[str, np.ndarray]) -> Fit:
+        x, y = draw(*self.datasets(cell)["train"])
+        return Fit(x[:, : cell.width], y, report["w"][: cell.width])
+
+
+def risk_table(result: Any) -> pd.DataFrame:
+    """One row a cell: its axes, train and test loss."""
+    losses = result.dataset[["train_loss", "test_loss"]]
+    return losses.to_dataframe().reset_index()
+
+
+def risk(result: Any) -> Figure:
+    """Test loss against T, the mean over all other axes."""
+    mean = risk_table(result).groupby("T")["test_loss"].mean()
+    figure = Figure()
+    figure.subplots().plot(mean.index, mean, marker="o")
+    return figure
+
+
+def applies(dataset: Any) -> str | None:
+    return None if "T" in dataset["verdict"].dims else "risk needs the swept axis T"
+
+
+RISK = FigureSpec("risk", risk, risk_table, "test loss against T", applies)
