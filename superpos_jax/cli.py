@@ -79,13 +79,13 @@ def run(
 
     loaded = load_sweep(sweep, overrides)
     target = out_folder or Path("results") / loaded.name
-    if folder.finished(target, loaded) and not fresh:
+    if not fresh and folder.finished(target, loaded):
         from superpos_jax.result import load
 
         out.print(f"{target} already holds this result; --fresh trains it again.")
         result = load(target)
     else:
-        folder.prepare(target, loaded, fresh=fresh)
+        folder.prepare(target, loaded)
         from superpos_jax import train
 
         with _progress_bar(len(loaded.grid().cells)) as progress:

@@ -31,8 +31,11 @@ def describe(sweep: Sweep, devices: int | None = None) -> dict[str, str]:
     operations = float((plan.work * plan.updates).sum())
     seconds = plan.per_device.max() / OPERATIONS_PER_SECOND.get(platform, 5e12)
     return {
-        "cells": f"{len(grid.cells):,} = "
-        + " x ".join(f"{len(values)} {axis}" for axis, values in grid.axes.items()),
+        "cells": f"{len(grid.cells):,}"
+        + "".join(
+            f"{' x' if i else ' ='} {len(values)} {axis}"
+            for i, (axis, values) in enumerate(grid.axes.items())
+        ),
         "programs": "1",
         "groups": f"{len(plan.groups)} of equal layout in that program",
         "devices": f"{plan.devices} x {platform}",

@@ -19,30 +19,29 @@ def finished(folder: str | Path, sweep: Sweep) -> bool:
     """Whether the folder already holds the result of this sweep.
 
     Raises:
-        UserError: it holds something else, or cannot be written.
+        UserError: it holds the result of another sweep, or is no result folder.
     """
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--out {folder}: a file is in the way")
-    if not folder.exists() or not any(folder.iterdir()):
-        return False
+    _refuse_foreign(folder)
     if not (folder / STORE).is_dir():
-        if (folder / SWEEP).exists():
-            return False
-        raise UserError(f"--out {folder}: not empty and not a result folder; choose another")
+        return False
     _refuse_other(folder, sweep)
     return True
 
 
-def prepare(folder: str | Path, sweep: Sweep, *, fresh: bool) -> None:
-    """Make the folder and note the sweep in it; `fresh` removes the result that is there."""
+def prepare(folder: str | Path, sweep: Sweep) -> None:
+    """Make the folder, empty it of an older result, and note the sweep in it.
+
+    Raises:
+        UserError: it cannot be written, or is no result folder.
+    """
     folder = Path(folder)
+    _refuse_foreign(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if fresh:
-            for name in (STORE, FIGURES):
-                shutil.rmtree(folder / name, ignore_errors=True)
-            (folder / PROVENANCE).unlink(missing_ok=True)
+        for name in (STORE, FIGURES):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / PROVENANCE).unlink(missing_ok=True)
         _write(folder / SWEEP, sweep.to_toml())
     except OSError as error:
         raise UserError(f"--out {folder}: cannot be written: {error.strerror}") from None
@@ -51,10 +50,18 @@ def prepare(folder: str | Path, sweep: Sweep, *, fresh: bool) -> None:
 def write(folder: str | Path, result: Result) -> None:
     """Store a finished result."""
     folder = Path(folder)
-    prepare(folder, result.sweep, fresh=False)
+    prepare(folder, result.sweep)
     provenance = json.loads(result.dataset.attrs["provenance"])
     _write(folder / PROVENANCE, json.dumps(provenance, indent=2) + "\n")
     result.save(folder)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder}: a file is in the way")
+    known = (STORE, SWEEP)
+    if folder.exists() and any(folder.iterdir()) and not any((folder / k).exists() for k in known):
+        raise UserError(f"--out {folder}: not empty and not a result folder; choose another")
 
 
 def _refuse_other(folder: Path, sweep: Sweep) -> None:

@@ -154,7 +154,7 @@ def build(
     axes = tuple(grid.axes)
 
     def over_axes(values: np.ndarray, *dims: str) -> tuple[tuple[str, ...], np.ndarray]:
-        return (*axes, *dims), values.reshape(*grid.shape, *values.shape[1:])
+        return (*axes, *dims), values.reshape((*grid.shape, *values.shape[1:]))
 
     variables: dict[str, Any] = {}
     for name, values in final.items():
