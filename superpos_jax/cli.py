@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from superpos_jax.errors import UserError
+from superpos_jax.errors import Interrupted, UserError
 
 if TYPE_CHECKING:
     from superpos_jax.result import Result
@@ -62,11 +62,16 @@ def run(
     ] = None,
     overrides: SetOption = [],  # noqa: B006 - typer wants a literal default and copies it
     devices: DevicesOption = None,
+    checkpoint_seconds: Annotated[
+        float, typer.Option(min=0, help="Least time between two checkpoints, in seconds.")
+    ] = 30.0,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Train again what the folder already holds.")
     ] = False,
 ) -> int:
     """Train every cell of a sweep in one compiled program, then draw its figures.
+
+    Interrupted (Ctrl-C, SIGTERM, or killed), the same command continues from the last checkpoint.
 
     Examples:
 
@@ -85,11 +90,17 @@ def run(
         out.print(f"{target} already holds this result; --fresh trains it again.")
         result = load(target)
     else:
-        folder.prepare(target, loaded)
         from superpos_jax import train
 
         with _progress_bar(len(loaded.grid().cells)) as progress:
-            result = train.run(loaded, out=target, devices=devices, progress=progress)
+            result = train.run(
+                loaded,
+                out=target,
+                devices=devices,
+                fresh=fresh,
+                checkpoint_seconds=checkpoint_seconds,
+                progress=progress,
+            )
     _print_result(result)
     for path in _draw_all(result, target / folder.FIGURES):
         out.print(str(path), soft_wrap=True)
@@ -183,8 +194,11 @@ def main() -> None:
         code = _fail(str(error))
     except typer.TyperException as error:
         code = _fail(error.format_message().replace("\n", " "))
+    except Interrupted as error:
+        err.print(f"superpos: {error}; the same command continues from there")
+        sys.exit(INTERRUPTED)
     if code == INTERRUPTED:  # typer turns Ctrl-C into this exit code
-        err.print("superpos: interrupted; nothing of this run was stored")
+        err.print("superpos: stopped; the same command continues from the last checkpoint")
     sys.exit(code or DONE)
 
 

@@ -11,7 +11,7 @@ marked dead; nothing it computes reaches another cell.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -124,6 +124,26 @@ class Program:
                 at = tuple(place)
                 found[group.slots[at]] = jax.tree.map(lambda leaf, at=at: leaf[at], host)
         return found
+
+    def to_host(self, state: list[State]) -> dict[str, np.ndarray]:
+        """The state as numpy, cells in order: the same on any number of devices."""
+        found = {}
+        for i, (group, values) in enumerate(zip(self.plan.groups, state, strict=True)):
+            taken = _taken(group)
+            for j, leaf in enumerate(jax.tree.leaves(values)):
+                found[f"{i}.{j}"] = np.asarray(leaf)[taken]
+        return found
+
+    def from_host(self, stored: Mapping[str, np.ndarray]) -> list[State]:
+        """The state that `to_host` gave."""
+        restored = []
+        for i, (group, values) in enumerate(zip(self.plan.groups, self.init(), strict=True)):
+            leaves, tree = jax.tree.flatten(values)
+            host = [np.array(leaf) for leaf in leaves]
+            for j, leaf in enumerate(host):
+                leaf[_taken(group)] = stored[f"{i}.{j}"]
+            restored.append(self._sharded(jax.tree.unflatten(tree, host)))
+        return restored
 
     def _tables(self) -> Tables:
         groups = self.plan.groups
@@ -239,6 +259,13 @@ def _update(study: Study, cell: Any, state: State, loss: jax.Array, grads: PyTre
     new = State(params, optimizer, state.step + 1, state.died_at)
     kept = jax.tree.map(lambda new, old: jnp.where(keep, new, old), new, state)
     return kept._replace(died_at=jnp.where(running & ~finite, state.step, state.died_at))
+
+
+def _taken(group: Group) -> tuple[np.ndarray, ...]:
+    """Where the group's cells are, (device, slot) each, in the order of the cells."""
+    places = np.argwhere(group.slots >= 0)
+    order = np.argsort(group.slots[group.slots >= 0])
+    return tuple(places[order].T)
 
 
 def _stack(cells: Sequence[Any], group: Group) -> Any:

@@ -7,3 +7,7 @@ class UserError(Exception):
     The command line prints the message and exits with code 2; nothing else in the package
     catches it.
     """
+
+
+class Interrupted(Exception):  # noqa: N818 - nothing went wrong
+    """The run was asked to stop; it wrote a checkpoint and can be continued."""

@@ -1,0 +1,66 @@
+"""Checkpoints of a run, through orbax: written whole or not at all, the previous one kept."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import orbax.checkpoint as ocp
+
+from superpos_jax.folder import CHECKPOINT
+
+SHARE = 0.02
+"""Largest share of a run's time that checkpoints may take."""
+
+Tree = Mapping[str, np.ndarray]
+logger = logging.getLogger(__name__)
+
+
+class Checkpoints:
+    """The checkpoints in a result folder.
+
+    Args:
+        folder: the result folder; they lie in its `checkpoint/`.
+        every: seconds between two checkpoints, at least. They are written less often where they
+            would take more than 2 % of the time.
+    """
+
+    def __init__(self, folder: str | Path, every: float) -> None:
+        self._path = Path(folder).resolve() / CHECKPOINT
+        self._every, self._cost, self._last = every, 0.0, time.monotonic()
+        options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
+        self._manager = ocp.CheckpointManager(self._path, options=options)
+
+    def newest(self) -> dict[str, np.ndarray] | None:
+        """The newest readable checkpoint; None where there is none."""
+        for step in sorted(self._manager.all_steps(), reverse=True):
+            try:
+                found = self._manager.restore(step, args=ocp.args.StandardRestore())
+            except Exception as error:  # whatever a damaged file makes a reader say
+                reason = str(error).partition("\n")[0]
+                logger.warning("checkpoint %d is damaged, using the one before: %s", step, reason)
+                self._manager.delete(step)
+                continue
+            return {name: np.asarray(value) for name, value in found.items()}
+        return None
+
+    def due(self) -> bool:
+        """Whether it is time for another one."""
+        return time.monotonic() - self._last >= max(self._every, self._cost / SHARE)
+
+    def save(self, step: int, tree: Tree) -> None:
+        """Write one; it counts only once it is whole."""
+        begin = time.monotonic()
+        self._manager.save(step, args=ocp.args.StandardSave(dict(tree)), force=True)
+        self._manager.wait_until_finished()
+        self._last = time.monotonic()
+        self._cost = self._last - begin
+
+    def discard(self) -> None:
+        """Remove them all: the run is finished and stored."""
+        self._manager.close()
+        shutil.rmtree(self._path, ignore_errors=True)

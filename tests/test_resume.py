@@ -1,0 +1,114 @@
+"""An interrupted run, however it was interrupted, ends with the bits of an uninterrupted one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+import superpos_jax as sp
+from superpos_jax.checkpoint import Checkpoints
+from superpos_jax.errors import Interrupted
+from superpos_jax.folder import CHECKPOINT
+
+SWEEP = sp.Sweep(
+    name="small",
+    axes={"T": [3, 40], "steps": [900, 4000]},
+    cell={"S": 0.9, "lr": 1e-2},
+    options={"n": 30, "test_samples": 20},
+)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted():
+    return sp.run(SWEEP).dataset
+
+
+def same_bits(one: xr.Dataset, other: xr.Dataset) -> bool:
+    return one.drop_attrs(deep=False).identical(other.drop_attrs(deep=False))
+
+
+def interrupt_at(step):
+    """A progress callback that asks the run to stop, as Ctrl-C does, once it is past a step."""
+
+    def progress(now):
+        if now.doing == "training" and now.step >= step:
+            signal.raise_signal(signal.SIGINT)
+
+    return progress
+
+
+def test_ctrl_c_loses_nothing(uninterrupted, tmp_path):
+    for step in (1, 2500):
+        with pytest.raises(Interrupted, match=r"at step [\d,]+ of 4,000"):
+            sp.run(SWEEP, out=tmp_path, progress=interrupt_at(step))
+        assert (tmp_path / CHECKPOINT).is_dir()
+    assert same_bits(sp.run(SWEEP, out=tmp_path).dataset, uninterrupted)
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(uninterrupted, tmp_path, caplog):
+    seen = []
+
+    def progress(now):
+        seen.append(now)
+        if now.step >= 2000:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        sp.run(SWEEP, out=tmp_path, checkpoint_seconds=0, progress=progress)
+    steps = sorted(int(path.name) for path in (tmp_path / CHECKPOINT).iterdir())
+    assert len(steps) == 2
+    for path in (tmp_path / CHECKPOINT / str(steps[-1])).rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    seen.clear()
+    final = sp.run(SWEEP, out=tmp_path, progress=seen.append).dataset
+    assert f"checkpoint {steps[-1]} is damaged" in caplog.text
+    assert min(now.step for now in seen if now.doing == "training") > steps[0]
+    assert same_bits(final, uninterrupted)
+
+
+def test_kill_and_terminate_the_command(uninterrupted, tmp_path):
+    (tmp_path / "small.toml").write_text(SWEEP.to_toml())
+    program = Path(sys.executable).with_name("superpos")
+    command = [program, "run", "small.toml", "--out", "out", "--checkpoint-seconds", "0"]
+    environment = os.environ | {"XLA_FLAGS": ""}
+
+    def start_and_send(number):
+        with (tmp_path / "log").open("w") as log:
+            process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=log)
+        newest = checkpoints()
+        before = time.monotonic()
+        while checkpoints() <= newest:
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() - before < 60
+            time.sleep(0.01)
+        process.send_signal(number)
+        return process.wait(60), (tmp_path / "log").read_text()
+
+    def checkpoints():
+        found = (tmp_path / "out" / CHECKPOINT).glob("[0-9]*")
+        return max((int(path.name) for path in found if path.name.isdigit()), default=-1)
+
+    assert start_and_send(signal.SIGKILL)[0] == -signal.SIGKILL
+    assert start_and_send(signal.SIGKILL)[0] == -signal.SIGKILL
+    code, log = start_and_send(signal.SIGTERM)
+    assert code == 130
+    assert "the same command continues from there" in log
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert same_bits(sp.load(tmp_path / "out").dataset, uninterrupted)
+
+
+def test_another_sweep_does_not_continue(tmp_path):
+    with pytest.raises(Interrupted):
+        sp.run(SWEEP, out=tmp_path, progress=interrupt_at(1))
+    other = SWEEP.model_copy(update={"cell": {"S": 0.9, "lr": 2e-2}})
+    with pytest.raises(sp.UserError, match=r"cell\.lr = 0\.01, not 0\.02"):
+        sp.run(other, out=tmp_path)
+    assert Checkpoints(tmp_path, 0).newest() is not None
