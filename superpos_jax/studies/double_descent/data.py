@@ -64,7 +64,7 @@ def draw(stream: Stream, T: int) -> Samples:
     return Samples(row[:end], col[:end], val[:end], T)
 
 
-@lru_cache(maxsize=256)  # cells share streams: a chunk is drawn once, not once a cell
+@lru_cache(maxsize=64)  # cells share streams: a chunk is drawn once, not once a cell
 def _draw_chunk(stream: Stream, start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     n, S = stream.n, stream.S
     mean = n * (1 - S)

@@ -1,0 +1,243 @@
+"""The engine against the oracle: whole trainings, in float32 and in float64.
+
+Rounding moves the weights apart by at most 1.5e-5 over these trainings (measured; the losses by
+3e-6), since the steps are few and Adam's eps is not negligible beside gradients that vanish. One
+per cent more of the learning rate moves them by 2e-4 or more, and every other mistake tried, by
+more than that.
+"""
+
+import functools
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+import oracle
+import pytest
+
+import superpos_jax as sp
+from superpos_jax.studies.double_descent import DoubleDescent, data
+from superpos_jax.studies.double_descent.cell import Cell, Options
+
+WEIGHTS, LOSSES = 1e-4, 2e-5
+
+SWEEPS: dict[str, dict[str, Any]] = {
+    # one sample; not a multiple of a block's rows; blocks of 256 rows instead of 32;
+    # m = 1 and m > n; no sparsity; nearly nothing but all-zero samples
+    "odd": {
+        "axes": {
+            "T": [1, 33, 400],
+            "m": [1, 17],
+            "reduction": ["sum", "mean"],
+            "S": [0.0, 0.8, 0.995],
+        },
+        "cell": {"steps": 120, "lr": 3e-3, "eps": 1e-6, "seed": 3},
+        "options": {"n": 12, "test_samples": 40},
+    },
+    # the two eps differ by n = 20, so that the mean with one is the sum with the other
+    "hyper": {
+        "axes": {
+            "eps": [1e-3, 2e-2],
+            "weight_decay": [0.0, 0.5],
+            "lr": [3e-3, 1e-2],
+            "steps": [60, 113],
+            "reduction": ["sum", "mean"],
+        },
+        "cell": {"T": 20, "m": 3, "S": 0.8},
+        "options": {"n": 20, "test_samples": 40},
+    },
+    # features in two tiles
+    "seeds": {
+        "axes": {"seed": [3, 9], "data_seed": [3, 4], "init_seed": [3, 4]},
+        "cell": {"T": 35, "m": 2, "S": 0.99, "steps": 100, "lr": 3e-3},
+        "options": {"n": 1_040, "test_samples": 40},
+    },
+}
+
+
+class Run:
+    """A trained sweep beside the oracle's training of each of its cells."""
+
+    def __init__(self, sweep: sp.Sweep) -> None:
+        self.result = sp.run(sweep)
+        self.n = sweep.options["n"]
+        grid = sweep.grid()
+        self.points, self.cells = list(grid.points()), grid.cells
+        self.found = [self.result.cell(**point) for point in self.points]
+        self.expected = [
+            oracle.train(
+                found.X, found.W0, found.b0, steps=cell.steps, lr=cell.lr,
+                weight_decay=cell.weight_decay, eps=cell.eps, reduction=cell.reduction,
+            )
+            for cell, found in zip(self.cells, self.found, strict=True)
+        ]  # fmt: skip
+
+    def at(self, i: int) -> Any:
+        return self.result.dataset.sel(self.points[i])
+
+
+@functools.cache
+def trained(name: str) -> Run:
+    return Run(sp.Sweep(**SWEEPS[name]))
+
+
+every_sweep = pytest.mark.parametrize("name", SWEEPS)
+
+
+@every_sweep
+def test_weights(name):
+    run = trained(name)
+    assert (run.result.dataset.verdict == 0).all()
+    for point, found, expected in zip(run.points, run.found, run.expected, strict=True):
+        np.testing.assert_allclose(found.W, expected.W, rtol=0, atol=WEIGHTS, err_msg=str(point))
+        np.testing.assert_allclose(found.b, expected.b, rtol=0, atol=WEIGHTS, err_msg=str(point))
+
+
+@every_sweep
+def test_history(name):
+    """Recorded losses are those of the recorded steps; what is past a cell's end is missing."""
+    run = trained(name)
+    recorded = run.result.dataset.step.values
+    assert recorded[0] == 0
+    for i, (point, cell) in enumerate(zip(run.points, run.cells, strict=True)):
+        steps = recorded[recorded <= cell.steps]
+        assert steps[-1] == cell.steps
+        losses = run.expected[i].losses[steps]
+        history = run.at(i).history_train_loss.values
+        np.testing.assert_allclose(
+            history[: len(steps)], losses, rtol=LOSSES, atol=LOSSES, err_msg=str(point)
+        )
+        assert np.isnan(history[len(steps) :]).all()
+        np.testing.assert_allclose(run.at(i).train_loss, losses[-1], rtol=LOSSES, atol=LOSSES)
+
+
+def test_a_cell_records_nothing_after_its_end():
+    history = trained("hyper").result.dataset.history_train_loss.sel(steps=60)
+    assert np.isfinite(history.sel(step=60)).all()
+    assert np.isnan(history.sel(step=61)).all()  # longer cells record it: the very next step
+
+
+@every_sweep
+def test_held_out_loss_and_norms(name):
+    run = trained(name)
+    for i, (cell, expected) in enumerate(zip(run.cells, run.expected, strict=True)):
+        stream = data.Stream(int(cell.data_key), run.n, cell.S, "test")
+        held_out = data.draw(stream, 40).dense(run.n)
+        loss = oracle.loss_and_grad(held_out, expected.W, expected.b)[0]
+        at = run.at(i)
+        np.testing.assert_allclose(at.test_loss, loss, rtol=1e-4, atol=1e-4)
+        for norm, weights in (("W_norm", expected.W), ("b_norm", expected.b)):
+            np.testing.assert_allclose(at[norm], np.linalg.norm(weights), rtol=1e-4, atol=1e-4)
+            history = at[f"history_{norm}"].dropna("step")
+            np.testing.assert_allclose(history[-1], at[norm])
+        np.testing.assert_allclose(at.history_test_loss.dropna("step")[-1], at.test_loss)
+
+
+@every_sweep
+def test_inspected_cell(name):
+    run = trained(name)
+    for cell, found in zip(run.cells, run.found, strict=True):
+        T, m, n = cell.T, cell.m, run.n
+        shapes = {"X": (T, n), "W": (m, n), "b": (n,), "H": (T, m), "W0": (m, n), "b0": (n,)}
+        assert {name: getattr(found, name).shape for name in shapes} == shapes
+        norms = np.linalg.norm(found.X, axis=1)
+        np.testing.assert_allclose(norms, (found.X > 0).any(axis=1), atol=1e-6)
+        np.testing.assert_allclose(found.H, found.X @ found.W.T, rtol=1e-5, atol=1e-6)
+        assert np.abs(found.W0).max() <= np.sqrt(6 / (m + n)) * (1 + 1e-6)
+        assert np.abs(found.W0).max() > 0.5 * np.sqrt(6 / (m + n))
+        assert (found.b0 == 0).all()
+
+
+def test_odd_cells_are_odd():
+    run = trained("odd")
+    X = {(cell.T, cell.S): found.X for cell, found in zip(run.cells, run.found, strict=True)}
+    assert (X[400, 0.0] > 0).all()
+    assert (X[1, 0.995] == 0).all()
+    empty = (X[33, 0.8] == 0).all(axis=1)
+    assert 0 < empty.sum() < 33
+    study = run.result.sweep.grid().study
+    assert {study.layout(cell, "cpu").rows for cell in run.cells} == {32, 256}
+    assert jax.device_count() >= 2
+
+
+@pytest.mark.parametrize("axis", ["eps", "weight_decay", "lr", "steps", "reduction"])
+def test_each_number_has_an_effect(axis):
+    """Far beyond the tolerance: the comparison with the oracle would miss nothing."""
+    run = trained("hyper")
+    W = run.result.dataset.W
+    one, other = (W.isel({axis: i}) for i in (0, 1))
+    change = np.abs(one - other).max(["hidden", "feature"])
+    assert (change > 10 * WEIGHTS).all()
+
+
+def test_the_mean_with_eps_is_the_sum_with_n_times_eps():
+    dataset = trained("hyper").result.dataset
+    mean = dataset.sel(reduction=1.0, eps=1e-3)
+    total = dataset.sel(reduction=0.0, eps=1e-3 * 20)
+    np.testing.assert_allclose(mean.W, total.W, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(mean.b, total.b, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(mean.test_loss, total.test_loss, rtol=1e-5)
+
+
+def test_data_and_initial_weights_have_seeds_of_their_own():
+    run = trained("seeds")
+    X = {c.data_seed: f.X for c, f in zip(run.cells, run.found, strict=True)}
+    W0 = {c.init_seed: f.W0 for c, f in zip(run.cells, run.found, strict=True)}
+    for seed, draw in X.items():
+        np.testing.assert_array_equal(
+            draw, data.draw(data.Stream(seed, run.n, 0.99, "train"), 35).dense(run.n)
+        )
+    assert (X[3] != X[4]).any()
+    assert (W0[3] != W0[4]).any()
+    for cell, found in zip(run.cells, run.found, strict=True):
+        np.testing.assert_array_equal(found.X, X[cell.data_seed])
+        np.testing.assert_array_equal(found.W0, W0[cell.init_seed])
+    W = run.result.dataset.W
+    np.testing.assert_array_equal(W.sel(seed=3), W.sel(seed=9))  # it seeds nothing that is left
+
+
+def test_one_seed_seeds_both():
+    both = Cell(seed=5)
+    assert (int(both.data_key), int(both.init_key)) == (5, 5)
+    apart = Cell(seed=5, data_seed=0, init_seed=7)
+    assert (int(apart.data_key), int(apart.init_key)) == (0, 7)
+
+
+@pytest.mark.parametrize("m", [1, 5, 9, 30])
+def test_initial_weights(m):
+    """Uniform within Xavier's bound of the cell's own m and n, the same in every layout."""
+    n = 2_000
+    study = DoubleDescent(Options(n=n))
+    cell = Cell(m=m)
+    layout = study.layout(cell, "cpu")
+    params = study.init(cell, layout)
+    assert params.W.shape == (layout.shape.hidden, layout.shape.tiles * layout.shape.columns)
+    W, b = study.crop(cell, params)
+    assert np.count_nonzero(params.W) == np.count_nonzero(W)
+    assert not params.b.any()
+    assert W.shape == (m, n)
+    assert b.shape == (n,)
+    ordered = np.sort(W.ravel() / np.sqrt(6 / (m + n)))
+    uniform = np.linspace(-1, 1, ordered.size)
+    assert np.abs(ordered - uniform).max() * np.sqrt(ordered.size) < 2 * 1.95
+    assert np.abs(ordered).max() <= 1 + 1e-6
+    for row, other in itertools.combinations(W[:5], 2):
+        assert abs(np.corrcoef(row, other)[0, 1]) < 4 / np.sqrt(n)
+    accelerator = study.init(cell, study.layout(cell, "gpu"))
+    np.testing.assert_array_equal(study.crop(cell, accelerator)[0], W)
+    for other in (replace(cell, seed=1), replace(cell, m=m + 1)):
+        found, _ = study.crop(other, study.init(other, study.layout(other, "cpu")))
+        assert abs(np.corrcoef(found[0], W[0])[0, 1]) < 4 / np.sqrt(n)
+
+
+def test_no_reported_loss_is_negative():
+    """A memorized cell's loss is a difference of nearly equal sums."""
+    sweep = Sweep(
+        axes={"T": [1, 2, 3], "seed": range(3)},
+        cell={"m": 17, "steps": 300, "lr": 1e-2, "reduction": "sum", "S": 0.8, "weight_decay": 0.0},
+        options={"n": 12, "test_samples": 20},
+    )
+    losses = run(sweep).dataset.history_train_loss
+    assert losses.min() >= 0
+    assert losses.isel(step=-1).min() < 1e-5
