@@ -233,11 +233,11 @@ def test_initial_weights(m):
 
 def test_no_reported_loss_is_negative():
     """A memorized cell's loss is a difference of nearly equal sums."""
-    sweep = Sweep(
+    sweep = sp.Sweep(
         axes={"T": [1, 2, 3], "seed": range(3)},
         cell={"m": 17, "steps": 300, "lr": 1e-2, "reduction": "sum", "S": 0.8, "weight_decay": 0.0},
         options={"n": 12, "test_samples": 20},
     )
-    losses = run(sweep).dataset.history_train_loss
+    losses = sp.run(sweep).dataset.history_train_loss
     assert losses.min() >= 0
     assert losses.isel(step=-1).min() < 1e-5
