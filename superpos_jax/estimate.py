@@ -12,9 +12,9 @@ from superpos_jax.study import DataSet, Study
 from superpos_jax.sweep import Sweep
 from superpos_jax.train import find_devices
 
-OPERATIONS_PER_SECOND = {"cpu": 3e10, "gpu": 5e12, "tpu": 5e12}
-"""Per device, as `Study.sample_cost` counts them. CPU: benchmarks/README.md; the others are
-guesses from published memory bandwidths and were never measured."""
+OPERATIONS_PER_SECOND = {"cpu": 2.5e10, "gpu": 5e12, "tpu": 5e12}
+"""Per device, as `Study.sample_cost` counts them. CPU: one core did 2e10 on the quickstart and
+3.2e10 at n = 10,000 (benchmarks/README.md). The others are guesses from published bandwidths."""
 
 
 def describe(sweep: Sweep, devices: int | None = None) -> dict[str, str]:
