@@ -198,7 +198,7 @@ def main() -> None:
         err.print(f"superpos: {error}; the same command continues from there")
         sys.exit(INTERRUPTED)
     if code == INTERRUPTED:  # typer turns Ctrl-C into this exit code
-        err.print("superpos: stopped; the same command continues from the last checkpoint")
+        err.print("superpos: stopped; the same command continues from the last checkpoint, if any")
     sys.exit(code or DONE)
 
 

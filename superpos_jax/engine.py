@@ -51,13 +51,13 @@ class Walk(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """What the program reads and never writes: per group, and the blocks of samples by rows."""
+    """What the program reads and never writes: per group, and the blocks of samples by shape."""
 
     cells: list[Any]
     train: list[Walk]
     evaluate: list[Walk]
     evaluate_rows: list[jax.Array]
-    pools: dict[int, PyTree]
+    pools: dict[tuple[int, ...], PyTree]
 
 
 class Program:
@@ -225,7 +225,7 @@ def _item(program: Program, tables: Tables, i: int, params: PyTree) -> Callable[
 
     def item(slot: jax.Array, block: jax.Array, valid: jax.Array) -> tuple[jax.Array, PyTree]:
         take = functools.partial(jax.tree.map, lambda leaf: leaf[slot])
-        data = jax.tree.map(lambda leaf: leaf[block], tables.pools[layout.rows])
+        data = jax.tree.map(lambda leaf: leaf[block], tables.pools[layout.block])
         return program.study.loss_and_grad(take(tables.cells[i]), layout, take(params), data, valid)
 
     return item

@@ -62,11 +62,11 @@ def memory(study: Study, plan: Plan) -> float:
         one = _bytes(params) + 2 * (_bytes(params) + _bytes(moments))
         state += one * group.slots.size
     data = 0.0
-    for rows, streams in plan.streams.items():
+    for block, streams in plan.streams.items():
         for dataset in streams.values():
-            first = study.blocks(DataSet(dataset.key, min(rows, dataset.samples)), rows)
+            first = study.blocks(DataSet(dataset.key, min(block[0], dataset.samples)), block)
             data += sum(leaf.nbytes for leaf in jax.tree.leaves(first)) * -(
-                -dataset.samples // rows
+                -dataset.samples // block[0]
             )
     return state + data * plan.devices
 

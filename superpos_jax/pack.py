@@ -62,8 +62,8 @@ class Plan:
     groups: tuple[Group, ...]
     samples: dict[str, np.ndarray]
     """(cells,) number of samples of each data set."""
-    streams: dict[int, dict[Any, DataSet]]
-    """The longest data set of each stream, by number of rows of a block."""
+    streams: dict[tuple[int, ...], dict[Any, DataSet]]
+    """The longest data set of each stream, by shape of a block."""
     updates: np.ndarray
     """(cells,) optimizer updates."""
     needed: np.ndarray
@@ -118,7 +118,6 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
 
     groups = []
     for layout, dealt in sorted(members.items(), key=lambda item: repr(item[0])):
-        rows = layout.rows
         slots = _ragged(dealt, fill=-1, least=MIN_SLOTS)
         train: list[list[tuple[int, int, int]]] = []
         evaluate: list[list[tuple[int, int, int]]] = []
@@ -129,7 +128,7 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
             item_steps.append([])
             for slot, i in enumerate(device):
                 for j, name in enumerate(names):
-                    listed = _items(data[i][name], rows, offsets[rows])
+                    listed = _items(data[i][name], layout.rows, offsets[layout.block])
                     evaluate[-1] += [(slot * len(names) + j, *item) for item in listed]
                     if name == TRAIN:
                         train[-1] += [(slot, *item) for item in listed]
@@ -145,30 +144,30 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
     )  # fmt: skip
 
 
-def load_blocks(study: Study, plan: Plan) -> dict[int, PyTree]:
-    """The distinct blocks of samples, by rows of a block: numpy, leading axis of blocks."""
+def load_blocks(study: Study, plan: Plan) -> dict[tuple[int, ...], PyTree]:
+    """The distinct blocks of samples, by shape of a block: numpy, leading axis of blocks."""
     pools = {}
-    for rows, streams in plan.streams.items():
-        parts = [study.blocks(dataset, rows) for dataset in streams.values()]
-        pools[rows] = jax.tree.map(lambda *leaves: _concatenate(leaves), *parts)
+    for block, streams in plan.streams.items():
+        parts = [study.blocks(dataset, block) for dataset in streams.values()]
+        pools[block] = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
     return pools
 
 
 def _streams(
     layouts: Sequence[Layout], data: Sequence[Any]
-) -> tuple[dict[int, dict[Any, DataSet]], dict[int, dict[Any, int]]]:
-    """The longest data set of each stream, by rows of a block, and where its blocks start."""
-    streams: dict[int, dict[Any, DataSet]] = {}
+) -> tuple[dict[tuple[int, ...], dict[Any, DataSet]], dict[tuple[int, ...], dict[Any, int]]]:
+    """The longest data set of each stream, by shape of a block, and where its blocks start."""
+    streams: dict[tuple[int, ...], dict[Any, DataSet]] = {}
     for layout, datasets in zip(layouts, data, strict=True):
-        longest = streams.setdefault(layout.rows, {})
+        longest = streams.setdefault(layout.block, {})
         for dataset in datasets.values():
             if dataset.key not in longest or longest[dataset.key].samples < dataset.samples:
                 longest[dataset.key] = dataset
     offsets = {}
-    for rows, longest in streams.items():
-        counts = [_blocks(dataset.samples, rows) for dataset in longest.values()]
+    for block, longest in streams.items():
+        counts = [_blocks(dataset.samples, block[0]) for dataset in longest.values()]
         starts = np.cumsum([0, *counts[:-1]]).tolist()
-        offsets[rows] = dict(zip(longest, starts, strict=True))
+        offsets[block] = dict(zip(longest, starts, strict=True))
     return streams, offsets
 
 
@@ -205,16 +204,3 @@ def _pack(items: list[list[tuple[int, int, int]]]) -> Items:
 def _ragged(rows: list[list[int]], fill: int, least: int = 1) -> np.ndarray:
     width = max(least, *(len(row) for row in rows))
     return np.array([row + [fill] * (width - len(row)) for row in rows], np.int32)
-
-
-def _concatenate(leaves: Sequence[np.ndarray]) -> np.ndarray:
-    """Join along blocks; shorter trailing axes are filled with zeros, which mean nothing."""
-    shape = np.max([leaf.shape[1:] for leaf in leaves], axis=0)
-    padded = [
-        np.pad(
-            leaf,
-            [(0, 0), *((0, int(size - s)) for size, s in zip(shape, leaf.shape[1:], strict=True))],
-        )
-        for leaf in leaves
-    ]
-    return np.concatenate(padded)

@@ -37,12 +37,17 @@ class Layout:
     it, a cell is computed in the same shapes, and to the same bits, alone and in company.
     """
 
-    rows: int
-    """Samples in a block."""
+    block: tuple[int, ...]
+    """Shape of a block of data: samples first, then whatever the study needs."""
     shape: Any
     """Whatever else fixes array shapes, hashable (the padded hidden dimension, say)."""
     row_cost: float
     """Operations one row of a block costs, padding included."""
+
+    @property
+    def rows(self) -> int:
+        """Samples in a block."""
+        return self.block[0]
 
 
 class DataSet(NamedTuple):
@@ -105,12 +110,11 @@ class Study(abc.ABC):
         """The cell's data by name; `train` is trained on, all are evaluated."""
 
     @abc.abstractmethod
-    def blocks(self, dataset: DataSet, rows: int) -> PyTree:
-        """The data set as numpy arrays with a leading axis of ceil(samples / rows) blocks.
+    def blocks(self, dataset: DataSet, block: tuple[int, ...]) -> PyTree:
+        """The data set as numpy arrays, cut into ceil(samples / rows) blocks of a layout's shape.
 
-        Trailing zeros must mean nothing: blocks of all streams are padded to one shape. Sums over
-        a padded axis round by its length; slice, or scatter-add, where bits should not depend on
-        the other cells.
+        Shapes beyond the leading axis of blocks depend on `block` alone, so that a cell is computed
+        in the same shapes in any company.
         """
 
     @abc.abstractmethod

@@ -93,7 +93,7 @@ class Ridge(Study):
     def layout(self, cell: Cell, platform: str) -> Layout:
         """Weights are padded to a multiple of 8; cells of equal padding share code."""
         padded = -(-cell.width // 8) * 8
-        return Layout(self.options.rows, padded, row_cost=4.0 * padded)
+        return Layout((self.options.rows, FEATURES), padded, row_cost=4.0 * padded)
 
     def sample_cost(self, cell: Cell) -> float:
         return 4.0 * cell.width
@@ -105,7 +105,8 @@ class Ridge(Study):
         sizes = {"train": cell.T, "test": self.options.test_samples}
         return {k: DataSet(Stream(cell.seed, cell.noise, k), size) for k, size in sizes.items()}
 
-    def blocks(self, dataset: DataSet, rows: int) -> Block:
+    def blocks(self, dataset: DataSet, block: tuple[int, ...]) -> Block:
+        rows, _ = block
         x, y = draw(*dataset)
         missing = -len(y) % rows
         x, y = np.pad(x, ((0, missing), (0, 0))), np.pad(y, (0, missing))

@@ -27,11 +27,12 @@ class Small:
 
 class Toy:
     """What `make_plan` asks of a study. A block holds (kind, seed, its place in the stream) in
-    each of 2 + seed columns, all of them positive.
+    each of its columns, all of them positive.
     """
 
     def layout(self, cell, platform):
-        return Layout(3 if cell.T < 10 else 8, cell.m + cell.m % 2, 1.0 + cell.m + cell.m % 2)
+        block = (3 if cell.T < 10 else 8, 2 + cell.m // 3)
+        return Layout(block, cell.m + cell.m % 2, 1.0 + cell.m + cell.m % 2)
 
     def sample_cost(self, cell):
         return 1.0 + cell.m
@@ -43,11 +44,12 @@ class Toy:
         samples = zip(NAMES, (cell.T, TEST_SAMPLES), strict=True)
         return {name: DataSet((name, cell.seed), size) for name, size in samples}
 
-    def blocks(self, dataset, rows):
+    def blocks(self, dataset, block):
+        rows, columns = block
         name, seed = dataset.key
         count = -(-dataset.samples // rows)
         tags = [(1 + NAMES.index(name), 1 + seed, 1 + i) for i in range(count)]
-        return {"tag": np.repeat(np.array(tags)[:, :, None], 2 + seed, axis=2)}
+        return {"tag": np.repeat(np.array(tags)[:, :, None], columns, axis=2)}
 
 
 number = st.integers
@@ -103,7 +105,8 @@ def test_items_cover_each_data_set_once(sweep):
         ]
         for items, target, kind, samples in lists:
             mine = [(block, valid) for to, block, valid in listed(items, device) if to == target]
-            tags = [tuple(pools[rows]["tag"][block, :, 0]) for block, _ in mine]
+            pool = pools[group.layout.block]["tag"]
+            tags = [tuple(pool[block, :, 0]) for block, _ in mine]
             assert tags == [(kind, 1 + values.seed, 1 + i) for i in range(-(-samples // rows))]
             counts = [valid for _, valid in mine]
             assert sum(counts) == samples
@@ -129,15 +132,15 @@ def test_nested_streams_share_blocks(sweep):
     longest = {}
     for cell in plan.cells:
         for dataset in Toy().datasets(cell).values():
-            key = Toy().layout(cell, "cpu").rows, dataset.key
+            key = Toy().layout(cell, "cpu").block, dataset.key
             longest[key] = max(longest.get(key, 0), dataset.samples)
-    for rows, pool in pools.items():
-        stored = sum(-(-samples // rows) for (r, _), samples in longest.items() if r == rows)
+    for shape, pool in pools.items():
+        stored = sum(-(-size // shape[0]) for (s, _), size in longest.items() if s == shape)
         assert len(pool["tag"]) == stored
     blocks = {}
     for cell, group, device, slot in places(plan):
         mine = [block for to, block, _ in listed(group.train, device) if to == slot]
-        key = group.layout.rows, plan.cells[cell].seed
+        key = group.layout.block, plan.cells[cell].seed
         shorter, longer = sorted((mine, blocks.get(key, mine)), key=len)
         assert longer[: len(shorter)] == shorter
         blocks[key] = longer
@@ -193,7 +196,7 @@ def test_a_cell_is_laid_out_as_if_alone(sweep, extra):
         plan = make_plan(Toy(), cells, devices, "cpu")
         pool = load_blocks(Toy(), plan)
         group, device, slot = next(at[1:] for at in places(plan) if at[0] == index)
-        tags = pool[group.layout.rows]["tag"][:, :, 0]
+        tags = pool[group.layout.block]["tag"][:, :, 0]
         walks = [
             [(tuple(tags[block]), valid) for to, block, valid in listed(items, device)
              if to // step == slot]
@@ -207,18 +210,13 @@ def test_a_cell_is_laid_out_as_if_alone(sweep, extra):
 
 @given(sweeps)
 @many
-def test_blocks_are_padded_with_zeros_only(sweep):
+def test_pools_hold_each_stream_once(sweep):
     plan, pools = planned(sweep)
-    for rows, streams in plan.streams.items():
-        start = 0
-        for dataset in streams.values():
-            original = Toy().blocks(dataset, rows)["tag"]
-            stored = pools[rows]["tag"][start : start + len(original)]
-            width = original.shape[2]
-            assert (stored[:, :, :width] == original).all()
-            assert not stored[:, :, width:].any()
-            start += len(original)
-        assert start == len(pools[rows]["tag"])
+    assert set(pools) == {group.layout.block for group in plan.groups}
+    for block, streams in plan.streams.items():
+        originals = [Toy().blocks(dataset, block)["tag"] for dataset in streams.values()]
+        assert (pools[block]["tag"] == np.concatenate(originals)).all()
+        assert len({dataset.key for dataset in streams.values()}) == len(streams)
 
 
 REFERENCE = {

@@ -49,13 +49,19 @@ class Block(NamedTuple):
     val: Any
 
 
-def to_blocks(samples: Samples, rows: int) -> Block:
-    """Samples cut into ceil(T / rows) blocks of `rows`, as numpy: (blocks, entries) each."""
+def to_blocks(samples: Samples, rows: int, entries: int) -> Block:
+    """Samples cut into ceil(T / rows) blocks of `rows`, as numpy: (blocks, entries) each.
+
+    Raises:
+        ValueError: a block has more non-zeros than `entries`.
+    """
     count = -(-samples.T // rows)
     block = samples.row // rows
     start = np.searchsorted(block, np.arange(count))
     slot = np.arange(len(block)) - start[block]
-    shape = (count, max(1, int(slot.max(initial=0)) + 1))
+    if slot.max(initial=0) >= entries:
+        raise ValueError(f"a block has {slot.max() + 1} non-zeros, more than {entries}")
+    shape = (count, entries)
     row, col, val = (np.zeros(shape, dtype) for dtype in (np.int32, np.int32, np.float32))
     row[block, slot], col[block, slot] = samples.row % rows, samples.col
     val[block, slot] = samples.val

@@ -98,7 +98,8 @@ class DoubleDescent(Study):
         columns = -(-n // (tiles * 16)) * 16
         rows = 32 if cell.T < 384 else 256
         shape = Shape(hidden, tiles, columns)
-        return Layout(rows, shape, _operations(hidden, tiles * columns))
+        block = (rows, _entries(rows, n, cell.S))
+        return Layout(block, shape, _operations(hidden, tiles * columns))
 
     def sample_cost(self, cell: Cell) -> float:
         """Operations of one training sample: `_operations` with the cell's own m and n."""
@@ -117,9 +118,9 @@ class DoubleDescent(Study):
             for name, size in sizes.items()
         }
 
-    def blocks(self, dataset: DataSet, rows: int) -> model.Block:
+    def blocks(self, dataset: DataSet, block: tuple[int, ...]) -> model.Block:
         """Non-zeros of the data set, block by block."""
-        return model.to_blocks(data.draw(*dataset), rows)
+        return model.to_blocks(data.draw(*dataset), *block)
 
     def init(self, cell: Cell, layout: Layout) -> model.Params:
         """W Xavier-uniform with the cell's own m and n, zero in the padding; b = 0."""
@@ -205,6 +206,18 @@ class DoubleDescent(Study):
         """W (m, n) and b (n,) without their padding."""
         n = self.options.n
         return np.asarray(params.W)[: cell.m, :n], np.asarray(params.b)[:n]
+
+
+def _entries(rows: int, n: int, S: float) -> int:
+    """Room for the non-zeros of a block: at most one block in e^40 needs more.
+
+    It depends on the cell alone (never on the data), and sits on a ladder of half octaves so that
+    neighbouring S share a layout.
+    """
+    mean = rows * n * (1 - S)
+    enough = min(rows * n, int(mean + 9 * np.sqrt(mean * S)) + 32)
+    step = 2 ** max(5, enough.bit_length() - 2)
+    return -(-enough // step) * step
 
 
 def _operations(hidden: int, features: int) -> float:

@@ -10,7 +10,8 @@ import math
 import numpy as np
 import pytest
 
-from superpos_jax.studies.double_descent import data, model
+from superpos_jax.studies.double_descent import DoubleDescent, data, model
+from superpos_jax.studies.double_descent.cell import Cell, Options
 
 LAWS = [(50, 0.9, 50_000), (12, 0.5, 50_000), (1_000, 0.99, 10_000), (10_000, 0.999, 8_000)]
 
@@ -209,15 +210,34 @@ def test_blocks_may_be_empty():
 
 
 def check_blocks(samples, rows):
-    block = model.to_blocks(samples, rows)
+    entries = np.bincount(samples.row // rows, minlength=1).max() + 5
+    block = model.to_blocks(samples, rows, entries)
     count = -(-samples.T // rows)
     assert len(block.row) == count
     assert block.row.max() < rows
-    entries = np.bincount(samples.row // rows, minlength=count).max()
-    assert block.val.shape == (count, max(1, entries))  # as wide as it must be
+    assert block.val.shape == (count, entries)
+    if len(samples.row):
+        model.to_blocks(samples, rows, entries - 5)
+        with pytest.raises(ValueError, match="more than"):
+            model.to_blocks(samples, rows, entries - 6)
     X = np.zeros((count, rows, 60), np.float32)
     at = np.broadcast_to(np.arange(count)[:, None], block.row.shape)
     np.add.at(X, (at, block.row, block.col), block.val)
     X = X.reshape(-1, 60)
     np.testing.assert_array_equal(X[: samples.T], samples.dense(60))
     assert (X[samples.T :] == 0).all()
+
+
+@pytest.mark.parametrize("S", [0.0, 0.5, 0.98, 0.999, 0.999999])
+@pytest.mark.parametrize("n", [1, 30, 500, 10_000])
+def test_a_layout_has_room_for_every_block(n, S):
+    """The tail of the binomial law beyond the room is below e^-30, bounded as Chernoff does."""
+    study = DoubleDescent(Options(n=n))
+    for T in (10, 1_000):
+        rows, entries = study.layout(Cell(T=T, m=2, S=S), "cpu").block
+        trials, p = rows * n, 1 - S
+        assert entries <= 1.6 * trials * p + 9 * math.sqrt(trials * p) + 96
+        share = (entries + 1) / trials
+        if share < 1:
+            tail = share * math.log(share / p) + (1 - share) * math.log((1 - share) / S)
+            assert trials * tail > 30
