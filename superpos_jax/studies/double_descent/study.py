@@ -209,7 +209,7 @@ class DoubleDescent(Study):
 
 
 def _entries(rows: int, n: int, S: float) -> int:
-    """Room for the non-zeros of a block: at most one block in e^40 needs more.
+    """Room for the non-zeros of a block: fewer than one block in e^30 needs more.
 
     It depends on the cell alone (never on the data), and sits on a ladder of half octaves so that
     neighbouring S share a layout.
