@@ -63,8 +63,9 @@ def run(
     overrides: SetOption = [],  # noqa: B006 - typer wants a literal default and copies it
     devices: DevicesOption = None,
     checkpoint_seconds: Annotated[
-        float, typer.Option(min=0, help="Least time between two checkpoints, in seconds.")
-    ] = 30.0,
+        float | None,
+        typer.Option(min=0, help="Least time between two checkpoints, in seconds. Default: 30."),
+    ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Train again what the folder already holds.")
     ] = False,
@@ -98,7 +99,9 @@ def run(
                 out=target,
                 devices=devices,
                 fresh=fresh,
-                checkpoint_seconds=checkpoint_seconds,
+                checkpoint_seconds=(
+                    train.CHECKPOINT_SECONDS if checkpoint_seconds is None else checkpoint_seconds
+                ),
                 progress=progress,
             )
     _print_result(result)

@@ -47,7 +47,9 @@ def test_ctrl_c_loses_nothing(uninterrupted, tmp_path):
         with pytest.raises(Interrupted, match=r"at step [\d,]+ of 4,000"):
             sp.run(SWEEP, out=tmp_path, progress=interrupt_at(step))
         assert (tmp_path / CHECKPOINT).is_dir()
-    assert same_bits(sp.run(SWEEP, out=tmp_path).dataset, uninterrupted)
+    seen = []
+    assert same_bits(sp.run(SWEEP, out=tmp_path, progress=seen.append).dataset, uninterrupted)
+    assert min(now.step for now in seen if now.doing == "training") > 2500  # it did continue
     assert not (tmp_path / CHECKPOINT).exists()
 
 
