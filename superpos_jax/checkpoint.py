@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -52,15 +53,33 @@ class Checkpoints:
         """Whether it is time for another one."""
         return time.monotonic() - self._last >= max(self._every, self._cost / SHARE)
 
-    def save(self, step: int, tree: Tree) -> None:
-        """Write one; it counts only once it is whole."""
+    @contextlib.contextmanager
+    def pause(self) -> Iterator[None]:
+        """What is done in here to save the run counts as the cost of a checkpoint."""
         begin = time.monotonic()
-        self._manager.save(step, args=ocp.args.StandardSave(dict(tree)), force=True)
-        self._manager.wait_until_finished()
+        yield
         self._last = time.monotonic()
         self._cost = self._last - begin
 
+    def save(self, step: int, tree: Tree) -> bool:
+        """Write one; it counts only once it is whole. Whether that went well."""
+        try:
+            self._manager.save(step, args=ocp.args.StandardSave(dict(tree)), force=True)
+            self._manager.wait_until_finished()
+        except Exception as error:  # whatever a full disk makes a writer say
+            reason = str(error).partition("\n")[0]
+            logger.warning("no checkpoint of step %d, training goes on: %s", step, reason)
+            return False
+        return True
+
     def discard(self) -> None:
-        """Remove them all: the run is finished and stored."""
+        """Remove them all: what they hold is finished and stored."""
+        for step in self._manager.all_steps():
+            self._manager.delete(step)
+
+    def close(self) -> None:
+        """No more of them; an empty folder is removed."""
+        steps = self._manager.all_steps()
         self._manager.close()
-        shutil.rmtree(self._path, ignore_errors=True)
+        if not steps:
+            shutil.rmtree(self._path, ignore_errors=True)

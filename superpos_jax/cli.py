@@ -1,4 +1,4 @@
-"""The command line: run, plan, show, plot, list.
+"""The command line: run, plan, show, plot, audit, list.
 
 Nothing here imports JAX before a command needs it, so `superpos --help` answers at once.
 """
@@ -20,6 +20,7 @@ from rich.table import Table
 from superpos_jax.errors import Interrupted, UserError
 
 if TYPE_CHECKING:
+    from superpos_jax.folder import Folder
     from superpos_jax.result import Result
     from superpos_jax.train import Progress as Standing
 
@@ -52,6 +53,10 @@ DevicesOption = Annotated[
         min=1, max=4096, help="Shard cells over that many devices. CPU default: one per core."
     ),
 ]
+MemoryOption = Annotated[
+    float | None,
+    typer.Option(min=0.1, help="GiB of memory to stay below. Default: 90 % of what is free."),
+]
 
 
 @app.command()
@@ -66,46 +71,68 @@ def run(
         float | None,
         typer.Option(min=0, help="Least time between two checkpoints, in seconds. Default: 30."),
     ] = None,
+    memory: MemoryOption = None,
+    retry_dead: Annotated[
+        bool,
+        typer.Option(
+            "--retry-dead",
+            help="Train only the cells that died or diverged again; `--set` changes these alone.",
+        ),
+    ] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Train again what the folder already holds.")
     ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Let `--fresh` overwrite.")] = False,
 ) -> int:
     """Train every cell of a sweep in one compiled program, then draw its figures.
 
     Interrupted (Ctrl-C, SIGTERM, or killed), the same command continues from the last checkpoint.
+    With more values on an axis it trains the new cells only.
 
     Examples:
 
         superpos run quickstart
 
         superpos run quickstart --out /tmp/small --set "T=[10, 100, 1000]" --set steps=500
-    """
-    from superpos_jax import folder
-    from superpos_jax.sweep import load_sweep
 
-    loaded = load_sweep(sweep, overrides)
+        superpos run quickstart --retry-dead --set lr=1e-4
+    """
+    from superpos_jax.folder import FIGURES, Folder
+    from superpos_jax.sweep import load_sweep, parse
+
+    loaded = load_sweep(sweep, () if retry_dead else overrides)
     target = out_folder or Path("results") / loaded.name
-    if not fresh and folder.finished(target, loaded):
+    if retry_dead:
         from superpos_jax.result import load
 
-        out.print(f"{target} already holds this result; --fresh trains it again.")
-        result = load(target)
-    else:
-        from superpos_jax import train
+        if fresh:
+            raise UserError("--retry-dead: keeps what is trained, --fresh drops it; give one")
+        loaded = load(target).sweep
+    folder = Folder(target, loaded)
+    if fresh:
+        _ask_to_drop(folder, yes)
+    from superpos_jax import train
 
-        with _progress_bar(len(loaded.grid().cells)) as progress:
-            result = train.run(
-                loaded,
-                out=target,
-                devices=devices,
-                fresh=fresh,
-                checkpoint_seconds=(
-                    train.CHECKPOINT_SECONDS if checkpoint_seconds is None else checkpoint_seconds
-                ),
-                progress=progress,
-            )
+    known = 0 if fresh else len(folder.grid.cells) - len(folder.missing())
+    if known == len(folder.grid.cells) and not retry_dead:
+        out.print(f"{target} already holds this result; --fresh trains it again.")
+    elif known and not retry_dead:
+        out.print(f"{target} holds {known} of {len(folder.grid.cells)} cells; training the others.")
+    with _progress_bar() as progress:
+        result = train.run(
+            loaded,
+            out=target,
+            devices=devices,
+            fresh=fresh,
+            retry=dict(map(parse, overrides)) if retry_dead else None,
+            limit=memory,
+            checkpoint_seconds=(
+                train.CHECKPOINT_SECONDS if checkpoint_seconds is None else checkpoint_seconds
+            ),
+            progress=progress,
+        )
     _print_result(result)
-    for path in _draw_all(result, target / folder.FIGURES):
+    for path in _draw_all(result, target / FIGURES):
         out.print(str(path), soft_wrap=True)
     return SOME_DIED if result.dead() else DONE
 
@@ -115,6 +142,7 @@ def plan(
     sweep: SweepArgument,
     overrides: SetOption = [],  # noqa: B006
     devices: DevicesOption = None,
+    memory: MemoryOption = None,
 ) -> int:
     """Print cells, groups, padding, memory and estimated time of a sweep; train nothing.
 
@@ -126,14 +154,14 @@ def plan(
     from superpos_jax.sweep import load_sweep
 
     loaded = load_sweep(sweep, overrides)
-    rows = estimate.describe(loaded, devices).items()
+    rows = estimate.describe(loaded, devices, memory).items()
     _print_table(f"plan of {loaded.name}", (), rows)
     return DONE
 
 
 @app.command()
 def show(result: ResultArgument) -> int:
-    """Print a result: its losses over the first two axes, and dead cells with their reasons.
+    """Print a result: losses over the first two axes, how cells ended, dead ones with reasons.
 
     Example:
 
@@ -144,6 +172,42 @@ def show(result: ResultArgument) -> int:
     loaded = load(result)
     _print_result(loaded)
     return DONE
+
+
+@app.command()
+def audit(
+    result: ResultArgument,
+    cells: Annotated[int, typer.Option(min=1, help="How many cells.")] = 3,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Choose the same cells again. Default: at random.")
+    ] = None,
+) -> int:
+    """Train random cells of a result again, each alone, and compare every number bit for bit.
+
+    Exit code 1 if one differs on the machine kind and versions that the result was made with.
+
+    Example:
+
+        superpos audit results/quickstart --cells 2
+    """
+    from superpos_jax import audit as audits
+    from superpos_jax.result import load
+
+    found = []
+    with _progress_bar() as progress:
+        for finding in audits.audit(load(result), cells, seed, progress):
+            found.append(finding)
+    rows = [
+        (
+            ", ".join(f"{axis}={value}" for axis, value in f.point.items()),
+            "the same" if f.same else "DIFFERENT",
+            f"{f.difference:.3g}" + (f" in {f.quantity}" if f.quantity else ""),
+            "promised" if not f.changed else f"not promised: {f.changed}",
+        )
+        for f in found
+    ]
+    _print_table(f"audit of {result}", ("cell", "bits", "largest difference", "bits are"), rows)
+    return SOME_DIED if any(not f.same and not f.changed for f in found) else DONE
 
 
 @app.command()
@@ -210,8 +274,18 @@ def _fail(message: str) -> int:
     return WRONG_INPUT
 
 
+def _ask_to_drop(folder: Folder, yes: bool) -> None:
+    """`--fresh` overwrites only what its user knows of."""
+    worth = folder.worth()
+    if not worth or yes:
+        return
+    if not sys.stdin.isatty():
+        raise UserError(f"--fresh: {folder.path} holds {worth}; add --yes to drop it")
+    typer.confirm(f"{folder.path} holds {worth}. Drop it?", abort=True)
+
+
 @contextmanager
-def _progress_bar(cells: int) -> Iterator[Callable[[Standing], None]]:
+def _progress_bar() -> Iterator[Callable[[Standing], None]]:
     """A bar with rate and time left on a terminal; a line every ten seconds elsewhere."""
     started, last = time.monotonic(), time.monotonic()
     first_step = 0.0
@@ -226,7 +300,7 @@ def _progress_bar(cells: int) -> Iterator[Callable[[Standing], None]]:
         console=err,
         disable=not err.is_terminal,
     )
-    task = bar.add_task(f"{cells} cells", total=1.0, rate="")
+    task = bar.add_task("", total=1.0, rate="")
 
     def report(now: Standing) -> None:
         nonlocal last, first_step
@@ -235,12 +309,15 @@ def _progress_bar(cells: int) -> Iterator[Callable[[Standing], None]]:
             first_step = clock
         rate = now.step / max(clock - first_step, 1e-9) if now.step > 1 else 0.0
         text = f"step {now.step:,}/{now.steps:,}" + (f", {rate:,.0f} steps/s" if rate else "")
-        bar.update(task, completed=now.done, description=f"{cells} cells, {now.doing}", rate=text)
+        bar.update(
+            task, completed=now.done, description=f"{now.cells:,} cells, {now.doing}", rate=text
+        )
         if not err.is_terminal and (clock - last > 10 or now.done in (0.0, 1.0)):
             last = clock
             left = (clock - first_step) * (1 / now.done - 1) if now.step else float("nan")
             err.print(
-                f"{clock - started:6.0f} s  {cells} cells, {now.doing}  {100 * now.done:3.0f}%  "
+                f"{clock - started:6.0f} s  {now.cells:,} cells, {now.doing}  "
+                f"{100 * now.done:3.0f}%  "
                 f"{text}" + (f", {left:.0f} s left" if now.step else "")
             )
 
@@ -249,7 +326,9 @@ def _progress_bar(cells: int) -> Iterator[Callable[[Standing], None]]:
 
 
 def _print_result(result: Result) -> None:
-    """Mean final losses over the first two axes; dead cells."""
+    """Mean losses over the first two axes; how many cells died, diverged or are unfinished."""
+    from superpos_jax.records import UNFINISHED
+
     dataset, axes = result.dataset, result.axes
     losses = [str(name) for name in dataset.data_vars
               if str(name).endswith("_loss") and not str(name).startswith("history_")]  # fmt: skip
@@ -265,9 +344,13 @@ def _print_result(result: Result) -> None:
         ]
         head = (" \\ ".join(axes[:2]), *map(str, columns))
         _print_table(f"{name.replace('_', ' ')} of {result.name}{over}", head, rows)
-    dead = result.dead()
-    if dead:
-        _print_table(f"{len(dead)} dead cells", tuple(dead[0]), [row.values() for row in dead])
+    for word, cells in (("dead", result.dead()), ("diverged", result.diverged())):
+        if cells:
+            title = f"{len(cells)} {word} cell{'s' * (len(cells) > 1)}"
+            _print_table(title, tuple(cells[0]), [cell.values() for cell in cells])
+    left = result.count(UNFINISHED)
+    if left:
+        out.print(f"{left:,} of {dataset['verdict'].size:,} cells are not finished; losses so far.")
 
 
 def _print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:

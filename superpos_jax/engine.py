@@ -20,7 +20,7 @@ import numpy as np
 import optax
 from jax.sharding import NamedSharding, PartitionSpec
 
-from superpos_jax.pack import Group, Items, Plan, load_blocks
+from superpos_jax.pack import Group, Items, Plan, by_layout, load_blocks
 from superpos_jax.study import Layout, PyTree, Study
 
 AXIS = "cells"
@@ -161,6 +161,26 @@ class Program:
 
     def _sharded(self, tree: PyTree) -> PyTree:
         return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec(AXIS)))
+
+
+def choose(
+    stored: Mapping[str, np.ndarray],
+    study: Study,
+    platform: str,
+    held: Sequence[Any],
+    wanted: Sequence[Any],
+) -> dict[str, np.ndarray]:
+    """What `Program.to_host` gives for some of the cells that it was `stored` for."""
+    groups = by_layout(study, held, platform)
+    chosen = {}
+    for i, (layout, members) in enumerate(by_layout(study, wanted, platform).items()):
+        rows = {held[index]: row for row, index in enumerate(groups[layout])}
+        take = [rows[wanted[index]] for index in members]
+        prefix = f"{list(groups).index(layout)}."
+        for name, leaf in stored.items():
+            if name.startswith(prefix):
+                chosen[f"{i}.{name.removeprefix(prefix)}"] = leaf[take]
+    return chosen
 
 
 def _on_device(function: Callable[..., Any], *arguments: Any) -> Any:

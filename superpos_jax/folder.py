@@ -1,90 +1,208 @@
 """A result folder on disk: result.zarr, sweep.toml (resolved), provenance.json, figures/.
 
-While a run is unfinished it holds checkpoint/ too.
+While a run is unfinished it holds checkpoint/ too, and while one is at work a lock. The folder
+keeps every cell that was ever trained in it: a sweep shows its own cells and hides the others.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import math
 import os
 import shutil
-import tomllib
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import filelock
+import xarray as xr
+
+from superpos_jax import records, result
 from superpos_jax.errors import UserError
-from superpos_jax.result import STORE, Result
-from superpos_jax.sweep import Sweep
+from superpos_jax.result import NEW, OLD, STORE
+from superpos_jax.sweep import MAX_CELLS, Grid, Sweep, load_sweep
 
 SWEEP, PROVENANCE, FIGURES = "sweep.toml", "provenance.json", "figures"
 CHECKPOINT = "checkpoint"
+LOCK, OWNER = ".lock", ".lock.owner"
 
 
-def finished(folder: str | Path, sweep: Sweep) -> bool:
-    """Whether the folder already holds the result of this sweep.
+class Folder:
+    """A result folder, for one sweep.
 
-    Raises:
-        UserError: it holds (part of) the result of another sweep, or is no result folder.
-    """
-    folder = Path(folder)
-    _refuse_foreign(folder)
-    _refuse_other(folder, sweep)
-    return (folder / STORE).is_dir()
-
-
-def prepare(folder: str | Path, sweep: Sweep, *, fresh: bool = False) -> None:
-    """Make the folder and note the sweep in it; `fresh` empties it of results and checkpoints.
+    Args:
+        path: the folder; it need not exist.
+        sweep: whose cells are to be trained in it.
 
     Raises:
-        UserError: it cannot be written, holds another sweep's work, or is no result folder.
+        UserError: something else is there, or it cannot be read.
     """
-    folder = Path(folder)
-    _refuse_foreign(folder)
-    if not fresh:
-        _refuse_other(folder, sweep)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if fresh:
-            for name in (STORE, FIGURES, CHECKPOINT):
-                shutil.rmtree(folder / name, ignore_errors=True)
-            (folder / PROVENANCE).unlink(missing_ok=True)
-        _write(folder / SWEEP, sweep.to_toml())
-    except OSError as error:
-        raise UserError(f"--out {folder}: cannot be written: {error.strerror}") from None
+
+    def __init__(self, path: str | Path, sweep: Sweep) -> None:
+        self.path, self.sweep, self.grid = Path(path), sweep, sweep.grid()
+        self.stored: Sweep | None = None
+        """The sweep that the folder shows, once it was read."""
+        _refuse_foreign(self.path)
+
+    def missing(self) -> list[Any]:
+        """The sweep's cells that are not trained yet.
+
+        Raises:
+            UserError: the folder holds another sweep's work.
+        """
+        known, _ = self._known()
+        return [
+            cell
+            for cell in self.grid.cells
+            if records.verdict(known.get(cell)) == records.UNFINISHED
+        ]
+
+    def worth(self) -> str:
+        """What would be lost with the folder's work, in words; empty if nothing."""
+        try:
+            dataset = result.load_all(self.path)
+            trained = int((dataset["verdict"] != records.UNFINISHED).sum())
+        except UserError:
+            trained = 0
+        if trained:
+            return f"{trained:,} trained cell{'s' * (trained > 1)}"
+        return "an unfinished run" if (self.path / CHECKPOINT).is_dir() else ""
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the folder, and keep other runs out of it.
+
+        Raises:
+            UserError: another run is at work in it, or it cannot be written.
+        """
+        with self._writing():
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self.path / LOCK, blocking=False)
+            try:
+                lock.acquire()
+            except filelock.Timeout:
+                raise UserError(f"--out {self.path}: in use by {self._owner()}") from None
+            _write(self.path / OWNER, f"process {os.getpid()} on {socket.gethostname()}")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                (self.path / OWNER).unlink(missing_ok=True)
+                (self.path / LOCK).unlink(missing_ok=True)
+            lock.release()
+
+    def open(self, *, fresh: bool) -> tuple[dict[Any, records.Record], list[Any]]:
+        """Note the sweep in the folder; records of all cells in it, and the runs that made them.
+
+        Args:
+            fresh: drop results and checkpoints first.
+
+        Raises:
+            UserError: the folder holds another sweep's work, or cannot be read or written.
+        """
+        with self._writing():
+            if fresh:
+                for name in (STORE, NEW, OLD, FIGURES, CHECKPOINT):
+                    shutil.rmtree(self.path / name, ignore_errors=True)
+                (self.path / PROVENANCE).unlink(missing_ok=True)
+            result.mend(self.path)
+        known, runs = ({}, []) if fresh else self._known()
+        with self._writing():
+            _write(self.path / SWEEP, self.sweep.to_toml())
+        return known, runs
+
+    def write(self, known: Mapping[Any, records.Record], runs: Sequence[Any]) -> None:
+        """Store the records, the sweep's own cells and hidden ones, in place of what is there."""
+        with self._writing():
+            dataset = records.build(self.sweep, self._whole(known), known, runs)
+            _write(self.path / PROVENANCE, json.dumps(_provenance(dataset), indent=2) + "\n")
+            result.Result(dataset).save(self.path)
+
+    def _known(self) -> tuple[dict[Any, records.Record], list[Any]]:
+        """Records and runs in the folder, which must be of a sweep that this one continues."""
+        if not any((self.path / name).is_dir() for name in (STORE, NEW, OLD)):
+            if (self.path / CHECKPOINT).is_dir() and (self.path / SWEEP).exists():
+                self._refuse_other(load_sweep(self.path / SWEEP).grid(), ())
+            return {}, []
+        dataset = result.load_all(self.path)
+        self.stored = result.Result(dataset).sweep
+        grid = result.stored_grid(dataset)
+        self._refuse_other(self.stored.grid(), tuple(grid.axes))
+        return records.take_apart(dataset, grid), records.provenance(dataset)
+
+    def _refuse_other(self, old: Grid, grown: Sequence[str]) -> None:
+        """A folder is continued by a sweep that differs in its axes only."""
+        new = self.grid
+        swept = {*old.axes, *new.axes, *grown}
+        before, after = (
+            {"study": type(grid.study).__name__}
+            | {f"options.{k}": v for k, v in grid.study.options.model_dump().items()}
+            | {f"cell.{k}": v for k, v in asdict(grid.cells[0]).items() if k not in swept}
+            for grid in (old, new)
+        )
+        changes = [
+            f"{key} = {before.get(key)}, not {after.get(key)}"
+            for key in {**before, **after}
+            if before.get(key) != after.get(key)
+        ]
+        if changes:
+            raise UserError(
+                f"--out {self.path}: holds another sweep, {'; '.join(changes)}; "
+                "choose another --out, or --fresh to replace it"
+            )
+
+    def _whole(self, known: Mapping[Any, records.Record]) -> Grid:
+        """The sweep's grid, widened by the values of hidden cells."""
+        grid = self.grid
+        axes = {name: list(values) for name, values in grid.axes.items()}
+        for name, own in asdict(grid.cells[0]).items():
+            values = dict.fromkeys(axes.get(name, [own]))
+            values |= dict.fromkeys(getattr(cell, name) for cell in known)
+            if name in axes or len(values) > 1:
+                axes[name] = list(values)
+        if math.prod(map(len, axes.values())) > MAX_CELLS:
+            raise UserError(
+                f"--out {self.path}: more than {MAX_CELLS:,} combinations of the values of this "
+                "and of earlier sweeps; choose another --out"
+            )
+        base = {name: value for name, value in grid.base.items() if name not in axes}
+        return Grid(grid.study, base, {name: tuple(values) for name, values in axes.items()})
+
+    def _owner(self) -> str:
+        with contextlib.suppress(OSError):
+            return (self.path / OWNER).read_text()
+        return "another run"
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Say in one line why something cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or str(error)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                reason += "; make room and run the same command again, it continues from there"
+            raise UserError(f"--out {self.path}: cannot be written: {reason}") from None
 
 
-def write(folder: str | Path, result: Result) -> None:
-    """Store a finished result in a prepared folder."""
-    folder = Path(folder)
-    provenance = json.loads(result.dataset.attrs["provenance"])
-    _write(folder / PROVENANCE, json.dumps(provenance, indent=2) + "\n")
-    result.save(folder)
+def _provenance(dataset: xr.Dataset) -> Any:
+    return json.loads(dataset.attrs["provenance"])
 
 
 def _refuse_foreign(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out {folder}: a file is in the way")
-    known = (STORE, SWEEP)
-    if folder.exists() and any(folder.iterdir()) and not any((folder / k).exists() for k in known):
+    ours = {STORE, NEW, OLD, SWEEP, LOCK}
+    try:
+        held = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    except OSError as error:
+        raise UserError(f"--out {folder}: cannot be read: {error.strerror}") from None
+    if held and not held & ours:
         raise UserError(f"--out {folder}: not empty and not a result folder; choose another")
-
-
-def _refuse_other(folder: Path, sweep: Sweep) -> None:
-    if not any((folder / work).is_dir() for work in (STORE, CHECKPOINT)):
-        return
-    old = tomllib.loads((folder / SWEEP).read_text()) if (folder / SWEEP).exists() else {}
-    new = tomllib.loads(sweep.to_toml())
-    for table in ("study", "axes", "cell", "options"):
-        before, after = old.get(table, {}), new.get(table, {})
-        if before == after:
-            continue
-        field = table
-        if isinstance(before, dict):
-            key = next(k for k in {**before, **after} if before.get(k) != after.get(k))
-            field, before, after = f"{table}.{key}", before.get(key), after.get(key)
-        raise UserError(
-            f"--out {folder}: holds another sweep, {field} = {before}, not {after}; "
-            "choose another --out, or --fresh to replace it"
-        )
 
 
 def _write(path: Path, text: str) -> None:

@@ -112,12 +112,11 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
     work = np.array([padded(i) for i in range(len(cells))])
     needed = [study.sample_cost(c) * d[TRAIN].samples for c, d in zip(cells, data, strict=True)]
     owner = _deal(work * updates, devices)
-    members: dict[Layout, list[list[int]]] = {}
-    for i in sorted(range(len(cells)), key=lambda i: (-updates[i], i)):
-        members.setdefault(layouts[i], [[] for _ in range(devices)])[owner[i]].append(i)
-
     groups = []
-    for layout, dealt in sorted(members.items(), key=lambda item: repr(item[0])):
+    for layout, members in by_layout(study, cells, platform).items():
+        dealt: list[list[int]] = [[] for _ in range(devices)]
+        for i in sorted(members, key=lambda i: (-updates[i], i)):
+            dealt[owner[i]].append(i)
         slots = _ragged(dealt, fill=-1, least=MIN_SLOTS)
         train: list[list[tuple[int, int, int]]] = []
         evaluate: list[list[tuple[int, int, int]]] = []
@@ -144,6 +143,18 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
     )  # fmt: skip
 
 
+def data_blocks(
+    study: Study, cells: Sequence[Any], platform: str
+) -> dict[tuple[int, ...], tuple[Any, int]]:
+    """By shape of a block: a stream's key, and how many distinct blocks the cells need."""
+    layouts = [study.layout(cell, platform) for cell in cells]
+    streams, _ = _streams(layouts, [study.datasets(cell) for cell in cells])
+    return {
+        block: (next(iter(sets)), sum(_blocks(d.samples, block[0]) for d in sets.values()))
+        for block, sets in streams.items()
+    }
+
+
 def load_blocks(study: Study, plan: Plan) -> dict[tuple[int, ...], PyTree]:
     """The distinct blocks of samples, by shape of a block: numpy, leading axis of blocks."""
     pools = {}
@@ -151,6 +162,14 @@ def load_blocks(study: Study, plan: Plan) -> dict[tuple[int, ...], PyTree]:
         parts = [study.blocks(dataset, block) for dataset in streams.values()]
         pools[block] = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
     return pools
+
+
+def by_layout(study: Study, cells: Sequence[Any], platform: str) -> dict[Layout, list[int]]:
+    """Indices of the cells of each layout, in the order in which groups are kept."""
+    members: dict[Layout, list[int]] = {}
+    for i, cell in enumerate(cells):
+        members.setdefault(study.layout(cell, platform), []).append(i)
+    return dict(sorted(members.items(), key=lambda item: repr(item[0])))
 
 
 def _streams(

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import xarray as xr
 
+from superpos_jax import records
 from superpos_jax.errors import UserError
 
 if TYPE_CHECKING:
-    from superpos_jax.study import Variable
     from superpos_jax.sweep import Grid, Sweep
 
 STORE = "result.zarr"
-FORMAT = 1
-VERDICTS = ("finished", "non-finite")
+OLD, NEW = ".result.zarr.old", ".result.zarr.new"
 
 
 class Result:
-    """A trained sweep.
+    """A trained sweep, or one that is still training.
 
     Attributes:
-        dataset: `xarray.Dataset`, dimensions named as the swept axes.
-        name: name of the sweep.
+        dataset: `xarray.Dataset`, dimensions named as the swept axes. `verdict` says how each cell
+            ended; the losses of an unfinished cell are those so far.
 
     >>> import superpos_jax as sp
     >>> result = sp.run(sp.Sweep(
@@ -66,39 +62,22 @@ class Result:
         For the study double_descent: X (T, n), W (m, n), b (n,), H (T, m), W0 and b0.
 
         Raises:
-            UserError: an axis is missing, unknown, or has no such value.
+            UserError: an axis is missing, unknown, or has no such value; the cell is unfinished.
         """
-        self._check(point)
-        chosen = self.dataset.sel(point)
-        stored = {str(name): chosen[name].values for name in chosen.data_vars}
-        grid = self.sweep.grid()
-        return grid.study.inspect(grid.cell(**point), stored)
+        values = self.at(**point)
+        if int(values["verdict"]) == records.UNFINISHED:
+            raise UserError(f"cell: {_words(point)} is not trained yet")
+        stored = {str(name): values[name].values for name in values.data_vars}
+        return self.sweep.grid().study.inspect(self.trained_cell(**point), stored)
 
-    def dead(self) -> list[dict[str, Any]]:
-        """The cells that died: their axes' values, verdict and step of death."""
-        verdict = self.dataset["verdict"]
-        rows = []
-        for index in np.argwhere(verdict.values != 0):
-            at = dict(zip(verdict.dims, index.tolist(), strict=True))
-            point = {str(dim): verdict[dim].values[i].item() for dim, i in at.items()}
-            reason = VERDICTS[int(verdict[at])]
-            rows.append(point | {"verdict": reason, "step": int(self.dataset["died_at"][at])})
-        return rows
+    def trained_cell(self, **point: Any) -> Any:
+        """The numbers a cell was trained with: the sweep's, or those of its last retry."""
+        values = self.at(**point)
+        record = {str(name): values[name] for name in values.data_vars}
+        return records.as_trained(self.sweep.grid().cell(**point), record)
 
-    def save(self, folder: str | Path) -> Path:
-        """Write `result.zarr` in a folder; readers see the old store or the whole new one."""
-        store = Path(folder) / STORE
-        new, old = store.with_suffix(".new"), store.with_suffix(".old")
-        for left_over in (new, old):
-            shutil.rmtree(left_over, ignore_errors=True)
-        self.dataset.to_zarr(new, mode="w", consolidated=False, zarr_format=3)
-        if store.exists():
-            store.rename(old)
-        new.rename(store)
-        shutil.rmtree(old, ignore_errors=True)
-        return store
-
-    def _check(self, point: Mapping[str, Any]) -> None:
+    def at(self, **point: Any) -> xr.Dataset:
+        """The values of one cell, named by its values of the swept axes."""
         axes = self.axes
         if set(point) != set(axes):
             raise UserError(f"cell: give one value for each of {', '.join(axes)}")
@@ -106,109 +85,91 @@ class Result:
             values = self.dataset[axis].values.tolist()
             if value not in values:
                 raise UserError(f"cell: {axis}={value!r} was not swept; allowed: {values}")
+        return self.dataset.sel(point)
+
+    def count(self, verdict: int) -> int:
+        """How many cells ended so (`records.FINISHED`, ...)."""
+        return int((self.dataset["verdict"] == verdict).sum())
+
+    def dead(self) -> list[dict[str, Any]]:
+        """The cells that became non-finite: their axes' values, verdict and step of death."""
+        return list(records.rows(self.dataset, records.NON_FINITE))
+
+    def diverged(self) -> list[dict[str, Any]]:
+        """The cells whose training loss is finite but ended far above its start."""
+        return list(records.rows(self.dataset, records.DIVERGED))
+
+    def save(self, folder: str | Path) -> Path:
+        """Write `result.zarr` in a folder; readers see the old store or the whole new one."""
+        folder = Path(folder)
+        mend(folder)
+        shutil.rmtree(folder / NEW, ignore_errors=True)
+        self.dataset.to_zarr(folder / NEW, mode="w", consolidated=False, zarr_format=3)
+        if (folder / STORE).exists():
+            (folder / STORE).rename(folder / OLD)
+        (folder / NEW).rename(folder / STORE)
+        shutil.rmtree(folder / OLD, ignore_errors=True)
+        return folder / STORE
+
+
+def mend(folder: Path) -> None:
+    """Finish what a `save` left that was killed between its two renames."""
+    if (folder / OLD).is_dir():
+        if not (folder / STORE).exists():
+            (folder / NEW if (folder / NEW).is_dir() else folder / OLD).rename(folder / STORE)
+        shutil.rmtree(folder / OLD, ignore_errors=True)
 
 
 def load(folder: str | Path) -> Result:
-    """Read a result folder.
+    """Read a result folder: the cells of its sweep, trained or not.
 
     Raises:
         UserError: the folder holds no readable result.
     """
-    store = Path(folder) / STORE
-    if not store.is_dir():
+    dataset = load_all(Path(folder))
+    result = Result(dataset)
+    grid = result.sweep.grid()
+    if all(grid.axes.get(a) == tuple(dataset[a].values.tolist()) for a in result.axes):
+        return result
+    known = records.take_apart(dataset, stored_grid(dataset))  # some values are hidden
+    shown = {cell: known[cell] for cell in grid.cells if cell in known}
+    return Result(records.build(result.sweep, grid, shown, records.provenance(dataset)))
+
+
+def load_all(folder: Path) -> xr.Dataset:
+    """The whole store, with the values that the present sweep hides.
+
+    Raises:
+        UserError: the folder holds no readable result.
+    """
+    between = [folder / NEW, folder / OLD] if (folder / OLD).is_dir() else []  # two renames
+    store = next((path for path in (folder / STORE, *between) if path.is_dir()), None)
+    if store is None:
         raise UserError(f"{folder}: no result here; expected a folder that holds {STORE}")
     try:
-        dataset = xr.open_zarr(store, consolidated=False).load()
+        dataset = xr.open_zarr(store, consolidated=False, chunks=None).load()
         version = int(dataset.attrs["format"])
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise UserError(f"{store}: not a readable result ({error})") from None
-    if version > FORMAT:
-        raise UserError(f"{store}: written by a newer version (format {version}); this is {FORMAT}")
-    return Result(dataset)
+    except Exception as error:  # whatever a damaged file makes a reader say
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{store}: not a readable result ({reason})") from None
+    if version != records.FORMAT:
+        age = "a newer" if version > records.FORMAT else "an older"
+        raise UserError(
+            f"{store}: written by {age} version (format {version}); this one reads {records.FORMAT}"
+        )
+    return dataset
 
 
-def build(
-    sweep: Sweep,
-    grid: Grid,
-    final: Mapping[str, np.ndarray],
-    history: Mapping[str, np.ndarray],
-    steps: Sequence[int],
-    reports: Sequence[Mapping[str, Variable]],
-    provenance: Mapping[str, Any],
-) -> Result:
-    """Label what training brought back.
+def stored_grid(dataset: xr.Dataset) -> Grid:
+    """The grid of all cells in a store, hidden ones too."""
+    from superpos_jax.sweep import Sweep
 
-    Args:
-        sweep: the sweep.
-        grid: its cells.
-        final: (cells,) per quantity at the end, with `died_at` and `updates`.
-        history: (cells, len(steps)) per quantity.
-        steps: the steps of the history.
-        reports: what the study reports of each cell.
-        provenance: how the result was made.
-    """
-    died_at, losses = final["died_at"], [v for k, v in final.items() if k.endswith("_loss")]
-    last_update = ~np.isfinite(losses).all(axis=0) & (died_at < 0)
-    died_at = np.where(last_update, final["updates"], died_at)  # nobody steps on from there
-    dead = died_at >= 0
-    axes = tuple(grid.axes)
-
-    def over_axes(values: np.ndarray, *dims: str) -> tuple[tuple[str, ...], np.ndarray]:
-        return (*axes, *dims), values.reshape((*grid.shape, *values.shape[1:]))
-
-    variables: dict[str, Any] = {}
-    for name, values in final.items():
-        if name not in ("died_at", "updates"):
-            variables[name] = (*over_axes(np.where(dead, np.nan, values)), _describe(name))
-    for name, values in history.items():
-        past_end = np.asarray(steps)[None] > final["updates"][:, None]
-        values = np.where(past_end, np.nan, values)
-        variables[f"history_{name}"] = (*over_axes(values, "step"), _describe(name))
-    for name, first in reports[0].items():
-        cells = [_value(report[name], lost) for report, lost in zip(reports, dead, strict=True)]
-        variables[name] = (*over_axes(_stack(cells), *first.dims), dict(first.attrs))
-    verdict = dead.astype(np.int8)
-    flags = {"flag_values": [0, 1], "flag_meanings": " ".join(VERDICTS)}
-    variables["verdict"] = (*over_axes(verdict), flags)
-    variables["died_at"] = (*over_axes(died_at), {"long_name": "step of death; -1: alive"})
-
-    fixed = {k: v for k, v in asdict(grid.cells[0]).items() if k not in axes}
-    attrs = {
-        "format": FORMAT,
-        "name": sweep.name,
-        "study": sweep.study,
-        "sweep": sweep.model_dump_json(),
-        "cell": json.dumps(fixed),
-        "options": grid.study.options.model_dump_json(),
-        "provenance": json.dumps(provenance),
-        "conventions": (grid.study.__doc__ or "").strip(),
-    }
-    coordinates = {axis: np.asarray(values) for axis, values in grid.axes.items()}
-    return Result(xr.Dataset(variables, {**coordinates, "step": np.asarray(steps)}, attrs))
+    sweep = Sweep(**json.loads(dataset.attrs["sweep"]))
+    axes = {str(dim): tuple(dataset[dim].values.tolist()) for dim in dataset["verdict"].dims}
+    fixed = json.loads(dataset.attrs["cell"])
+    cell = {name: value for name, value in fixed.items() if name in {*sweep.cell, *sweep.axes}}
+    return sweep.model_copy(update={"axes": axes, "cell": cell}).grid()
 
 
-def _describe(name: str) -> dict[str, str]:
-    return {"long_name": name.replace("_", " ")}
-
-
-def _value(variable: Variable, dead: bool) -> np.ndarray:
-    """The value of a quantity, blank for a dead cell, in a type that can be blank."""
-    values = np.asarray(variable.values)
-    if values.dtype.kind in "bu":
-        values = values.astype(np.int64 if values.dtype.kind == "u" else np.int8)
-    blank = dead and not variable.of_dead
-    return np.full_like(values, _missing(values.dtype)) if blank else values
-
-
-def _missing(dtype: np.dtype[Any]) -> float:
-    return np.nan if np.issubdtype(dtype, np.floating) else -1
-
-
-def _stack(cells: Sequence[np.ndarray]) -> np.ndarray:
-    """Stack arrays of unequal shape; what a cell lacks is missing."""
-    shape = np.max([cell.shape for cell in cells], axis=0).astype(int)
-    stacked = np.full((len(cells), *shape), _missing(cells[0].dtype), cells[0].dtype)
-    for i, cell in enumerate(cells):
-        index: tuple[Any, ...] = (i, *map(slice, cell.shape))
-        stacked[index] = cell
-    return stacked
+def _words(point: dict[str, Any]) -> str:
+    return ", ".join(f"{axis}={value!r}" for axis, value in point.items())

@@ -13,7 +13,7 @@ import contextlib
 import importlib
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import jax
@@ -87,6 +87,11 @@ class Study(abc.ABC):
 
     def __init__(self, options: BaseModel) -> None:
         self.options = options
+
+    @classmethod
+    def cell_fields(cls) -> tuple[str, ...]:
+        """Names of the numbers of a cell; each can be an axis."""
+        return tuple(field.name for field in fields(cls.cell_type))
 
     @classmethod
     def figures(cls) -> Mapping[str, FigureSpec]:

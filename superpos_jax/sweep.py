@@ -87,7 +87,7 @@ class Sweep(BaseModel):
     def grid(self) -> Grid:
         """The study and its checked cells, in the order of the axes (the last runs fastest)."""
         study = load_study(self.study)
-        names = tuple(field.name for field in fields(study.cell_type))
+        names = study.cell_fields()
         for table, given in (("axes", self.axes), ("cell", self.cell)):
             for key in given:
                 if key not in names:
@@ -145,6 +145,20 @@ class Grid:
     def cell(self, **point: Any) -> Any:
         """The cell with these values of the swept axes (all of them, each one of its values)."""
         return replace(self.cells[0], **point)
+
+    def replacements(self, given: Mapping[str, Any]) -> dict[str, int | float]:
+        """Checked values for single cells, in place of the sweep's.
+
+        Raises:
+            UserError: an unknown field, an axis, or a value out of its limits.
+        """
+        names = tuple(name for name in self.study.cell_fields() if name not in self.axes)
+        for key in given:
+            if key in self.axes:
+                raise UserError(f"--set {key}: an axis of this result; its cells keep their labels")
+            if key not in names:
+                raise UserError(f"--set {key}: unknown or not of one cell; {_nearest(key, names)}")
+        return {k: _checked(type(self.study), f"--set {k}", k, v) for k, v in given.items()}
 
 
 def load_sweep(source: str | Path, overrides: Sequence[str] = ()) -> Sweep:
@@ -211,18 +225,27 @@ def _locate(source: str | Path) -> Path:
     return path
 
 
-def _override(content: dict[str, Any], override: str) -> None:
-    """Apply one `key=value`: a list makes an axis, a single value fixes it or sets a field."""
+def parse(override: str) -> tuple[str, Any]:
+    """Key and value of a `key=value`; a value that is no TOML is text.
+
+    >>> parse("T=[10, 100]"), parse("reduction=sum")
+    (('T', [10, 100]), ('reduction', 'sum'))
+    """
     key, equals, text = override.partition("=")
     key = key.strip()
     if not equals or not key:
         raise UserError(f"--set {override!r}: expected key=value")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
+        return key, tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        value = text.strip()
+        return key, text.strip()
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    """Apply one `key=value`: a list makes an axis, a single value fixes it or sets a field."""
+    key, value = parse(override)
     study = load_study(str(content.get("study", Sweep.model_fields["study"].default)))
-    names = tuple(field.name for field in fields(study.cell_type))
+    names = study.cell_fields()
     options = tuple(study.options_type.model_fields)
     if key in ("study", "name"):
         content[key] = value

@@ -1,0 +1,94 @@
+"""How much memory training takes, and how cells are split so that it is enough."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import psutil
+
+from superpos_jax.errors import UserError
+from superpos_jax.pack import MIN_SLOTS, by_layout, data_blocks
+from superpos_jax.study import DataSet, Study
+
+RUNTIME = 450 * 2**20
+"""Bytes of Python, JAX and the compiler before anything is trained (benchmarks/README.md)."""
+
+KEPT = 0.9
+"""Share of the free memory that may be used."""
+
+CGROUP = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+
+
+def peak(study: Study, cells: Sequence[Any], devices: int, platform: str) -> float:
+    """Most bytes that training these cells together takes at any moment.
+
+    Parameters and optimizer state are held twice while a step writes the next one; the samples once
+    on the host and once on each device. The host's share counts as well: on a CPU it is the same
+    memory, and elsewhere there is usually more of it.
+    """
+    state = 0.0
+    for layout, members in by_layout(study, cells, platform).items():
+        cell = cells[members[0]]
+        params = jax.eval_shape(lambda cell=cell, layout=layout: study.init(cell, layout))
+        moments = jax.eval_shape(study.optimizer(cell).init, params)
+        slots = max(len(members), MIN_SLOTS * devices)
+        state += slots * (2 * (_bytes(params) + _bytes(moments)) + _bytes(params))
+    samples = 0.0
+    for block, (key, blocks) in data_blocks(study, cells, platform).items():
+        one = study.blocks(DataSet(key, 1), block)
+        samples += blocks * sum(leaf.nbytes for leaf in jax.tree.leaves(one))
+    return RUNTIME + state + samples * (1 + devices)
+
+
+def available(device: jax.Device) -> float:
+    """Bytes that are free: on an accelerator its own, else the machine's or the control group's."""
+    statistics = device.memory_stats() if device.platform != "cpu" else None
+    if statistics and "bytes_limit" in statistics:
+        return float(statistics["bytes_limit"] - statistics.get("bytes_in_use", 0))
+    own = psutil.Process().memory_info().rss
+    free = float(psutil.virtual_memory().available)
+    limit, used = (path.read_text().strip() if path.exists() else "max" for path in CGROUP)
+    if limit != "max":
+        free = min(free, float(limit) - float(used))
+    return free + own
+
+
+def split(
+    study: Study, cells: Sequence[Any], devices: int, platform: str, free: float
+) -> list[list[Any]]:
+    """Cut cells, in their order, into parts that fit into memory one at a time.
+
+    Raises:
+        UserError: a cell alone does not fit.
+    """
+    need = peak(study, cells, devices, platform)
+    if need <= KEPT * free:
+        return [list(cells)]
+    if len(cells) == 1:
+        raise UserError(
+            f"memory: {cells[0]} alone needs about {words(need)}, and {words(KEPT * free)} of the "
+            f"{words(free)} there are may be used; take a smaller T, m or n, or fewer --devices"
+        )
+    half = len(cells) // 2
+    return [
+        part
+        for some in (cells[:half], cells[half:])
+        for part in split(study, some, devices, platform, free)
+    ]
+
+
+def words(count: float) -> str:
+    """Bytes for a reader.
+
+    >>> words(3 * 2**30)
+    '3.0 GiB'
+    """
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
+
+
+def _bytes(tree: Any) -> int:
+    return sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))

@@ -1,0 +1,271 @@
+"""What is known of each cell, and the labelled arrays made of it.
+
+A *record* belongs to one cell and nothing else: it says how the training of the cell ended and
+holds what was measured. Arrays over a grid are built from records and taken apart into records
+again, so a plane that grows, shrinks or is still training is the same thing: a grid, and some
+records.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from superpos_jax.engine import ALIVE
+from superpos_jax.study import Study, Variable
+
+if TYPE_CHECKING:
+    from superpos_jax.sweep import Grid, Sweep
+
+FORMAT = 2
+VERDICTS = ("finished", "non-finite", "diverged", "unfinished")
+FINISHED, NON_FINITE, DIVERGED, UNFINISHED = range(4)
+DIVERGED_FACTOR = 2.0
+"""A cell has diverged if its training loss ends above that many times its value at step 0."""
+
+HISTORY_POINTS = 24
+"""History is kept at about that many log-spaced steps, and at the first and the last."""
+
+RETRY = "retry_"
+"""Prefix of the arrays that hold what a cell was trained with instead of the sweep's value."""
+
+Record = Mapping[str, Variable]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Losses and summaries of some cells at the recorded steps, as the engine gives them."""
+
+    steps: list[int] = field(default_factory=list)
+    values: list[dict[str, np.ndarray]] = field(default_factory=list)
+    """One entry a step: name -> (cells,)."""
+
+    def add(self, step: int, values: dict[str, np.ndarray]) -> None:
+        """Add what was measured at a step."""
+        self.steps.append(step)
+        self.values.append(values)
+
+
+@lru_cache(maxsize=1024)
+def history_steps(length: int) -> tuple[int, ...]:
+    """Steps at which the history of a cell of that many updates is kept: 0, then log-spaced.
+
+    >>> history_steps(8)
+    (0, 1, 2, 3, 4, 5, 6, 7, 8)
+    """
+    steps = np.geomspace(1, length, HISTORY_POINTS).round().astype(int)
+    return tuple(sorted({0, *steps.tolist()}))
+
+
+def make_records(
+    study: Study,
+    cells: Sequence[Any],
+    measured: Measured,
+    reports: Sequence[Record] | None,
+    run: int,
+    retried: Mapping[str, float] = {},
+) -> list[Record]:
+    """Records of cells that are training, or of finished ones where there are `reports`.
+
+    Args:
+        study: of these cells.
+        cells: as they were trained.
+        measured: at the steps so far; the last entry is the present.
+        reports: `Study.report` of each cell.
+        run: which of the runs in the provenance trains them.
+        retried: values that differ from the sweep's.
+    """
+    now = measured.values[-1]
+    losses = [values for name, values in now.items() if name.endswith("_loss")]
+    infinite = ~np.isfinite(losses).all(axis=0) & (now["died_at"] == ALIVE)
+    died_at = np.where(infinite, now["updates"], now["died_at"])  # in its very last update
+    start, end = measured.values[0]["train_loss"], now["train_loss"]
+    names = [name for name in now if name not in ("died_at", "updates")]
+    found: list[Record] = []
+    for i, cell in enumerate(cells):
+        verdict = UNFINISHED
+        if reports is not None:
+            verdict = DIVERGED if end[i] > DIVERGED_FACTOR * start[i] else FINISHED
+        if died_at[i] != ALIVE:
+            verdict = NON_FINITE if reports is not None else UNFINISHED
+        dead = died_at[i] != ALIVE
+        record = _standing(verdict, int(died_at[i]), run)
+        record |= {
+            RETRY + name: Variable((), np.float64(value), {"long_name": f"{name} when retried"})
+            for name, value in retried.items()
+        }
+        for name in names:
+            attrs = {"long_name": name.replace("_", " ")}
+            record[name] = Variable((), np.nan if dead else now[name][i], attrs)
+            past = [
+                values[name][i] if step <= now["updates"][i] else np.nan
+                for step, values in zip(measured.steps, measured.values, strict=True)
+            ]
+            own = _at(
+                history_steps(int(study.steps(cell))), measured.steps, np.array(past, np.float32)
+            )
+            record[f"history_{name}"] = Variable(("step",), own, attrs)
+        if reports is not None:
+            record |= {name: _value(value, dead) for name, value in reports[i].items()}
+        found.append(record)
+    return found
+
+
+def build(
+    sweep: Sweep, grid: Grid, records: Mapping[Any, Record], provenance: Sequence[Any]
+) -> xr.Dataset:
+    """One labelled array per quantity, over the axes of the grid; missing where a cell has none.
+
+    Args:
+        sweep: noted in the attributes.
+        grid: gives axes and cells; may hold more values than the sweep.
+        records: by cell of the grid.
+        provenance: the runs that trained the cells, in order of time.
+    """
+    axes = tuple(grid.axes)
+    steps = sorted({step for cell in grid.cells for step in _own_steps(grid.study, cell, records)})
+    first: dict[str, Variable] = {**_standing(UNFINISHED, ALIVE, -1)}
+    for record in records.values():
+        first = {**record, **first}
+    variables = {}
+    for name, example in first.items():
+        blank = Variable(example.dims, _blank(name, np.asarray(example.values)), {})
+        values = []
+        for cell in grid.cells:
+            value = np.asarray(records.get(cell, {}).get(name, blank).values)
+            if example.dims == ("step",):
+                value = _at(steps, _own_steps(grid.study, cell, records), value)
+            values.append(value)
+        stacked = _stack(values)
+        stacked = stacked.reshape((*grid.shape, *stacked.shape[1:]))
+        variables[name] = ((*axes, *example.dims), stacked, dict(example.attrs))
+    fixed = {k: v for k, v in asdict(grid.cells[0]).items() if k not in axes}
+    *earlier, latest = provenance or [{}]
+    attrs = {
+        "format": FORMAT,
+        "name": sweep.name,
+        "study": sweep.study,
+        "sweep": sweep.model_dump_json(),
+        "cell": json.dumps(fixed),
+        "options": grid.study.options.model_dump_json(),
+        "provenance": json.dumps(latest | ({"earlier": earlier} if earlier else {})),
+        "conventions": (grid.study.__doc__ or "").strip(),
+    }
+    coordinates = {axis: np.asarray(values) for axis, values in grid.axes.items()}
+    return xr.Dataset(variables, {**coordinates, "step": np.asarray(steps, np.int64)}, attrs)
+
+
+def take_apart(dataset: xr.Dataset, grid: Grid) -> dict[Any, Record]:
+    """The records that `build` made a dataset of, by cell; none for an unfinished cell.
+
+    Args:
+        dataset: over the axes of `grid`.
+        grid: as in `build`.
+    """
+    axes = len(grid.axes)
+    arrays = {str(name): array for name, array in dataset.data_vars.items()}
+    flat = {n: a.values.reshape((len(grid.cells), *a.shape[axes:])) for n, a in arrays.items()}
+    steps = dataset["step"].values.tolist()
+    found: dict[Any, Record] = {}
+    for i in np.flatnonzero(flat["verdict"] != UNFINISHED).tolist():
+        cell = grid.cells[i]
+        record = {
+            name: Variable(tuple(map(str, array.dims[axes:])), flat[name][i], array.attrs)
+            for name, array in arrays.items()
+        }
+        own = _own_steps(grid.study, cell, {cell: record})
+        for name, (dims, values, attrs, _) in record.items():
+            if dims == ("step",):
+                record[name] = Variable(dims, _at(own, steps, values), attrs)
+        found[cell] = record
+    return found
+
+
+def provenance(dataset: xr.Dataset) -> list[Any]:
+    """The runs that trained the cells of a dataset, in order of time."""
+    latest = json.loads(dataset.attrs["provenance"])
+    return [run for run in (*latest.pop("earlier", []), latest) if run]
+
+
+def as_trained(cell: Any, record: Mapping[str, Any]) -> Any:
+    """The cell with the values it was trained with, which a retry may have changed."""
+    changed = {}
+    for known in fields(cell):
+        value = record.get(RETRY + known.name)
+        if value is not None and not np.isnan(value.values):
+            own = type(getattr(cell, known.name))
+            changed[known.name] = own(np.asarray(value.values).item())
+    return replace(cell, **changed)
+
+
+def verdict(record: Record | None) -> int:
+    """How the training of a cell ended: an index into `VERDICTS`."""
+    return UNFINISHED if record is None else int(record["verdict"].values)
+
+
+def _standing(verdict: int, died_at: int, run: int) -> dict[str, Variable]:
+    flags = {"flag_values": list(range(len(VERDICTS))), "flag_meanings": " ".join(VERDICTS)}
+    return {
+        "verdict": Variable((), np.int8(verdict), flags),
+        "died_at": Variable((), np.int32(died_at), {"long_name": "step of death; -1: alive"}),
+        "run": Variable((), np.int16(run), {"long_name": "run that trained it; -1: none"}),
+    }
+
+
+def _own_steps(study: Study, cell: Any, records: Mapping[Any, Record]) -> tuple[int, ...]:
+    return history_steps(int(study.steps(as_trained(cell, records.get(cell, {})))))
+
+
+def _at(wanted: Sequence[int], steps: Sequence[int], values: np.ndarray) -> np.ndarray:
+    """Values known at `steps`, at the wanted steps; missing where they are not known."""
+    known = dict(zip(steps, values, strict=False))
+    blank = _missing(values.dtype)
+    return np.array([known.get(step, blank) for step in wanted], values.dtype)
+
+
+def _value(variable: Variable, dead: bool) -> Variable:
+    """A quantity, blank for a dead cell, in a type that can be blank."""
+    values = np.asarray(variable.values)
+    if values.dtype.kind in "bu":
+        values = values.astype(np.int64 if values.dtype.kind == "u" else np.int8)
+    if dead and not variable.of_dead:
+        values = np.full_like(values, _missing(values.dtype))
+    return variable._replace(values=values)
+
+
+def _blank(name: str, example: np.ndarray) -> np.ndarray:
+    """What an array holds for a cell without a record."""
+    if name == "verdict":
+        return np.asarray(UNFINISHED, example.dtype)
+    shape = (0,) * example.ndim
+    return np.full(shape, _missing(example.dtype), example.dtype)
+
+
+def _missing(dtype: np.dtype[Any]) -> float:
+    return np.nan if np.issubdtype(dtype, np.floating) else -1
+
+
+def _stack(cells: Sequence[np.ndarray]) -> np.ndarray:
+    """Stack arrays of unequal shape; what a cell lacks is missing."""
+    shape = np.max([cell.shape for cell in cells], axis=0).astype(int)
+    stacked = np.full((len(cells), *shape), _missing(cells[0].dtype), cells[0].dtype)
+    for i, cell in enumerate(cells):
+        index: tuple[Any, ...] = (i, *map(slice, cell.shape))
+        stacked[index] = cell
+    return stacked
+
+
+def rows(dataset: xr.Dataset, *verdicts: int) -> Iterator[dict[str, Any]]:
+    """Axes' values, verdict and step of death of the cells with one of these verdicts."""
+    found = dataset["verdict"]
+    for index in np.argwhere(np.isin(found.values, verdicts)):
+        at = dict(zip(found.dims, index.tolist(), strict=True))
+        point = {str(dim): found[dim].values[i].item() for dim, i in at.items()}
+        died = int(dataset["died_at"][at])
+        yield point | {"verdict": VERDICTS[int(found[at])], "step": died if died >= 0 else ""}
