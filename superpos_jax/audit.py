@@ -13,6 +13,7 @@ from superpos_jax.errors import UserError
 from superpos_jax.result import Result
 from superpos_jax.sweep import Sweep
 from superpos_jax.train import Progress, machine, run
+from superpos_jax.verdicts import UNFINISHED
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def audit(
     [True, True]
     """
     verdicts = result.dataset["verdict"].values
-    trained = np.argwhere(verdicts != records.UNFINISHED)
+    trained = np.argwhere(verdicts != UNFINISHED)
     if not len(trained):
         raise UserError("audit: no cell is trained yet")
     chosen = np.random.default_rng(seed).permutation(len(trained))[:cells]

@@ -327,7 +327,7 @@ def _progress_bar() -> Iterator[Callable[[Standing], None]]:
 
 def _print_result(result: Result) -> None:
     """Mean losses over the first two axes; how many cells died, diverged or are unfinished."""
-    from superpos_jax.records import UNFINISHED
+    from superpos_jax.verdicts import UNFINISHED
 
     dataset, axes = result.dataset, result.axes
     losses = [str(name) for name in dataset.data_vars

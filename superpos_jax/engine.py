@@ -22,11 +22,9 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from superpos_jax.pack import Group, Items, Plan, by_layout, load_blocks
 from superpos_jax.study import Layout, PyTree, Study
+from superpos_jax.verdicts import ALIVE
 
 AXIS = "cells"
-ALIVE = -1
-"""`died_at` of a cell that is alive."""
-
 LANES = {"cpu": 1, "gpu": 64, "tpu": 64}
 """Blocks computed side by side: one keeps a CPU's cache, many keep an accelerator busy."""
 

@@ -25,6 +25,7 @@ from superpos_jax import records, result
 from superpos_jax.errors import UserError
 from superpos_jax.result import NEW, OLD, STORE
 from superpos_jax.sweep import MAX_CELLS, Grid, Sweep, load_sweep
+from superpos_jax.verdicts import UNFINISHED
 
 SWEEP, PROVENANCE, FIGURES = "sweep.toml", "provenance.json", "figures"
 CHECKPOINT = "checkpoint"
@@ -55,17 +56,13 @@ class Folder:
             UserError: the folder holds another sweep's work.
         """
         known, _ = self._known()
-        return [
-            cell
-            for cell in self.grid.cells
-            if records.verdict(known.get(cell)) == records.UNFINISHED
-        ]
+        return [cell for cell in self.grid.cells if records.verdict(known.get(cell)) == UNFINISHED]
 
     def worth(self) -> str:
         """What would be lost with the folder's work, in words; empty if nothing."""
         try:
             dataset = result.load_all(self.path)
-            trained = int((dataset["verdict"] != records.UNFINISHED).sum())
+            trained = int((dataset["verdict"] != UNFINISHED).sum())
         except UserError:
             trained = 0
         if trained:

@@ -17,15 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from superpos_jax.engine import ALIVE
 from superpos_jax.study import Study, Variable
+from superpos_jax.verdicts import ALIVE, DIVERGED, FINISHED, NON_FINITE, UNFINISHED, VERDICTS
 
 if TYPE_CHECKING:
     from superpos_jax.sweep import Grid, Sweep
 
 FORMAT = 2
-VERDICTS = ("finished", "non-finite", "diverged", "unfinished")
-FINISHED, NON_FINITE, DIVERGED, UNFINISHED = range(4)
 DIVERGED_FACTOR = 2.0
 """A cell has diverged if its training loss ends above that many times its value at step 0."""
 

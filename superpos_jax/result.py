@@ -11,6 +11,7 @@ import xarray as xr
 
 from superpos_jax import records
 from superpos_jax.errors import UserError
+from superpos_jax.verdicts import DIVERGED, NON_FINITE, UNFINISHED
 
 if TYPE_CHECKING:
     from superpos_jax.sweep import Grid, Sweep
@@ -65,7 +66,7 @@ class Result:
             UserError: an axis is missing, unknown, or has no such value; the cell is unfinished.
         """
         values = self.at(**point)
-        if int(values["verdict"]) == records.UNFINISHED:
+        if int(values["verdict"]) == UNFINISHED:
             raise UserError(f"cell: {_words(point)} is not trained yet")
         stored = {str(name): values[name].values for name in values.data_vars}
         return self.sweep.grid().study.inspect(self.trained_cell(**point), stored)
@@ -88,16 +89,16 @@ class Result:
         return self.dataset.sel(point)
 
     def count(self, verdict: int) -> int:
-        """How many cells ended so (`records.FINISHED`, ...)."""
+        """How many cells ended so (`FINISHED`, ...)."""
         return int((self.dataset["verdict"] == verdict).sum())
 
     def dead(self) -> list[dict[str, Any]]:
         """The cells that became non-finite: their axes' values, verdict and step of death."""
-        return list(records.rows(self.dataset, records.NON_FINITE))
+        return list(records.rows(self.dataset, NON_FINITE))
 
     def diverged(self) -> list[dict[str, Any]]:
         """The cells whose training loss is finite but ended far above its start."""
-        return list(records.rows(self.dataset, records.DIVERGED))
+        return list(records.rows(self.dataset, DIVERGED))
 
     def save(self, folder: str | Path) -> Path:
         """Write `result.zarr` in a folder; readers see the old store or the whole new one."""

@@ -27,17 +27,11 @@ from superpos_jax.engine import Program, choose, make_mesh
 from superpos_jax.errors import Interrupted, UserError
 from superpos_jax.folder import Folder
 from superpos_jax.pack import TRAIN, make_plan
-from superpos_jax.records import (
-    DIVERGED,
-    NON_FINITE,
-    UNFINISHED,
-    Measured,
-    Record,
-    history_steps,
-)
+from superpos_jax.records import Measured, Record, history_steps
 from superpos_jax.result import Result
 from superpos_jax.study import Study
 from superpos_jax.sweep import Grid, Sweep, load_sweep
+from superpos_jax.verdicts import DIVERGED, NON_FINITE, UNFINISHED
 
 CHUNK_SECONDS = 0.5
 CHECKPOINT_SECONDS = 30.0

@@ -106,8 +106,8 @@ def test_another_sweep_is_refused_by_the_folder(trained, superpos):
 def test_fresh_replaces_the_result_of_another_sweep(superpos, sweep_file, tmp_path):
     for steps in (2, 3):
         code, _, _ = superpos(
-            "run", sweep_file, "--out", tmp_path / "out", "--fresh", "--yes", "--set", f"steps={steps}",
-            "--set", "T=3", "--set", "m=2", "--set", "seed=0",
+            "run", sweep_file, "--out", tmp_path / "out", "--fresh", "--yes",
+            "--set", f"steps={steps}", "--set", "T=3", "--set", "m=2", "--set", "seed=0",
         )  # fmt: skip
         assert code == 0
         assert int(load(tmp_path / "out").dataset.step.max()) == steps

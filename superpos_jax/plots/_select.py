@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from superpos_jax.verdicts import NON_FINITE, UNFINISHED
+
 SEEDS = ("seed", "data_seed", "init_seed")
 SETTING = ("n", "S", "steps", "lr", "weight_decay", "eps", "reduction")
 NAMES = {
@@ -127,6 +129,16 @@ def runs(variable: xr.DataArray, keep: tuple[str, ...]) -> np.ndarray:
     head, rest = array.shape[: len(keep)], array.shape[len(keep) + len(pooled) :]
     count = int(np.prod(array.shape[len(keep) : len(keep) + len(pooled)]))
     return array.reshape((*head, count, *rest))
+
+
+def dead(dataset: xr.Dataset, keep: tuple[str, ...]) -> np.ndarray:
+    """Which runs became non-finite, as `runs` has them."""
+    return runs(dataset["verdict"], keep) == NON_FINITE
+
+
+def unfinished(dataset: xr.Dataset, keep: tuple[str, ...]) -> np.ndarray:
+    """Which runs are not trained to their end, as `runs` has them."""
+    return runs(dataset["verdict"], keep) == UNFINISHED
 
 
 def representative(values: np.ndarray, largest: int, spread: int) -> tuple[np.ndarray, np.ndarray]:

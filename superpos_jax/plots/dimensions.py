@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ._select import Result, missing, narrow, representative, runs, tidy
+from ._select import Result, dead, missing, narrow, representative, runs, tidy, unfinished
 from ._spec import FigureSpec
 from ._style import FEATURE, INK, SAMPLE, dress, log_ticks, page, page_key, style
 
@@ -36,7 +36,7 @@ def dimensions_table(result: Result, **select: Any) -> pd.DataFrame:
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
     dataset, taken = narrow(result.dataset, ("m", "T"), select)
-    alive = runs(dataset["verdict"], ("m", "T")) == 0
+    alive = ~(dead(dataset, ("m", "T")) | unfinished(dataset, ("m", "T")))
     frames = []
     for kind in KINDS:
         values = runs(dataset[f"{kind}_dimensionality"], ("m", "T"))

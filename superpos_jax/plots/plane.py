@@ -12,14 +12,17 @@ from matplotlib.axes import Axes
 from matplotlib.colors import FuncNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
 from . import _style as look
 from ._cells import edges, numbers, within
-from ._select import Result, missing, narrow, runs, tidy
+from ._select import Result, dead, missing, narrow, runs, tidy, unfinished
 from ._spec import FigureSpec
 from ._style import DEAD, INK, squash, unsquash
+
+HATCH: dict[str, Any] = {"facecolor": "none", "edgecolor": look.SOFT, "lw": 0, "hatch": "////"}
+"""How a cell looks that is not trained to its end."""
 
 
 def applies(dataset: xr.Dataset) -> str | None:
@@ -44,28 +47,30 @@ def ridge(mean: np.ndarray) -> int | None:
 def plane_table(result: Result, **select: Any) -> pd.DataFrame:
     """The numbers of `plane`: one row a cell (T, m), seeds summarised.
 
-    Columns: T, m, runs, died, test_loss (mean over surviving seeds, NaN where none), its min,
-    max and standard error, ridge (True at the T of the ridge of its m), and the value of every
-    other swept axis. Losses are in units where the zero predictor scores 1.
+    Columns: T, m, runs, died, unfinished (seeds still training: their losses are those so far),
+    test_loss (mean over surviving seeds, NaN where none), its min, max and standard error, ridge
+    (True at the T of the ridge of its m, once the row is trained), and the value of every other
+    swept axis. Losses are in units where the zero predictor scores 1.
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
     dataset, taken = narrow(result.dataset, ("m", "T"), select)
     loss = runs(dataset["test_loss"], ("m", "T"))
-    dead = runs(dataset["verdict"], ("m", "T")) != 0
+    died, training = dead(dataset, ("m", "T")), unfinished(dataset, ("m", "T"))
     rows = []
     for i, m in enumerate(dataset["m"].values):
-        means = [_mean(loss[i, j][~dead[i, j]]) for j in range(loss.shape[1])]
-        top = ridge(np.array(means))
+        means = [_mean(loss[i, j][~died[i, j]]) for j in range(loss.shape[1])]
+        top = ridge(np.array(means)) if not training[i].any() else None
         for j, T in enumerate(dataset["T"].values):
-            alive = loss[i, j][~dead[i, j] & np.isfinite(loss[i, j])]
+            alive = loss[i, j][~died[i, j] & np.isfinite(loss[i, j])]
             some, several = len(alive) > 0, len(alive) > 1
             rows.append(
                 {
                     "T": T,
                     "m": m,
-                    "runs": dead.shape[2],
-                    "died": int(dead[i, j].sum()),
+                    "runs": died.shape[2],
+                    "died": int(died[i, j].sum()),
+                    "unfinished": int(training[i, j].sum()),
                     "test_loss": means[j],
                     "test_loss_min": alive.min() if some else np.nan,
                     "test_loss_max": alive.max() if some else np.nan,
@@ -110,7 +115,7 @@ def _draw(table: pd.DataFrame) -> Figure:
     width = float(np.clip(2.4 + 0.43 * len(T), 6.8, 11.5))
     body = float(np.clip(1.0 + 0.42 * len(m), 3.2, 7.0))
     title = "Mean test loss over data-set size T and hidden dimension m"
-    key = "top" if table["ridge"].any() or table["died"].any() else ""
+    key = "top" if table[["ridge", "died", "unfinished"]].any(axis=None) else ""
     figure = look.page(width, body, title, table.attrs["setting"], _caption(table), key)
     axes = figure.add_subplot()
     look.dress(axes)
@@ -129,6 +134,7 @@ def _draw(table: pd.DataFrame) -> Figure:
     inches = (width - 1.9, body - 0.75)
     look.log_ticks(axes.xaxis, T, inches[0] * np.log(T[-1] / T[0]) / np.log(x[-1] / x[0]))
     look.log_ticks(axes.yaxis, m, inches[1] * np.log(m[-1] / m[0]) / np.log(y[-1] / y[0]))
+    _hatch(axes, x, y, grid["unfinished"].to_numpy(int) > 0)
     numbers(axes, x, y, mean, colours(norm(mean))[..., :3], inches)
     _marks(figure, axes, table, x, y)
     bar = figure.colorbar(mesh, ax=axes, pad=0.015, fraction=0.06, aspect=24)
@@ -139,6 +145,13 @@ def _draw(table: pd.DataFrame) -> Figure:
     bar.outline.set_visible(False)
     bar.set_label("mean test loss   (predicting zero = 1)")
     return figure
+
+
+def _hatch(axes: Axes, x: np.ndarray, y: np.ndarray, cells: np.ndarray) -> None:
+    """Hatch cells; the colour beneath, if any, stays to be seen."""
+    for i, j in np.argwhere(cells):
+        size = x[j + 1] - x[j], y[i + 1] - y[i]
+        axes.add_patch(Rectangle((x[j], y[i]), *size, gid="unfinished", **HATCH))
 
 
 def _marks(figure: Figure, axes: Axes, table: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> None:
@@ -166,6 +179,8 @@ def _marks(figure: Figure, axes: Axes, table: pd.DataFrame, x: np.ndarray, y: np
         handles.append(Line2D([], [], label="some seeds died", **cross))
     if ((table["died"] > 0) & table["test_loss"].isna()).any():
         handles.append(Patch(color=DEAD, label="all seeds died"))
+    if table["unfinished"].any():
+        handles.append(Patch(**HATCH, label="not trained to the end"))
     if handles:
         look.page_key(figure, handles)
 
@@ -193,6 +208,12 @@ def _caption(table: pd.DataFrame) -> str:
         text += (
             f" Crosses: {look.count(some['died'].sum(), 'run')} in {look.count(len(some), 'cell')}"
             " became non-finite and do not count in the mean."
+        )
+    training = int(table["unfinished"].sum())
+    if training:
+        text += (
+            f" Hatched: {look.count(training, 'run')} of {table['runs'].sum():,} not trained to the"
+            " end; colours and numbers there are the losses so far."
         )
     return text + " The colour scale is linear within 1 % of 1 and logarithmic beyond."
 

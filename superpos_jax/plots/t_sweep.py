@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
 from . import _style as look
-from ._select import Result, missing, narrow, runs, tidy
+from ._select import Result, dead, missing, narrow, runs, tidy, unfinished
 from ._spec import FigureSpec
 from ._style import DEAD, INK, SOFT, squash, unsquash
 
@@ -30,22 +30,24 @@ def applies(dataset: xr.Dataset) -> str | None:
 def t_sweep_table(result: Result, **select: Any) -> pd.DataFrame:
     """The numbers of `t_sweep`: one row a (m, T, split), seeds summarised.
 
-    Columns: m, T, split ("train" or "test"), runs, died, median, mean, min, q25, q75, max over
-    the surviving seeds (NaN where none), and the value of every other swept axis. Losses are in
-    units where the zero predictor scores 1.
+    Columns: m, T, split ("train" or "test"), runs, died, unfinished (seeds still training: their
+    losses are those so far), median, mean, min, q25, q75, max over the surviving seeds (NaN where
+    none), and the value of every other swept axis. Losses are in units where the zero predictor
+    scores 1.
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
     dataset, taken = narrow(result.dataset, ("m", "T"), select)
-    dead = runs(dataset["verdict"], ("m", "T")) != 0
+    died, training = dead(dataset, ("m", "T")), unfinished(dataset, ("m", "T"))
     rows = []
     for split in ("test", "train"):
         loss = runs(dataset[f"{split}_loss"], ("m", "T"))
         for i, m in enumerate(dataset["m"].values):
             for j, T in enumerate(dataset["T"].values):
-                alive = loss[i, j][~dead[i, j] & np.isfinite(loss[i, j])].astype(float)
+                alive = loss[i, j][~died[i, j] & np.isfinite(loss[i, j])].astype(float)
                 row = {"m": m, "T": T, "split": split}
-                row |= {"runs": dead.shape[2], "died": int(dead[i, j].sum())}
+                row |= {"runs": died.shape[2], "died": int(died[i, j].sum())}
+                row |= {"unfinished": int(training[i, j].sum())}
                 points = np.percentile(alive, [0, 25, 50, 75, 100]) if len(alive) else [np.nan] * 5
                 row |= dict(zip(("min", "q25", "median", "q75", "max"), points, strict=True))
                 rows.append(row | {"mean": alive.mean() if len(alive) else np.nan})
@@ -163,7 +165,9 @@ def _caption(table: pd.DataFrame) -> str:
         " gives out, and falls below 1, the score of predicting zero, where the model generalizes."
         " The test-loss axis is linear within 1 % of 1 and logarithmic beyond."
     )
-    died = int(table.loc[table["split"] == "test", "died"].sum())
+    died, training = table.loc[table["split"] == "test", ["died", "unfinished"]].sum()
+    if training:
+        text += f" {look.count(training, 'run')} not trained to the end: losses so far."
     return text + (f" {look.count(died, 'run')} became non-finite: left out." if died else "")
 
 

@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from superpos_jax.verdicts import ALIVE, NON_FINITE, UNFINISHED
+
 from ._select import Result, axes, fixed, missing, narrow, representative, tidy
 from ._spec import FigureSpec
 from ._style import DEAD, FEATURE, GRID, INK, SAMPLE, SOFT, page, style
@@ -61,9 +63,11 @@ def vectors_table(result: Result, scale: str = "panel", **select: Any) -> pd.Dat
     for T in sizes:
         here = dataset.sel(T=T)
         where = {**taken, "T": T.item()}
-        cell = result.cell(**{axis: where[axis] for axis in swept})
-        for kind, array in (("feature", np.asarray(cell.W).T), ("hidden", np.asarray(cell.H))):
-            frames.append(_rows(array, kind, here, T))
+        W = H = np.zeros((0, 2))
+        if int(here["verdict"]) != UNFINISHED:
+            cell = result.cell(**{axis: where[axis] for axis in swept})
+            W, H = np.asarray(cell.W).T, np.asarray(cell.H)
+        frames += [_rows(W, "feature", here, T), _rows(H, "hidden", here, T)]
     frame = pd.concat(frames, ignore_index=True)
     length = np.hypot(frame["x"], frame["y"])
     by = ["kind", "T"] if scale == "panel" else ["kind"]
@@ -72,10 +76,10 @@ def vectors_table(result: Result, scale: str = "panel", **select: Any) -> pd.Dat
 
 
 def _rows(array: np.ndarray, kind: str, here: xr.Dataset, T: Any) -> pd.DataFrame:
-    """The vectors of one panel; a dead cell keeps one empty row that says when it died."""
-    died = int(here["died_at"]) if "died_at" in here else -1
+    """The vectors of one panel; a dead or unfinished cell has one empty row."""
+    died = int(here["died_at"])
     regime = REGIMES.get(int(here["regime"]), "") if "regime" in here else ""
-    if int(here["verdict"]) != 0:
+    if int(here["verdict"]) in (NON_FINITE, UNFINISHED):
         index, rank, points = np.array([-1]), np.array([-1]), np.full((1, 2), np.nan)
     else:
         index, rank = representative(np.linalg.norm(array, axis=1), LARGEST, SPREAD)
@@ -140,7 +144,8 @@ def _panel(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
     half = float(rows["half_width"].iloc[0])
     if not np.isfinite(points).any():
         axes.set_facecolor(DEAD)
-        text = f"not finite\nafter step {rows['died_at'].iloc[0]:,}"
+        died = rows["died_at"].iloc[0]
+        text = f"not finite\nafter step {died:,}" if died != ALIVE else "not trained yet"
         axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, size=8)
         return
     half = half if half > 0 else 1.0
