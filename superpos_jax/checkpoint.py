@@ -14,8 +14,8 @@ import orbax.checkpoint as ocp
 
 from superpos_jax.folder import CHECKPOINT
 
-SHARE = 0.02
-"""Largest share of a run's time that checkpoints may take."""
+SECONDS, SHARE = 30.0, 0.02
+"""Least time between two checkpoints, and the largest share of a run's time they may take."""
 
 Tree = Mapping[str, np.ndarray]
 logger = logging.getLogger(__name__)
@@ -26,13 +26,15 @@ class Checkpoints:
 
     Args:
         folder: the result folder; they lie in its `checkpoint/`.
-        every: seconds between two checkpoints, at least. They are written less often where they
-            would take more than 2 % of the time.
+        every: seconds between two checkpoints, at least. By default `SECONDS`, and more where
+            they would take more than 2 % of the time.
     """
 
-    def __init__(self, folder: str | Path, every: float) -> None:
+    def __init__(self, folder: str | Path, every: float | None = None) -> None:
         self._path = Path(folder).resolve() / CHECKPOINT
         self._every, self._cost, self._last = every, 0.0, time.monotonic()
+        self.spent = 0.0
+        """Seconds that saving has taken so far."""
         options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
         self._manager = ocp.CheckpointManager(self._path, options=options)
 
@@ -51,7 +53,8 @@ class Checkpoints:
 
     def due(self) -> bool:
         """Whether it is time for another one."""
-        return time.monotonic() - self._last >= max(self._every, self._cost / SHARE)
+        every = max(SECONDS, self._cost / SHARE) if self._every is None else self._every
+        return time.monotonic() - self._last >= every
 
     @contextlib.contextmanager
     def pause(self) -> Iterator[None]:
@@ -60,6 +63,7 @@ class Checkpoints:
         yield
         self._last = time.monotonic()
         self._cost = self._last - begin
+        self.spent += self._cost
 
     def save(self, step: int, tree: Tree) -> bool:
         """Write one; it counts only once it is whole. Whether that went well."""

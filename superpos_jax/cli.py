@@ -69,7 +69,10 @@ def run(
     devices: DevicesOption = None,
     checkpoint_seconds: Annotated[
         float | None,
-        typer.Option(min=0, help="Least time between two checkpoints, in seconds. Default: 30."),
+        typer.Option(
+            min=0,
+            help="Least seconds between two checkpoints. Default: 30, and below 2 % of the time.",
+        ),
     ] = None,
     memory: MemoryOption = None,
     retry_dead: Annotated[
@@ -126,9 +129,7 @@ def run(
             fresh=fresh,
             retry=dict(map(parse, overrides)) if retry_dead else None,
             limit=memory,
-            checkpoint_seconds=(
-                train.CHECKPOINT_SECONDS if checkpoint_seconds is None else checkpoint_seconds
-            ),
+            checkpoint_seconds=checkpoint_seconds,
             progress=progress,
         )
     _print_result(result)

@@ -150,6 +150,7 @@ def load_all(folder: Path) -> xr.Dataset:
     try:
         dataset = xr.open_zarr(store, consolidated=False, chunks=None).load()
         version = int(dataset.attrs["format"])
+        _ = dataset[["verdict", "died_at", "run", "step"]], dataset.attrs["sweep"]
     except Exception as error:  # whatever a damaged file makes a reader say
         reason = str(error).partition("\n")[0]
         raise UserError(f"{store}: not a readable result ({reason})") from None

@@ -118,6 +118,8 @@ class Study(abc.ABC):
     def blocks(self, dataset: DataSet, block: tuple[int, ...]) -> PyTree:
         """The data set as numpy arrays, cut into ceil(samples / rows) blocks of a layout's shape.
 
+        With no samples there are no blocks: arrays of length 0, of the same shape beyond.
+
         Shapes beyond the leading axis of blocks depend on `block` alone, so that a cell is computed
         in the same shapes in any company.
         """

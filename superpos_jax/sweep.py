@@ -22,9 +22,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 from superpos_jax.errors import UserError
 from superpos_jax.study import Study, load_study
@@ -263,18 +264,37 @@ def _checked(study: type[Study], where: str, key: str, value: Any) -> int | floa
     hint = get_type_hints(study.cell_type, include_extras=True)[key]
     try:
         return TypeAdapter(hint, config=ConfigDict(strict=True)).validate_python(value)
-    except ValidationError as error:
-        detail = error.errors()[0]
-        raise UserError(f"{where}: {detail['msg']} (given: {value!r})") from None
+    except ValidationError:
+        raise UserError(f"{where} = {value!r}: {_allowed(hint)}") from None
+
+
+def _allowed(hint: Any) -> str:
+    """What a number of a cell may be, in words: its type, its limits, and why.
+
+    >>> _allowed(Annotated[int, Field(ge=1, description="samples")])
+    'allowed: a whole number, at least 1 (samples)'
+    """
+    kind, *rest = get_args(hint) or (hint,)
+    words = ["a whole number" if kind is int else "a number"]
+    names = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+    for field in (x for x in rest if isinstance(x, FieldInfo)):
+        for limit in field.metadata:
+            words += [f"{w} {getattr(limit, n):g}" for n, w in names.items() if hasattr(limit, n)]
+        words[-1] += f" ({field.description})" if field.description else ""
+    return f"allowed: {', '.join(words)}"
 
 
 def _first(error: ValidationError, prefix: tuple[str, ...], allowed: Sequence[str]) -> str:
     """The first of pydantic's complaints as one line that names the field."""
     detail = error.errors()[0]
-    where = ".".join(str(part) for part in (*prefix, *detail["loc"]))
+    union = ("int", "float", "str")
+    path = [part for part in (*prefix, *detail["loc"]) if part not in union]
+    where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
     if detail["type"] == "extra_forbidden":
         return f"{where}: unknown; {_nearest(str(detail['loc'][-1]), allowed)}"
-    return f"{where}: {detail['msg']} (given: {detail['input']!r})"
+    if len(path) < len(prefix) + len(detail["loc"]):
+        return f"{where} = {detail['input']!r}: allowed: a number"
+    return f"{where} = {detail['input']!r}: {detail['msg']}"
 
 
 def _nearest(key: str, allowed: Sequence[str]) -> str:

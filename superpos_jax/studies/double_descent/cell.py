@@ -19,7 +19,8 @@ def _reduction(value: object) -> object:
     return value
 
 
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Seed = Annotated[int, Field(ge=0, lt=2**31, description="a seed fits 31 bits")]
+Float32 = Field(ge=1e-37, le=3e38, description="a positive number that float32 can hold")
 
 
 @dataclass(frozen=True)
@@ -32,17 +33,23 @@ class Cell:
     "mean" (over features, as a framework's MSE) is 1. S: probability of a zero. steps: updates.
     """
 
-    T: Annotated[int, Field(ge=1, le=100_000_000)] = 1000
-    m: Annotated[int, Field(ge=1, le=4096)] = 2
+    T: Annotated[int, Field(ge=1, le=100_000_000, description="samples to train on")] = 1000
+    m: Annotated[int, Field(ge=1, le=4096, description="hidden dimensions")] = 2
     seed: Seed = 0
     data_seed: Seed = -1
     init_seed: Seed = -1
-    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-3
-    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1e-2
-    eps: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-8
-    reduction: Annotated[float, BeforeValidator(_reduction), Field(ge=0, le=1)] = 1.0
-    S: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    steps: Annotated[int, Field(ge=1, le=100_000_000)] = 50_000
+    lr: Annotated[float, Float32] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0, le=3e38, description="0 or more")] = 1e-2
+    eps: Annotated[float, Float32] = 1e-8
+    reduction: Annotated[
+        float, BeforeValidator(_reduction), Field(ge=0, le=1, description="'sum' is 0, 'mean' is 1")
+    ] = 1.0
+    S: Annotated[
+        float, Field(ge=0, lt=1, description="a probability of zeros; 1 leaves nothing")
+    ] = 0.999
+    steps: Annotated[int, Field(ge=1, le=100_000_000, description="updates of the weights")] = (
+        50_000
+    )
 
     @property
     def data_key(self) -> Any:

@@ -12,6 +12,7 @@ samples of T are the first T of every larger T.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -58,10 +59,22 @@ def draw(stream: Stream, T: int) -> Samples:
     >>> bool((a.dense(1000)[:20] == b.dense(1000)).all())
     True
     """
-    chunks = [_draw_chunk(stream, start) for start in range(0, T, CHUNK)]
-    row, col, val = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
-    end = np.searchsorted(row, T)
-    return Samples(row[:end], col[:end], val[:end], T)
+    parts = [
+        (chunk.row + i * CHUNK, chunk.col, chunk.val) for i, chunk in enumerate(chunks(stream, T))
+    ]
+    row, col, val = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Samples(row, col, val, T)
+
+
+def chunks(stream: Stream, T: int) -> Iterator[Samples]:
+    """The same samples, `CHUNK` at a time, the last time fewer; rows count from 0 in each."""
+    if T == 0:
+        yield Samples(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32), 0)
+    for start in range(0, T, CHUNK):
+        row, col, val = _draw_chunk(stream, start)
+        size = min(CHUNK, T - start)
+        end = np.searchsorted(row, size)
+        yield Samples(row[:end], col[:end], val[:end], size)
 
 
 @lru_cache(maxsize=64)  # cells share streams: a chunk is drawn once, not once a cell
@@ -81,7 +94,7 @@ def _draw_chunk(stream: Stream, start: int) -> tuple[np.ndarray, np.ndarray, np.
     values = np.where(positions < n, (value_bits >> 8) + 0.5, 0.0)
     norms = np.sqrt((values**2).sum(axis=1, keepdims=True))
     unit = np.divide(values, norms, out=np.zeros_like(values), where=norms > 0)  # 0 / 0 = 0
-    return row + start, positions[row, slot], unit[row, slot].astype(np.float32)
+    return row, positions[row, slot], unit[row, slot].astype(np.float32)
 
 
 def _gap_thresholds(n: int, S: float) -> np.ndarray:

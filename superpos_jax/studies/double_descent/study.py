@@ -48,7 +48,7 @@ class Inspection:
     @cached_property
     def X(self) -> np.ndarray:
         """Training samples, dense: (T, n) float32."""
-        return self.study.samples(self.cell).dense(self.study.options.n)
+        return data.draw(*self.study.datasets(self.cell)["train"]).dense(self.study.options.n)
 
     @cached_property
     def H(self) -> np.ndarray:
@@ -120,7 +120,8 @@ class DoubleDescent(Study):
 
     def blocks(self, dataset: DataSet, block: tuple[int, ...]) -> model.Block:
         """Non-zeros of the data set, block by block."""
-        return model.to_blocks(data.draw(*dataset), *block)
+        parts = [model.to_blocks(chunk, *block) for chunk in data.chunks(*dataset)]
+        return model.Block(*(np.concatenate(leaves) for leaves in zip(*parts, strict=True)))
 
     def init(self, cell: Cell, layout: Layout) -> model.Params:
         """W Xavier-uniform with the cell's own m and n, zero in the padding; b = 0."""
@@ -191,16 +192,13 @@ class DoubleDescent(Study):
             raise UserError("cell: the weights were not stored; train with save_weights = true")
         return Inspection(self, cell, report["W"][: cell.m], report["b"])
 
-    def samples(self, cell: Cell) -> data.Samples:
-        """Training samples of a cell, sparse."""
-        return data.draw(*self.datasets(cell)["train"])
-
     def hidden(self, cell: Cell, W: np.ndarray) -> np.ndarray:
         """H = X W^T from the non-zeros, (T, m)."""
-        samples = self.samples(cell)
-        H = np.zeros((cell.T, cell.m), np.float32)
-        np.add.at(H, samples.row, samples.val[:, None] * W.T[samples.col])
-        return H
+        parts = []
+        for samples in data.chunks(*self.datasets(cell)["train"]):
+            parts.append(np.zeros((samples.T, cell.m), np.float32))
+            np.add.at(parts[-1], samples.row, samples.val[:, None] * W.T[samples.col])
+        return np.concatenate(parts)
 
     def crop(self, cell: Cell, params: model.Params) -> tuple[np.ndarray, np.ndarray]:
         """W (m, n) and b (n,) without their padding."""

@@ -1,0 +1,221 @@
+"""Faults of files, folders and disks: one clear line, and nothing is lost."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import xarray as xr
+from test_growth import same, sweep
+
+import superpos_jax as sp
+from superpos_jax import cli, result
+from superpos_jax.checkpoint import Checkpoints
+from superpos_jax.folder import CHECKPOINT, LOCK, OWNER
+from superpos_jax.records import FORMAT
+from superpos_jax.result import NEW, OLD, STORE
+
+SWEEP = sweep({"T": [3, 40]}, steps=3000)
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory):
+    """A folder that nothing happened to."""
+    folder = tmp_path_factory.mktemp("quiet")
+    sp.run(SWEEP, out=folder)
+    return folder
+
+
+@pytest.fixture
+def copy(quiet, tmp_path):
+    return shutil.copytree(quiet, tmp_path / "copy")
+
+
+@pytest.fixture
+def superpos(monkeypatch, capsys):
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["superpos", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return stop.value.code, capsys.readouterr().err
+
+    return call
+
+
+def test_two_runs_on_one_folder(tmp_path):
+    """The second is refused with the first one's process and host; the first goes on."""
+    here, finish = threading.Event(), threading.Event()
+
+    def progress(_):
+        here.set()
+        assert finish.wait(60)
+
+    first = threading.Thread(
+        target=sp.run, args=[SWEEP], kwargs={"out": tmp_path, "progress": progress}
+    )
+    first.start()
+    assert here.wait(60)
+    try:
+        with pytest.raises(sp.UserError, match=f"in use by process {os.getpid()} on "):
+            sp.run(SWEEP, out=tmp_path)
+    finally:
+        finish.set()
+        first.join()
+    assert sp.load(tmp_path).count(0) == 2
+    assert not (tmp_path / LOCK).exists()
+    assert not (tmp_path / OWNER).exists()
+
+
+def test_a_lock_left_by_a_killed_run_does_not_hold(copy):
+    (copy / LOCK).touch()
+    (copy / OWNER).write_text("process 1 on nowhere")
+    sp.run(SWEEP, out=copy)
+    assert not (copy / LOCK).exists()
+
+
+@pytest.mark.parametrize("damage", ["removed metadata", "truncated metadata", "removed array"])
+def test_a_damaged_store_is_refused_and_left_as_it_is(copy, superpos, damage):
+    if damage == "removed metadata":
+        (copy / STORE / "zarr.json").unlink()
+    elif damage == "truncated metadata":
+        (copy / STORE / "zarr.json").write_text((copy / STORE / "zarr.json").read_text()[:100])
+    else:
+        shutil.rmtree(copy / STORE / "verdict")
+    before = sorted(path for path in copy.rglob("*"))
+    for arguments in (["show", copy], ["run", copy / "sweep.toml", "--out", copy]):
+        code, err = superpos(*arguments)
+        assert code == 2
+        assert err.count("\n") == 1, err
+        assert "not a readable result" in err
+        assert str(copy) in err
+    assert sorted(path for path in copy.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("version", "said"), [(FORMAT + 1, "a newer"), (FORMAT - 1, "an older")])
+def test_a_store_of_another_version_is_refused(copy, superpos, version, said):
+    metadata = copy / STORE / "zarr.json"
+    metadata.write_text(metadata.read_text().replace(f'"format": {FORMAT}', f'"format": {version}'))
+    code, err = superpos("run", copy / "sweep.toml", "--out", copy)
+    assert code == 2
+    assert f"{said} version (format {version})" in err
+
+
+def test_killed_between_the_two_renames_of_a_save(quiet, copy):
+    (copy / STORE).rename(copy / OLD)
+    whole = sp.load(quiet).dataset
+    xr.testing.assert_identical(sp.load(copy).dataset, whole)  # even before it is mended
+    shutil.copytree(quiet / STORE, copy / NEW)
+    xr.testing.assert_identical(sp.load(copy).dataset, whole)
+    result.mend(copy)
+    xr.testing.assert_identical(sp.load(copy).dataset, whole)
+    assert {path.name for path in copy.iterdir()} == {STORE, "sweep.toml", "provenance.json"}
+
+
+def test_fresh_asks_before_it_drops(copy, superpos):
+    code, err = superpos("run", copy / "sweep.toml", "--out", copy, "--fresh")
+    assert code == 2
+    assert "holds 2 trained cells; add --yes" in err
+    assert sp.load(copy).count(0) == 2
+    code, _ = superpos("run", copy / "sweep.toml", "--out", copy, "--fresh", "--yes")
+    assert code == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of one megabyte."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this user may not mount a file system")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def fill(place: Path) -> Path:
+    """Fill a file system up; remove the file to have room again."""
+    filler = place / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1024))
+    return filler
+
+
+def remount(place: Path, option: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{option}", str(place)], check=True)
+
+
+def test_a_full_disk(small_disk, superpos, quiet, tmp_path):
+    (tmp_path / "sweep.toml").write_text(SWEEP.to_toml())
+    out = small_disk / "out"
+    command = ["run", tmp_path / "sweep.toml", "--out", out, "--checkpoint-seconds", "0"]
+    sp.run(SWEEP.model_copy(update={"axes": {"T": (3,)}}), out=out)
+    filler = fill(small_disk)
+    code, err = superpos(*command)
+    assert code == 2
+    assert "No space left on device; make room and run the same command again" in err
+    assert "Traceback" not in err
+    assert sp.load(out).count(0) == 1  # what was there is there
+    filler.unlink()
+    assert superpos(*command)[0] == 0
+    same(sp.load(out).dataset, sp.load(quiet).dataset)
+
+
+def test_a_disk_that_is_full_for_a_while(small_disk, superpos, quiet, tmp_path, monkeypatch):
+    """Checkpoints fail, training goes on; there is room again for the result."""
+    saved = []
+    save = Checkpoints.save
+
+    def on_a_full_disk(self, step, tree):
+        filler = fill(small_disk) if len(saved) < 2 else None
+        saved.append(save(self, step, tree))
+        if filler:
+            filler.unlink()
+        return saved[-1]
+
+    monkeypatch.setattr(Checkpoints, "save", on_a_full_disk)
+    (tmp_path / "sweep.toml").write_text(SWEEP.to_toml())
+    out = small_disk / "out"
+    command = ["run", tmp_path / "sweep.toml", "--out", out, "--checkpoint-seconds", "0"]
+    assert superpos(*command)[0] == 0
+    assert saved[:3] == [False, False, True]
+    same(sp.load(out).dataset, sp.load(quiet).dataset)
+
+
+def test_a_read_only_folder(small_disk, superpos, tmp_path):
+    out = small_disk / "out"
+    sp.run(sweep({"T": [3]}), out=out)
+    (tmp_path / "sweep.toml").write_text(sweep({"T": [3, 40]}).to_toml())
+    remount(small_disk, "ro")
+    try:
+        code, err = superpos("run", tmp_path / "sweep.toml", "--out", out)
+        assert code == 2
+        assert err.count("\n") == 1
+        assert f"--out {out}: cannot be written: Read-only file system" in err
+        assert superpos("show", out)[0] == 0
+    finally:
+        remount(small_disk, "rw")
+
+
+def test_a_checkpoint_of_another_kind_of_machine_is_refused(tmp_path, monkeypatch):
+    def interrupt(now):
+        if now.step > 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sp.run(SWEEP, out=tmp_path, checkpoint_seconds=0, progress=interrupt)
+    assert Checkpoints(tmp_path).newest() is not None
+    monkeypatch.setattr(Checkpoints, "newest", _on_a_gpu(Checkpoints.newest))
+    with pytest.raises(sp.UserError, match="written on gpu, this is cpu"):
+        sp.run(SWEEP, out=tmp_path)
+    assert (tmp_path / CHECKPOINT).is_dir()
+
+
+def _on_a_gpu(newest):
+    import numpy as np
+
+    return lambda self: newest(self) | {"platform": np.frombuffer(b"gpu", np.uint8)}
