@@ -54,8 +54,8 @@ class Kill(NamedTuple):
 
 
 def command(out: str) -> list[str]:
-    """What is killed; it saves as often as it may."""
-    return [str(SUPERPOS), "run", "tortured.toml", "--out", out, "--checkpoint-seconds", "0"]
+    """What is killed; it saves far more often than by default."""
+    return [str(SUPERPOS), "run", "tortured.toml", "--out", out, "--checkpoint-seconds", "0.3"]
 
 
 def start(folder: Path, out: str) -> subprocess.Popen[bytes]:

@@ -1,0 +1,60 @@
+"""An audit finds a changed bit, and knows where bits are promised."""
+
+import json
+
+import numpy as np
+import pytest
+from test_growth import sweep
+
+import superpos_jax as sp
+from superpos_jax import cli
+from superpos_jax.audit import audit
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Three cells: one that was retried, one that died, one that did well."""
+    folder = tmp_path_factory.mktemp("audited")
+    sp.run(sweep({"T": [30], "lr": [0.1, 3e38, 2.0]}), out=folder)
+    sp.run(sp.load(folder).sweep, out=folder, retry={"ridge": 1.0})
+    return folder
+
+
+def test_every_cell_is_what_training_gives(folder):
+    found = list(audit(sp.load(folder), 99))
+    assert [finding.point["lr"] for finding in found] == [0.1, 3e38, 2.0]
+    assert all(finding.same and not finding.changed for finding in found)
+    assert all(finding.difference == 0 for finding in found)
+    assert len(list(audit(sp.load(folder), 1, seed=3))) == 1
+
+
+@pytest.fixture
+def superpos(monkeypatch, capsys):
+    def call(*arguments):
+        monkeypatch.setattr("sys.argv", ["superpos", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return stop.value.code, capsys.readouterr().out
+
+    return call
+
+
+def test_a_changed_bit_is_found(folder, tmp_path, superpos, monkeypatch):
+    result = sp.load(folder)
+    weights = result.dataset["w"].sel(T=30, lr=0.1).values
+    weights[7] = np.nextafter(weights[7], np.float32(9), dtype=np.float32)
+    result.save(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    code, out = superpos("audit", tmp_path, "--cells", "3")
+    assert code == 1
+    assert out.count("DIFFERENT") == 1
+    assert " in w " in out
+
+    provenance = json.loads(result.dataset.attrs["provenance"])
+    provenance["earlier"][0]["processor"] = "Abacus"
+    result.dataset.attrs["provenance"] = json.dumps(provenance)
+    result.save(tmp_path)
+    code, out = superpos("audit", tmp_path, "--cells", "3")
+    assert code == 0  # made elsewhere: told, not promised
+    assert out.count("DIFFERENT") == 1
+    assert "not promised: processor Abacus, here" in out

@@ -1,0 +1,68 @@
+"""What memory a sweep takes, and how it is cut when that is too much."""
+
+import numpy as np
+import pytest
+from test_growth import same, sweep
+
+import superpos_jax as sp
+from superpos_jax import memory
+from superpos_jax.memory import KEPT, RUNTIME, peak, split
+from superpos_jax.verdicts import FINISHED
+
+SWEEP = sp.Sweep(
+    axes={"T": [3, 40], "seed": [0, 1]},
+    cell={"S": 0.9, "steps": 3},
+    options={"n": 30, "test_samples": 20},
+)
+
+
+def test_peak_counts_state_and_samples():
+    grid = SWEEP.grid()
+    one = peak(grid.study, grid.cells[:1], 1, "cpu") - RUNTIME
+    # Two slots at least, each W, b and two moments of both, 4 times over; two counters.
+    state = 2 * (3 * 3 * 32 * 4 + 8) * 4
+    blocks = 1 + 1  # of training and of test samples
+    entries = one - state
+    assert entries % (blocks * 2 * 12) == 0  # on host and device, three numbers of 4 bytes each
+    two = peak(grid.study, grid.cells[:2], 1, "cpu") - RUNTIME
+    assert two - state == 2 * entries  # another seed: other data
+    assert peak(grid.study, grid.cells[:1], 3, "cpu") > one + RUNTIME
+
+
+def test_cells_are_split_until_they_fit():
+    grid = SWEEP.grid()
+    whole = peak(grid.study, grid.cells, 2, "cpu")
+    alone = max(peak(grid.study, [cell], 2, "cpu") for cell in grid.cells)
+    assert split(grid.study, grid.cells, 2, "cpu", whole / KEPT) == [list(grid.cells)]
+    less = (alone + whole) / 2
+    parts = split(grid.study, grid.cells, 2, "cpu", less / KEPT)
+    assert len(parts) > 1
+    assert [cell for part in parts for cell in part] == list(grid.cells)
+    assert all(peak(grid.study, part, 2, "cpu") <= less for part in parts)
+    with pytest.raises(sp.UserError, match=r"T=3.* alone needs about 640 MiB, and 576 MiB"):
+        split(grid.study, grid.cells, 2, "cpu", RUNTIME)
+
+
+def test_several_programs_train_the_same_plane(tmp_path):
+    plane = sweep({"T": [3, 40], "seed": [0, 1]})
+    grid = plane.grid()
+    whole = peak(grid.study, grid.cells, 2, "cpu")
+    seen = []
+    alone = max(peak(grid.study, [cell], 2, "cpu") for cell in grid.cells)
+    limit = (alone + whole) / 2 / KEPT / 2**30
+    parts = len(split(grid.study, grid.cells, 2, "cpu", limit * 2**30))
+    result = sp.run(plane, out=tmp_path, limit=limit, progress=seen.append)
+    assert parts > 1
+    assert f"program {parts} of {parts}" in seen[-1].doing
+    done = np.array([now.done for now in seen])
+    assert (np.diff(done) >= 0).all()
+    assert result.count(FINISHED) == 4
+    same(result.dataset, sp.run(plane).dataset)
+
+
+def test_free_memory_is_bounded_by_the_machine():
+    import jax
+    import psutil
+
+    free = memory.available(jax.devices()[0])
+    assert 2**20 < free < 1.2 * psutil.virtual_memory().total
