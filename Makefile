@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: plane test format bench clean
+.PHONY: plane test format bench torture clean
 
 plane: $(VENV)/installed ## train the quickstart plane and draw it
 	$(BIN)/superpos run quickstart
@@ -20,6 +20,9 @@ format: $(VENV)/installed-dev ## format and mend what can be mended
 
 bench: $(VENV)/installed-bench ## measure speed and memory, rewrite benchmarks/README.md
 	$(BIN)/python benchmarks/run.py
+
+torture: $(VENV)/installed-test ## kill the command again and again, rewrite benchmarks/torture.md
+	$(BIN)/python tests/torture.py
 
 clean:
 	rm -rf $(VENV) results build dist

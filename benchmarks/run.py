@@ -3,7 +3,7 @@
 Each way of doing a full-batch step runs in a process of its own; the ways take turns, so that a
 drift of the machine hits all of them, and ratios are taken within a turn.
 
-    python benchmarks/run.py            # everything, about five minutes on two cores
+    python benchmarks/run.py            # everything, about ten minutes on two cores
     python benchmarks/run.py --turns 1
 """
 
@@ -17,6 +17,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -143,6 +144,51 @@ def compilation() -> float:
     return json.loads(result.dataset.attrs["provenance"])["compile_seconds"]
 
 
+LARGE = ["--set", "n=10000", "--set", "S=0.999"]
+MEMORY = {
+    "quickstart": ["--set", "steps=40"],
+    "120 cells of m = 16, n = 10,000": [
+        *LARGE, "--set", "T=[10, 100]", "--set", "m=16", "--set", "steps=4",
+        "--set", f"seed={list(range(60))}",
+    ],
+    "one cell of T = 1,000,000, n = 10,000": [
+        *LARGE, "--set", "T=1_000_000", "--set", "m=2", "--set", "steps=1", "--set", "seed=0",
+    ],
+}  # fmt: skip
+"""Sweeps whose memory is foreseen and measured: changes to the quickstart."""
+
+
+def peaks(arguments: list[str]) -> tuple[float, float]:
+    """Peak bytes of `superpos run` with a checkpoint: foreseen, and measured."""
+    from superpos_jax import load_sweep, memory
+    from superpos_jax.train import find_devices
+
+    grid = load_sweep("quickstart", arguments[1::2]).grid()
+    foreseen = memory.peak(grid.study, grid.cells, len(find_devices(None)), "cpu")
+    with tempfile.TemporaryDirectory() as folder:
+        superpos = str(Path(sys.executable).with_name("superpos"))
+        command = [superpos, "run", "quickstart", "--out", f"{folder}/out", *arguments]
+        process = subprocess.Popen(
+            [*command, "--checkpoint-seconds", "0"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"{' '.join(command)} failed")
+    return foreseen, 1024.0 * usage.ru_maxrss
+
+
+def saving() -> float:
+    """Share of a run of the quickstart that checkpoints and interim results take."""
+    from superpos_jax import run
+
+    with tempfile.TemporaryDirectory() as folder:
+        result = run("quickstart", out=Path(folder) / "out")
+    told = json.loads(result.dataset.attrs["provenance"])
+    return told["saving_seconds"] / told["wall_seconds"]
+
+
 RATES = {
     "superpos_jax, whole step, two cells": engine,
     "dense JAX, one jit": dense_jax,
@@ -151,6 +197,7 @@ RATES = {
 OTHERS = {
     "peak memory of a cell with T = 100,000, n = 10,000": (memory, lambda v: f"{v / 1e9:.2f} GB"),
     "superpos --help": (help_text, lambda v: f"{v:.2f} s"),
+    "share of checkpoints in a run of the quickstart": (saving, lambda v: f"{100 * v:.2f} %"),
     "compilation of the quickstart": (compilation, lambda v: f"{v:.1f} s"),
 }
 
@@ -191,6 +238,16 @@ def report(turns: int) -> str:
         value = in_process(name)
         print(f"{name}: {show(value)}", file=sys.stderr)
         lines.append(f"| {name} | {show(value)} |")
+    lines += [
+        "",
+        "| peak memory of a run, with a checkpoint | `superpos plan` | measured | ratio |",
+    ]
+    lines += ["|---|---|---|---|"]
+    for name, arguments in MEMORY.items():
+        foreseen, measured = peaks(arguments)
+        print(f"{name}: {foreseen / 1e9:.2f} GB foreseen, {measured / 1e9:.2f}", file=sys.stderr)
+        ratio = f"{foreseen / measured:.2f}"
+        lines.append(f"| {name} | {foreseen / 1e9:.2f} GB | {measured / 1e9:.2f} GB | {ratio} |")
     return "\n".join(lines)
 
 

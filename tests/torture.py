@@ -121,7 +121,7 @@ def torture(folder: Path, kills: int, steps: int) -> tuple[list[Kill], int]:
     while True:
         out = f"out{finished}"
         when = ways[len(struck) % len(ways)]
-        earliest = random.uniform(0, seconds) if len(struck) < kills else float("inf")
+        earliest = random.uniform(0, 0.8 * seconds) if len(struck) < kills else float("inf")
         kill = strike(folder, out, when, earliest)
         if kill is not None:
             struck.append(kill)
