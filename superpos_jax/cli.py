@@ -116,11 +116,14 @@ def run(
         _ask_to_drop(folder, yes)
     from superpos_jax import train
 
-    known = 0 if fresh else len(folder.grid.cells) - len(folder.missing())
-    if known == len(folder.grid.cells) and not retry_dead:
+    whole = len(folder.grid.cells)
+    known = 0 if fresh else whole - len(folder.missing())
+    if retry_dead:
+        out.print(f"{target}: training the cells that died or diverged again, if any.")
+    elif known == whole:
         out.print(f"{target} already holds this result; --fresh trains it again.")
-    elif known and not retry_dead:
-        out.print(f"{target} holds {known} of {len(folder.grid.cells)} cells; training the others.")
+    elif known:
+        out.print(f"{target} holds {known} of {whole} cells; training the others.")
     with _progress_bar() as progress:
         result = train.run(
             loaded,

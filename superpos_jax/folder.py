@@ -93,7 +93,7 @@ class Folder:
             lock.release()
 
     def open(self, *, fresh: bool) -> tuple[dict[Any, records.Record], list[Any]]:
-        """Note the sweep in the folder; records of all cells in it, and the runs that made them.
+        """Records of all cells in the folder, and the runs that made them.
 
         Args:
             fresh: drop results and checkpoints first.
@@ -107,15 +107,14 @@ class Folder:
                     shutil.rmtree(self.path / name, ignore_errors=True)
                 (self.path / PROVENANCE).unlink(missing_ok=True)
             result.mend(self.path)
-        known, runs = ({}, []) if fresh else self._known()
-        with self._writing():
-            _write(self.path / SWEEP, self.sweep.to_toml())
-        return known, runs
+        return ({}, []) if fresh else self._known()
 
     def write(self, known: Mapping[Any, records.Record], runs: Sequence[Any]) -> None:
         """Store the records, the sweep's own cells and hidden ones, in place of what is there."""
         with self._writing():
             dataset = records.build(self.sweep, self._whole(known), known, runs)
+            self.path.mkdir(parents=True, exist_ok=True)
+            _write(self.path / SWEEP, self.sweep.to_toml())
             _write(self.path / PROVENANCE, json.dumps(_provenance(dataset), indent=2) + "\n")
             result.Result(dataset).save(self.path)
 

@@ -25,7 +25,7 @@ from superpos_jax import memory, records
 from superpos_jax.checkpoint import Checkpoints, Tree
 from superpos_jax.engine import Program, choose, make_mesh
 from superpos_jax.errors import Interrupted, UserError
-from superpos_jax.folder import Folder
+from superpos_jax.folder import CHECKPOINT, Folder
 from superpos_jax.pack import TRAIN, make_plan
 from superpos_jax.records import Measured, Record, history_steps
 from superpos_jax.result import Result
@@ -96,12 +96,12 @@ def run(
     folder = Folder(out, sweep) if out is not None else None
     with folder.locked() if folder else contextlib.nullcontext():
         known, runs = folder.open(fresh=fresh) if folder else ({}, [])
-        job = _Job(grid, known, runs, retry, folder, checkpoint_seconds, progress)
+        job = _Job(sweep, grid, known, runs, retry, folder, checkpoint_seconds, progress)
         if job.todo:
             job.train(find_devices(devices), limit)
-        elif folder and folder.stored != sweep:
-            job.publish({})
-        shown = {cell: job.known[cell] for cell in grid.cells}
+        elif folder:
+            job.tidy(folder)
+        shown = {cell: job.known[cell] for cell in grid.cells if cell in job.known}
         return Result(records.build(sweep, grid, shown, job.runs))
 
 
@@ -110,6 +110,7 @@ class _Job:
 
     def __init__(
         self,
+        sweep: Sweep,
         grid: Grid,
         known: dict[Any, Record],
         runs: list[Any],
@@ -118,7 +119,8 @@ class _Job:
         checkpoint_seconds: float | None,
         progress: Callable[[Progress], None],
     ) -> None:
-        self.study, self.known, self.runs, self.folder = grid.study, known, runs, folder
+        self.sweep, self.study, self.folder = sweep, grid.study, folder
+        self.known, self.runs = known, runs
         self.checkpoint_seconds, self.progress = checkpoint_seconds, progress
         self.retried = grid.replacements(retry or {})
         self.clock = 0.0
@@ -139,7 +141,11 @@ class _Job:
             self.publish({})
             checkpoints = Checkpoints(self.folder.path, self.checkpoint_seconds)
             saved = checkpoints.newest()
-        held = _cells_of(saved, next(iter(self.todo)), platform) if saved else []
+        held = _cells_of(saved, next(iter(self.todo))) if saved else []
+        if saved and (there := saved["platform"].tobytes().decode()) != platform:
+            raise UserError(
+                f"checkpoint: written on {there}, this is {platform}; continue there, or --fresh"
+            )
         ahead = {cell: None for cell in held if cell in self.todo}
         behind = [cell for cell in self.todo if cell not in ahead]
         free = memory.available(devices[0]) if limit is None else limit * 2**30
@@ -172,6 +178,18 @@ class _Job:
             if checkpoints:
                 checkpoints.discard()
         if checkpoints:
+            checkpoints.close()
+
+    def tidy(self, folder: Folder) -> None:
+        """With nothing to train: show the sweep's cells, drop a checkpoint of finished ones."""
+        if folder.stored != self.sweep:
+            self.publish({})
+        if (folder.path / CHECKPOINT).is_dir():
+            checkpoints = Checkpoints(folder.path)
+            saved = checkpoints.newest()
+            trained = {records.as_trained(cell, known) for cell, known in self.known.items()}
+            if saved and {*_cells_of(saved, next(iter(trained)))} <= trained:
+                checkpoints.discard()
             checkpoints.close()
 
     def begin(self, mesh: jax.sharding.Mesh) -> None:
@@ -322,13 +340,8 @@ def _work(study: Study, cells: Sequence[Any]) -> float:
     )
 
 
-def _cells_of(saved: Tree, like: Any, platform: str) -> list[Any]:
+def _cells_of(saved: Tree, like: Any) -> list[Any]:
     """The cells that a checkpoint holds, in its order; numbers typed as in the cell `like`."""
-    written_on = saved["platform"].tobytes().decode()
-    if written_on != platform:
-        raise UserError(
-            f"checkpoint: written on {written_on}, this is {platform}; continue there, or --fresh"
-        )
     kinds = [type(value) for value in astuple(like)]
     return [
         type(like)(*(kind(value) for kind, value in zip(kinds, row, strict=True)))

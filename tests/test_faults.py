@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from test_growth import same, sweep
 import superpos_jax as sp
 from superpos_jax import cli, result
 from superpos_jax.checkpoint import Checkpoints
+from superpos_jax.errors import Interrupted
 from superpos_jax.folder import CHECKPOINT, LOCK, OWNER
 from superpos_jax.records import FORMAT
 from superpos_jax.result import NEW, OLD, STORE
@@ -113,6 +115,41 @@ def test_killed_between_the_two_renames_of_a_save(quiet, copy):
     result.mend(copy)
     xr.testing.assert_identical(sp.load(copy).dataset, whole)
     assert {path.name for path in copy.iterdir()} == {STORE, "sweep.toml", "provenance.json"}
+
+
+def test_killed_after_the_result_and_before_its_checkpoint_went(quiet, copy, tmp_path):
+    """Nothing is trained again, and the checkpoint goes."""
+
+    def interrupt(now):
+        if now.step > 10:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        sp.run(SWEEP, out=tmp_path / "other", progress=interrupt)
+    (tmp_path / "other" / CHECKPOINT).rename(copy / CHECKPOINT)
+    xr.testing.assert_identical(sp.run(SWEEP, out=copy).dataset, sp.load(quiet).dataset)
+    assert not (copy / CHECKPOINT).exists()
+
+
+def test_the_folder_is_removed_while_training(quiet, tmp_path):
+    def remove(now):
+        if now.doing == "training" and now.step > 10:
+            shutil.rmtree(tmp_path / "out", ignore_errors=True)
+
+    sp.run(SWEEP, out=tmp_path / "out", checkpoint_seconds=0.1, progress=remove)
+    same(sp.load(tmp_path / "out").dataset, sp.load(quiet).dataset)
+    assert sp.run(SWEEP, out=tmp_path / "out").sweep == SWEEP
+
+
+def test_a_second_ctrl_c_stops_at_once(quiet, tmp_path):
+    def hurry(now):
+        if now.doing == "training" and now.step > 10:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        sp.run(SWEEP, out=tmp_path, checkpoint_seconds=0, progress=hurry)
+    same(sp.run(SWEEP, out=tmp_path).dataset, sp.load(quiet).dataset)
 
 
 def test_fresh_asks_before_it_drops(copy, superpos):

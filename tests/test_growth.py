@@ -1,11 +1,15 @@
 """A result folder grows, hides and retries single cells; what it holds keeps its bits."""
 
+import signal
+
 import numpy as np
 import pytest
 import xarray as xr
 
 import superpos_jax as sp
 from superpos_jax import records
+from superpos_jax.errors import Interrupted
+from superpos_jax.folder import CHECKPOINT
 from superpos_jax.verdicts import DIVERGED, FINISHED, UNFINISHED, VERDICTS
 
 
@@ -79,6 +83,25 @@ def test_removed_values_are_hidden_and_come_back(grown, small, large, monkeypatc
     other = sweep({"width": [20, 24]}, T=12, lr=0.05)
     same(sp.run(other, out=folder).dataset, large.sel(T=12, lr=0.05, drop=True))
     same(sp.run(LARGE, out=folder).dataset, large)
+
+
+@pytest.mark.parametrize(
+    "new", [sweep({"T": [3, 12, 40]}, steps=900), sweep({"T": [40]}, steps=900)]
+)
+def test_an_unfinished_plane_grows_and_shrinks(tmp_path, new):
+    """What has a checkpoint goes on from there, the rest starts; all end with the same bits."""
+
+    def interrupt(now):
+        if now.doing == "training" and now.step >= 200:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        sp.run(sweep({"T": [3, 40]}, steps=900), out=tmp_path, progress=interrupt)
+    seen = []
+    same(sp.run(new, out=tmp_path, progress=seen.append).dataset, sp.run(new).dataset)
+    first = next(now for now in seen if now.doing.startswith("training"))
+    assert first.step > 200
+    assert not (tmp_path / CHECKPOINT).exists()
 
 
 def test_every_changed_static_field_is_named(grown):
