@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -9,14 +10,18 @@ import jax.numpy as jnp
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 REDUCTIONS = {"sum": 0.0, "mean": 1.0}
+LOSSES = {"absolute": 1, "squared": 2, "fourth": 4}
 
 
-def _reduction(value: object) -> object:
-    if isinstance(value, str):
-        if value not in REDUCTIONS:
-            raise ValueError("must be 'sum', 'mean' or a number between 0 (sum) and 1 (mean)")
-        return REDUCTIONS[value]
-    return value
+def _words(known: Mapping[str, float]) -> BeforeValidator:
+    """Some numbers may be given by name."""
+
+    def number(value: object) -> object:
+        if isinstance(value, str):
+            return known.get(value, value)
+        return value
+
+    return BeforeValidator(number)
 
 
 Seed = Annotated[int, Field(ge=0, lt=2**31, description="a seed fits 31 bits")]
@@ -31,6 +36,11 @@ class Cell:
     data_seed or init_seed is given. lr: peak learning rate. weight_decay: decoupled, on W and b.
     eps: Adam's. reduction: the loss that is minimised is divided by n^reduction; "sum" is 0,
     "mean" (over features, as a framework's MSE) is 1. S: probability of a zero. steps: updates.
+
+    repeated, repeats: the first `repeated` of the T samples are there `repeats` times each, at the
+    beginning of X, which then has T + repeated (repeats - 1) rows. loss: the power p of
+    |x - x'|^p; "absolute" is 1, "squared" 2, "fourth" 4. untied: 1 gives the decoder weights V of
+    its own. relu: 1 puts a ReLU between the layers, h = ReLU(W x).
     """
 
     T: Annotated[int, Field(ge=1, le=100_000_000, description="samples to train on")] = 1000
@@ -42,7 +52,7 @@ class Cell:
     weight_decay: Annotated[float, Field(ge=0, le=3e38, description="0 or more")] = 1e-2
     eps: Annotated[float, Float32] = 1e-8
     reduction: Annotated[
-        float, BeforeValidator(_reduction), Field(ge=0, le=1, description="'sum' is 0, 'mean' is 1")
+        float, _words(REDUCTIONS), Field(ge=0, le=1, description="'sum' is 0, 'mean' is 1")
     ] = 1.0
     S: Annotated[
         float, Field(ge=0, lt=1, description="a probability of zeros; 1 leaves nothing")
@@ -50,6 +60,19 @@ class Cell:
     steps: Annotated[int, Field(ge=1, le=100_000_000, description="updates of the weights")] = (
         50_000
     )
+    repeated: Annotated[int, Field(ge=0, le=1_000_000, description="samples to repeat")] = 0
+    repeats: Annotated[int, Field(ge=1, le=1_000_000, description="times they are there")] = 1
+    loss: Annotated[
+        int, _words(LOSSES), Field(ge=1, le=8, description="the power p of |x - x'|^p")
+    ] = 2
+    untied: Annotated[int, Field(ge=0, le=1, description="1: a decoder of its own")] = 0
+    relu: Annotated[int, Field(ge=0, le=1, description="1: h = ReLU(W x)")] = 0
+
+    @property
+    def rows(self) -> Any:
+        """Rows of X: T samples, and the repetitions of the first ones."""
+        repeated = self.T + (self.repeated < self.T) * (self.repeated - self.T)  # at most T
+        return self.T + repeated * (self.repeats - 1)
 
     @property
     def data_key(self) -> Any:

@@ -30,6 +30,9 @@ class Stream(NamedTuple):
     n: int
     S: float
     stream: str
+    repeated: int = 0
+    repeats: int = 1
+    """The first `repeated` samples are there `repeats` times each, one after another."""
 
 
 class Samples(NamedTuple):
@@ -71,10 +74,29 @@ def chunks(stream: Stream, T: int) -> Iterator[Samples]:
     if T == 0:
         yield Samples(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32), 0)
     for start in range(0, T, CHUNK):
-        row, col, val = _draw_chunk(stream, start)
-        size = min(CHUNK, T - start)
-        end = np.searchsorted(row, size)
-        yield Samples(row[:end], col[:end], val[:end], size)
+        t = np.arange(start, min(start + CHUNK, T))
+        beyond = t - stream.repeated * (stream.repeats - 1)
+        yield _take(
+            stream, np.where(t < stream.repeated * stream.repeats, t // stream.repeats, beyond)
+        )
+
+
+def _take(stream: Stream, wanted: np.ndarray) -> Samples:
+    """Samples of a stream without repetition, by their numbers, which rise and may repeat."""
+    once = stream._replace(repeated=0, repeats=1)
+    rows, cols, vals = [], [], []
+    for number in np.unique(wanted // CHUNK):
+        row, col, val = _draw_chunk(once, number * CHUNK)
+        here = np.flatnonzero(wanted // CHUNK == number)
+        starts = np.searchsorted(row, np.arange(CHUNK + 1))
+        first, last = starts[wanted[here] % CHUNK], starts[wanted[here] % CHUNK + 1]
+        length = last - first
+        offset = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
+        entry = np.repeat(first, length) + offset
+        rows.append(np.repeat(here, length))
+        cols.append(col[entry])
+        vals.append(val[entry])
+    return Samples(np.concatenate(rows), np.concatenate(cols), np.concatenate(vals), len(wanted))
 
 
 @lru_cache(maxsize=64)  # cells share streams: a chunk is drawn once, not once a cell

@@ -1,19 +1,19 @@
-"""The tied ReLU autoencoder: loss and gradient of one block of sparse samples.
+"""The ReLU autoencoder: loss and gradient of one block of sparse samples.
 
-    h  = W x                         W: (m, n), h: (m,)
-    x' = ReLU(W^T h + b)             b: (n,)
-    L  = sum_x sum_i (x_i - x'_i)^2
+    h  = W x                         W: (m, n), h: (m,); or ReLU(W x)
+    x' = ReLU(W^T h + b)             b: (n,); untied, V (m, n) in place of the second W
+    L  = sum_x sum_i |x_i - x'_i|^p  p = 2; or 1 or 4
 
 Written with the bias as one more row, A = [W; b], and a 1 appended to h, the decode is z = A^T h.
 About 10 of 10,000 entries of x are non-zero, so the loss is split:
 
-    L = sum ReLU(z)^2  +  sum over non-zeros of (x^2 - 2 x ReLU(z))
+    L = sum a^p  +  sum over non-zeros of (|x - a|^p - a^p),   a = ReLU(z)
 
 and only its first part touches all n features. That part is computed tile by tile, so that a
-tile's z never leaves the cache; its gradient needs two small products of a = ReLU(z), and its
-value falls out of one of them for free:
+tile's z never leaves the cache; its gradient needs two small products of g = a^(p-1) [z > 0], and
+its value falls out of one of them for free:
 
-    dL/dA = 2 h^T a,   dL/dh = 2 a A^T =: 2 u,   sum a^2 = sum a z = sum h * u
+    dL/dA = p h^T g,   dL/dh = p g A^T =: p u,   sum a^p = sum g z = sum h * u
 
 Padding is exact. Rows of W beyond m and columns beyond n start at zero and stay there: their
 gradients and their decay are zero. A row of the block beyond `count` has h = 0 and a 0 instead of
@@ -35,10 +35,27 @@ UNROLL_UP_TO = 6
 
 
 class Params(NamedTuple):
-    """W: (hidden, features) float32; b: (features,) float32; both zero beyond the cell's m, n."""
+    """W: (hidden, features) float32; b: (features,) float32; both zero beyond the cell's m, n.
+
+    V: the decoder, shaped as W, where it is not W itself.
+    """
 
     W: jax.Array
     b: jax.Array
+    V: jax.Array | None = None
+
+
+class Form(NamedTuple):
+    """What is static about model and loss.
+
+    power: p of the loss |x - x'|^p, 1, 2 or 4. relu: a ReLU between the layers, h = ReLU(W x).
+    """
+
+    power: int = 2
+    relu: bool = False
+
+
+PLAIN = Form()
 
 
 class Block(NamedTuple):
@@ -69,7 +86,7 @@ def to_blocks(samples: Samples, rows: int, entries: int) -> Block:
 
 
 def block_loss_and_grad(
-    params: Params, block: Block, count: jax.Array, rows: int, columns: int
+    params: Params, block: Block, count: jax.Array, rows: int, columns: int, form: Form = PLAIN
 ) -> tuple[jax.Array, Params]:
     """Loss and its gradient, summed over the first `count` samples of a block.
 
@@ -79,40 +96,64 @@ def block_loss_and_grad(
         count: how many of the rows are samples of this cell.
         rows: samples in a block (static).
         columns: features in a tile (static).
+        form: of model and loss (static).
 
     Returns:
-        The loss, () float32, zero predictor = number of samples that are not all zero; and its
-        gradient, shaped as `params`.
+        The loss, () float32, where p = 2 in units of the zero predictor: it scores the number of
+        samples that are not all zero; and its gradient, shaped as `params`.
     """
-    hidden = len(params.W)
-    A = jnp.concatenate([params.W, params.b[None]])
+    hidden, p = len(params.W), form.power
+    decoder = params.W if params.V is None else params.V
+    A = jnp.concatenate([decoder, params.b[None]])
     val = jnp.where(block.row < count, block.val, 0)
     at_entries = A[:, block.col]
+    encoder_at = at_entries[:-1] if params.V is None else params.W[:, block.col]
 
     # encode: h, with the 1 that multiplies b
-    h = jnp.zeros((rows, hidden)).at[block.row].add((val * at_entries[:-1]).T)
+    h = jnp.zeros((rows, hidden)).at[block.row].add((val * encoder_at).T)
+    if form.relu:
+        h = jnp.maximum(h, 0)
     h = jnp.concatenate([h, (jnp.arange(rows) < count)[:, None].astype(h.dtype)], axis=1)
 
     # all features
-    u, dA = _dense(A, h, columns)
+    u, dA = _dense(A, h, columns, p)
     loss = (h * u).sum()
 
     # the non-zeros: z again, there only
     h_at = h[block.row].T
     z = (h_at * at_entries).sum(0)
+    correction, residual = _at_entries(val, z, p)
     # Added by rows: a plain sum over entries would round by how many other blocks have.
-    loss += jnp.zeros(rows).at[block.row].add(val * (val - 2 * jnp.maximum(z, 0))).sum()
-    residual = jnp.where(z > 0, -val, 0)
+    loss += jnp.zeros(rows).at[block.row].add(correction).sum()
     u = u.at[block.row].add((residual * at_entries).T)
     through_decoder = residual * h_at
-    through_encoder = val * u[block.row, :hidden].T
-    dA = dA.at[:, block.col].add(through_decoder.at[:hidden].add(through_encoder))
+    back = jnp.where(h > 0, u, 0) if form.relu else u
+    through_encoder = val * back[block.row, :hidden].T
     # The two parts cancel where a sample is memorized: rounding may leave -1e-7. NaN stays NaN.
-    return jnp.where(loss < 0, 0, loss), Params(2 * dA[:-1], 2 * dA[-1])
+    loss = jnp.where(loss < 0, 0, loss)
+    if params.V is None:
+        dA = dA.at[:, block.col].add(through_decoder.at[:hidden].add(through_encoder))
+        return loss, Params(p * dA[:-1], p * dA[-1])
+    dA = dA.at[:, block.col].add(through_decoder)
+    dW = jnp.zeros_like(params.W).at[:, block.col].add(through_encoder)
+    return loss, Params(p * dW, p * dA[-1], p * dA[:-1])
 
 
-def _dense(A: jax.Array, h: jax.Array, columns: int) -> tuple[jax.Array, jax.Array]:
-    """u = a A^T, (rows, hidden + 1), and h^T a, as A, for a = ReLU(h A), one tile at a time."""
+def _at_entries(val: jax.Array, z: jax.Array, p: int) -> tuple[jax.Array, jax.Array]:
+    """|x - a|^p - a^p, and its derivative by z over p; both are 0 where x = 0."""
+    a = jnp.maximum(z, 0)
+    if p == 2:
+        return val * (val - 2 * a), jnp.where(z > 0, -val, 0)
+    error = val - a
+    residual = -jnp.sign(error) * jnp.abs(error) ** (p - 1) - a ** (p - 1)
+    return jnp.abs(error) ** p - a**p, jnp.where(z > 0, residual, 0)
+
+
+def _dense(A: jax.Array, h: jax.Array, columns: int, p: int) -> tuple[jax.Array, jax.Array]:
+    """u = g A^T, (rows, hidden + 1), and h^T g, as A, one tile at a time.
+
+    Where a = ReLU(h A), g = a^(p-1), and 0 where a is 0.
+    """
     height, features = A.shape
     tiles = A.reshape(height, features // columns, columns).swapaxes(0, 1)
     # A product with the identity is a copy that XLA does not fuse away: without it the CPU
@@ -125,8 +166,8 @@ def _dense(A: jax.Array, h: jax.Array, columns: int) -> tuple[jax.Array, jax.Arr
             z = sum(h[:, i : i + 1] * part[i] for i in range(height))
         else:
             z = h @ part
-        a = jnp.maximum(z, 0)
-        return u + a @ part.T, h.T @ a
+        g = jnp.where(z > 0, 1.0, 0.0) if p == 1 else jnp.maximum(z, 0) ** (p - 1)
+        return u + g @ part.T, h.T @ g
 
     u, dA = jax.lax.scan(tile, jnp.zeros_like(h), tiles)
     return u, dA.swapaxes(0, 1).reshape(height, features)

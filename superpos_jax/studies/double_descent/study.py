@@ -21,16 +21,29 @@ from superpos_jax.study import DataSet, Layout, Study, Variable
 if TYPE_CHECKING:
     from superpos_jax.plots import FigureSpec
 
+DECODER = 1 << 20
+"""Rows of V have random keys from here on; those of W from 0."""
+
 WARMUP = 0.05
 """Share of the steps over which the learning rate rises."""
 
 
 class Shape(NamedTuple):
-    """Padded array shapes: hidden >= m, tiles * columns >= n."""
+    """Padded array shapes: hidden >= m, tiles * columns >= n; and the form of the model."""
 
     hidden: int
     tiles: int
     columns: int
+    form: model.Form
+    untied: bool
+
+
+class Weights(NamedTuple):
+    """W (m, n), b (n,) and V (m, n) of one cell, without padding."""
+
+    W: np.ndarray
+    b: np.ndarray
+    V: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -38,12 +51,14 @@ class Inspection:
     """One cell as numpy; its data and initial weights are regenerated when they are asked for.
 
     W: (m, n) and b: (n,), final. X: (T, n) samples. H: (T, m) hidden vectors. W0, b0: initial.
+    V: (m, n) the decoder of an untied model, else W.
     """
 
     study: DoubleDescent
     cell: Cell
     W: np.ndarray
     b: np.ndarray
+    V: np.ndarray
 
     @cached_property
     def X(self) -> np.ndarray:
@@ -58,15 +73,20 @@ class Inspection:
     @property
     def W0(self) -> np.ndarray:
         """Initial W: (m, n) float32."""
-        return self._initial[0]
+        return self._initial.W
 
     @property
     def b0(self) -> np.ndarray:
         """Initial b: (n,) float32."""
-        return self._initial[1]
+        return self._initial.b
+
+    @property
+    def V0(self) -> np.ndarray:
+        """Initial V: (m, n) float32."""
+        return self._initial.V
 
     @cached_property
-    def _initial(self) -> tuple[np.ndarray, np.ndarray]:
+    def _initial(self) -> Weights:
         layout = self.study.layout(self.cell, "cpu")
         return self.study.crop(self.cell, self.study.init(self.cell, layout))
 
@@ -75,7 +95,7 @@ class DoubleDescent(Study):
     """x' = ReLU(W^T W x + b) on T sparse samples, full-batch AdamW, 5 % warm-up, cosine to 0.
 
     Losses are reported per sample in units where the zero predictor scores 1:
-    L = (1/T) sum_x sum_i (x_i - x'_i)^2.
+    L = (1/T) sum_x sum_i (x_i - x'_i)^2; or |x_i - x'_i|^p, where it scores sum_i x_i^p.
     """
 
     cell_type: ClassVar[type] = Cell
@@ -96,8 +116,9 @@ class DoubleDescent(Study):
         hidden = -(-cell.m // quantum) * quantum
         tiles = -(-n // 1024) if platform == "cpu" else 1
         columns = -(-n // (tiles * 16)) * 16
-        rows = 32 if cell.T < 384 else 256
-        shape = Shape(hidden, tiles, columns)
+        rows = 32 if cell.rows < 384 else 256
+        form = model.Form(cell.loss, bool(cell.relu))
+        shape = Shape(hidden, tiles, columns, form, bool(cell.untied))
         block = (rows, _entries(rows, n, cell.S))
         return Layout(block, shape, _operations(hidden, tiles * columns))
 
@@ -112,10 +133,13 @@ class DoubleDescent(Study):
     def datasets(self, cell: Cell) -> Mapping[str, DataSet]:
         """The training set and a held-out set of the same distribution and data seed."""
         seed = int(cell.data_key)
-        sizes = {"train": cell.T, "test": self.options.test_samples}
+        n = self.options.n
+        repeated = (min(cell.repeated, cell.T), cell.repeats) if cell.repeats > 1 else (0, 1)
+        train = data.Stream(seed, n, cell.S, "train", *repeated)
+        test = data.Stream(seed, n, cell.S, "test")
         return {
-            name: DataSet(data.Stream(seed, self.options.n, cell.S, name), size)
-            for name, size in sizes.items()
+            "train": DataSet(train, cell.rows),
+            "test": DataSet(test, self.options.test_samples),
         }
 
     def blocks(self, dataset: DataSet, block: tuple[int, ...]) -> model.Block:
@@ -124,17 +148,23 @@ class DoubleDescent(Study):
         return model.Block(*(np.concatenate(leaves) for leaves in zip(*parts, strict=True)))
 
     def init(self, cell: Cell, layout: Layout) -> model.Params:
-        """W Xavier-uniform with the cell's own m and n, zero in the padding; b = 0."""
+        """W (and V) Xavier-uniform with the cell's own m and n, zero in the padding; b = 0."""
         shape: Shape = layout.shape
         n, width = self.options.n, shape.tiles * shape.columns
         key = jax.random.key(cell.init_key)
         for value in (n, cell.m):
             key = jax.random.fold_in(key, value)
-        row_keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(shape.hidden))
-        unit = jax.vmap(lambda k: jax.random.uniform(k, (n,), minval=-1.0, maxval=1.0))(row_keys)
         bound = jnp.sqrt(6 / (cell.m + n))
-        W = jnp.where(jnp.arange(shape.hidden)[:, None] < cell.m, bound * unit, 0)
-        return model.Params(jnp.pad(W, ((0, 0), (0, width - n))), jnp.zeros(width))
+
+        def uniform(first: int) -> jax.Array:
+            numbers = first + jnp.arange(shape.hidden)
+            keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(numbers)
+            unit = jax.vmap(lambda k: jax.random.uniform(k, (n,), minval=-1.0, maxval=1.0))(keys)
+            used = jnp.arange(shape.hidden)[:, None] < cell.m
+            return jnp.pad(jnp.where(used, bound * unit, 0), ((0, 0), (0, width - n)))
+
+        V = uniform(DECODER) if shape.untied else None
+        return model.Params(uniform(0), jnp.zeros(width), V)
 
     def optimizer(self, cell: Cell) -> optax.GradientTransformation:
         """AdamW on the mean over samples, divided by n^reduction."""
@@ -144,7 +174,7 @@ class DoubleDescent(Study):
             decay = (1 + jnp.cos(jnp.pi * (done - WARMUP) / (1 - WARMUP))) / 2
             return cell.lr * jnp.where(done < WARMUP, done / WARMUP, decay)
 
-        per_sample = 1 / (cell.T * jnp.asarray(self.options.n, jnp.float32) ** cell.reduction)
+        per_sample = 1 / (cell.rows * jnp.asarray(self.options.n, jnp.float32) ** cell.reduction)
         adamw = optax.adamw(schedule, eps=cell.eps, weight_decay=cell.weight_decay)
         return optax.chain(optax.scale(per_sample), adamw)
 
@@ -156,9 +186,11 @@ class DoubleDescent(Study):
         block: model.Block,
         count: jax.Array,
     ) -> tuple[jax.Array, model.Params]:
-        """The squared error of a block, summed over features and samples."""
+        """The error of a block, |x - x'|^p, summed over features and samples."""
         shape: Shape = layout.shape
-        return model.block_loss_and_grad(params, block, count, layout.rows, shape.columns)
+        return model.block_loss_and_grad(
+            params, block, count, layout.rows, shape.columns, shape.form
+        )
 
     def summary(self, cell: Cell, params: model.Params) -> dict[str, jax.Array]:
         """Frobenius norm of W and Euclidean norm of b."""
@@ -166,7 +198,7 @@ class DoubleDescent(Study):
 
     def report(self, cell: Cell, params: model.Params) -> dict[str, Variable]:
         """Dimensionalities, regime and (with `save_weights`) W and b."""
-        W, b = self.crop(cell, params)
+        W, b, V = self.crop(cell, params)
         D_f = geometry.dimensionality(W.T)
         D_X = geometry.dimensionality(self.hidden(cell, W))
         flags = {"flag_values": [0, 1, 2], "flag_meanings": " ".join(geometry.REGIMES)}
@@ -182,7 +214,10 @@ class DoubleDescent(Study):
             "regime": Variable((), np.int8(geometry.regime(D_f, D_X, cell.m)), flags),
         }
         if self.options.save_weights:
-            found["W"] = Variable(("hidden", "feature"), W, {"long_name": "weights, tied"}, True)
+            found["W"] = Variable(("hidden", "feature"), W, {"long_name": "encoder weights"}, True)
+            if params.V is not None:
+                long_name = {"long_name": "decoder weights"}
+                found["V"] = Variable(("hidden", "feature"), V, long_name, True)
             found["b"] = Variable(("feature",), b, {"long_name": "decoder bias"}, True)
         return found
 
@@ -190,20 +225,25 @@ class DoubleDescent(Study):
         """The cell's stored weights beside data and initial weights regenerated from keys."""
         if "W" not in report:
             raise UserError("cell: the weights were not stored; train with save_weights = true")
-        return Inspection(self, cell, report["W"][: cell.m], report["b"])
+        W = report["W"][: cell.m]
+        V = report["V"][: cell.m] if cell.untied else W
+        return Inspection(self, cell, W, report["b"], V)
 
     def hidden(self, cell: Cell, W: np.ndarray) -> np.ndarray:
-        """H = X W^T from the non-zeros, (T, m)."""
+        """H = X W^T from the non-zeros, (T, m); or its ReLU."""
         parts = []
         for samples in data.chunks(*self.datasets(cell)["train"]):
             parts.append(np.zeros((samples.T, cell.m), np.float32))
             np.add.at(parts[-1], samples.row, samples.val[:, None] * W.T[samples.col])
-        return np.concatenate(parts)
+        H = np.concatenate(parts)
+        return np.maximum(H, 0) if cell.relu else H
 
-    def crop(self, cell: Cell, params: model.Params) -> tuple[np.ndarray, np.ndarray]:
-        """W (m, n) and b (n,) without their padding."""
-        n = self.options.n
-        return np.asarray(params.W)[: cell.m, :n], np.asarray(params.b)[:n]
+    def crop(self, cell: Cell, params: model.Params) -> Weights:
+        """W (m, n), b (n,) and V (m, n), which is W where the weights are tied; no padding."""
+        m, n = cell.m, self.options.n
+        W = np.asarray(params.W)[:m, :n]
+        V = W if params.V is None else np.asarray(params.V)[:m, :n]
+        return Weights(W, np.asarray(params.b)[:n], V)
 
 
 def _entries(rows: int, n: int, S: float) -> int:

@@ -241,3 +241,21 @@ def test_a_layout_has_room_for_every_block(n, S):
         if share < 1:
             tail = share * math.log(share / p) + (1 - share) * math.log((1 - share) / S)
             assert trials * tail > 30
+
+
+@pytest.mark.parametrize(("repeated", "repeats"), [(1, 1), (0, 5), (1, 40), (3, 700), (40, 2)])
+def test_repeated_samples_come_first_one_after_another(repeated, repeats):
+    T, stream = 50, data.Stream(2, 60, 0.9, "train", repeated, repeats)
+    once = draw(T, data_seed=2, n=60, S=0.9).dense(60)
+    times = np.where(np.arange(T) < repeated, repeats, 1)
+    rows = int(times.sum())
+    X = np.repeat(once, times, axis=0)
+    np.testing.assert_array_equal(data.draw(stream, rows).dense(60), X)
+    chunks = [chunk.dense(60) for chunk in data.chunks(stream, rows)]
+    np.testing.assert_array_equal(np.concatenate(chunks), X)
+    np.testing.assert_array_equal(data.draw(stream, rows - 7).dense(60), X[:-7])  # nested
+    assert Cell(T=T, repeated=repeated, repeats=repeats).rows == rows
+
+
+def test_no_more_samples_are_repeated_than_there_are():
+    assert Cell(T=3, repeated=9, repeats=4).rows == 12

@@ -12,7 +12,7 @@ from oracle import loss_and_grad
 from superpos_jax.studies.double_descent import DoubleDescent, data, model
 from superpos_jax.studies.double_descent.cell import Cell, Options
 
-compiled = jax.jit(model.block_loss_and_grad, static_argnums=(3, 4))
+compiled = jax.jit(model.block_loss_and_grad, static_argnums=(3, 4, 5))
 
 
 class Case(NamedTuple):
@@ -95,7 +95,7 @@ def test_block_against_finite_differences(case):
     X, params, block = make(case)
     _, grad = evaluate(params, block, case)
     X = X[: case.count]
-    W, b = (np.array(leaf, np.float64)[..., : case.n] for leaf in params)
+    W, b = (np.array(leaf, np.float64)[..., : case.n] for leaf in params[:2])
     rng = np.random.default_rng(2)
     largest = np.abs(grad.W).max()
     for leaf, derivative in ((W, grad.W), (b, grad.b)):
@@ -108,6 +108,32 @@ def test_block_against_finite_differences(case):
             leaf[at] = middle
             slope = (losses[1] - losses[0]) / (2 * h)
             np.testing.assert_allclose(derivative[at], slope, rtol=0, atol=1e-5 * largest)
+
+
+FORMS = [
+    (model.Form(power, relu), untied)
+    for power in (1, 2, 4)
+    for relu in (False, True)
+    for untied in (False, True)
+]
+
+
+@pytest.mark.parametrize(("form", "untied"), FORMS, ids=str)
+@pytest.mark.parametrize("case", [CASES[1], CASES[4]], ids=str)
+def test_every_form_against_the_dense_formula(case, form, untied):
+    X, params, block = make(case)
+    if untied:
+        params = params._replace(V=np.roll(params.W, 3, axis=1) * (params.W != 0))
+    with jax.default_matmul_precision("highest"):
+        loss, grad = compiled(params, block, case.count, case.rows, case.columns, form)
+    inside = tuple(leaf[..., : case.n] for leaf in params if leaf is not None)
+    expected = loss_and_grad(X[: case.count], *inside, power=form.power, relu=form.relu)
+    np.testing.assert_allclose(loss, case.count * expected[0], rtol=5e-6 * form.power)
+    found = [leaf for leaf in grad if leaf is not None]
+    for leaf, derivative in zip(found, expected[1:], strict=True):
+        assert_close(np.asarray(leaf)[..., : case.n], case.count * derivative, 1e-5)
+        assert (np.asarray(leaf)[..., case.n :] == 0).all()
+        assert (np.asarray(leaf)[case.m :] == 0).all() if leaf.ndim == 2 else True
 
 
 @every_case
@@ -156,7 +182,7 @@ def test_zero_predictor_scores_one_a_sample():
     full = (X[: case.count] > 0).any(axis=1).sum()
     assert 0 < full < case.count
     np.testing.assert_allclose(loss, full, rtol=1e-6)
-    assert all((leaf == 0).all() for leaf in grad)
+    assert all((leaf == 0).all() for leaf in jax.tree.leaves(grad))
 
 
 @functools.cache

@@ -48,6 +48,21 @@ SWEEPS: dict[str, dict[str, Any]] = {
         "cell": {"T": 20, "m": 3, "S": 0.8},
         "options": {"n": 20, "test_samples": 40},
     },
+    # every part of the kernel that is off by default, on samples that are repeated
+    "forms": {
+        "axes": {"loss": ["squared", "fourth"], "untied": [0, 1], "relu": [1]},
+        "cell": {
+            "T": 9,
+            "m": 3,
+            "S": 0.8,
+            "steps": 60,
+            "lr": 3e-3,
+            "eps": 1e-4,
+            "repeated": 2,
+            "repeats": 5,
+        },
+        "options": {"n": 20, "test_samples": 40},
+    },
     # features in two tiles
     "seeds": {
         "axes": {"seed": [3, 9], "data_seed": [3, 4], "init_seed": [3, 4]},
@@ -68,8 +83,9 @@ class Run:
         self.found = [self.result.cell(**point) for point in self.points]
         self.expected = [
             oracle.train(
-                found.X, found.W0, found.b0, steps=cell.steps, lr=cell.lr,
-                weight_decay=cell.weight_decay, eps=cell.eps, reduction=cell.reduction,
+                found.X, found.W0, found.b0, *([found.V0] if cell.untied else []),
+                steps=cell.steps, lr=cell.lr, weight_decay=cell.weight_decay, eps=cell.eps,
+                reduction=cell.reduction, power=cell.loss, relu=bool(cell.relu),
             )
             for cell, found in zip(self.cells, self.found, strict=True)
         ]  # fmt: skip
@@ -93,6 +109,11 @@ def test_weights(name):
     for point, found, expected in zip(run.points, run.found, run.expected, strict=True):
         np.testing.assert_allclose(found.W, expected.W, rtol=0, atol=WEIGHTS, err_msg=str(point))
         np.testing.assert_allclose(found.b, expected.b, rtol=0, atol=WEIGHTS, err_msg=str(point))
+        if expected.V is not None:
+            np.testing.assert_allclose(
+                found.V, expected.V, rtol=0, atol=WEIGHTS, err_msg=str(point)
+            )
+            assert np.abs(found.V - found.W).max() > 0.1
 
 
 @every_sweep
@@ -119,7 +140,8 @@ def test_held_out_loss_and_norms(name):
     for i, (cell, expected) in enumerate(zip(run.cells, run.expected, strict=True)):
         stream = data.Stream(int(cell.data_key), run.n, cell.S, "test")
         held_out = data.draw(stream, 40).dense(run.n)
-        loss = oracle.loss_and_grad(held_out, expected.W, expected.b)[0]
+        form = {"power": cell.loss, "relu": bool(cell.relu)}
+        loss = oracle.loss_and_grad(held_out, expected.W, expected.b, expected.V, **form)[0]
         at = run.at(i)
         np.testing.assert_allclose(at.test_loss, loss, rtol=1e-4, atol=1e-4)
         for norm, weights in (("W_norm", expected.W), ("b_norm", expected.b)):
@@ -133,12 +155,14 @@ def test_held_out_loss_and_norms(name):
 def test_inspected_cell(name):
     run = trained(name)
     for cell, found in zip(run.cells, run.found, strict=True):
-        T, m, n = cell.T, cell.m, run.n
+        T, m, n = cell.rows, cell.m, run.n
         shapes = {"X": (T, n), "W": (m, n), "b": (n,), "H": (T, m), "W0": (m, n), "b0": (n,)}
         assert {name: getattr(found, name).shape for name in shapes} == shapes
         norms = np.linalg.norm(found.X, axis=1)
         np.testing.assert_allclose(norms, (found.X > 0).any(axis=1), atol=1e-6)
-        np.testing.assert_allclose(found.H, found.X @ found.W.T, rtol=1e-5, atol=1e-6)
+        H = found.X @ found.W.T
+        expected = np.maximum(H, 0) if cell.relu else H
+        np.testing.assert_allclose(found.H, expected, rtol=1e-5, atol=1e-6)
         assert np.abs(found.W0).max() <= np.sqrt(6 / (m + n)) * (1 + 1e-6)
         assert np.abs(found.W0).max() > 0.5 * np.sqrt(6 / (m + n))
         assert (found.b0 == 0).all()
@@ -208,7 +232,8 @@ def test_initial_weights(m):
     layout = study.layout(cell, "cpu")
     params = study.init(cell, layout)
     assert params.W.shape == (layout.shape.hidden, layout.shape.tiles * layout.shape.columns)
-    W, b = study.crop(cell, params)
+    W, b, V = study.crop(cell, params)
+    assert V is W
     assert np.count_nonzero(params.W) == np.count_nonzero(W)
     assert not params.b.any()
     assert W.shape == (m, n)
@@ -222,7 +247,7 @@ def test_initial_weights(m):
     accelerator = study.init(cell, study.layout(cell, "gpu"))
     np.testing.assert_array_equal(study.crop(cell, accelerator)[0], W)
     for other in (replace(cell, seed=1), replace(cell, m=m + 1)):
-        found, _ = study.crop(other, study.init(other, study.layout(other, "cpu")))
+        found, *_ = study.crop(other, study.init(other, study.layout(other, "cpu")))
         assert abs(np.corrcoef(found[0], W[0])[0, 1]) < 4 / np.sqrt(n)
 
 
