@@ -10,9 +10,10 @@ import numpy as np
 
 from superpos_jax import records
 from superpos_jax.errors import UserError
+from superpos_jax.provenance import machine
 from superpos_jax.result import Result
 from superpos_jax.sweep import Sweep
-from superpos_jax.train import Progress, machine, run
+from superpos_jax.train import Progress, run
 from superpos_jax.verdicts import UNFINISHED
 
 
@@ -67,7 +68,8 @@ def audit(
         }
         stored = result.at(**point)
         cell = result.trained_cell(**point)
-        retried = {name for name in asdict(cell) if f"{records.RETRY}{name}" in stored}
+        retry = {name: stored.get(f"{records.RETRY}{name}", np.nan) for name in asdict(cell)}
+        retried = {name for name, value in retry.items() if not np.isnan(value)}
         values = {name: v for name, v in asdict(cell).items() if name in given | retried}
         alone = Sweep(study=sweep.study, cell=values, options=sweep.options)
 
@@ -94,6 +96,9 @@ def _compare(stored: Any, again: Any) -> tuple[bool, float, str]:
     for name in again.data_vars:
         if name == "run":
             continue
+        if name not in stored:
+            same, largest, where = False, float("inf"), str(name)
+            continue
         old, new = stored[name], again[name]
         if "step" in new.dims:
             old = old.sel(step=new["step"])
@@ -102,8 +107,8 @@ def _compare(stored: Any, again: Any) -> tuple[bool, float, str]:
             continue
         same = False
         with np.errstate(all="ignore"):
-            apart = np.abs(old.astype(np.float64) - new.values.astype(np.float64))
-        apart[np.isnan(old) & np.isnan(new.values)] = 0
+            apart = np.atleast_1d(np.abs(old.astype(np.float64) - new.values.astype(np.float64)))
+        apart[np.atleast_1d(np.isnan(old) & np.isnan(new.values))] = 0
         difference = float(np.max(np.nan_to_num(apart, nan=np.inf), initial=0))
         if difference >= largest:
             largest, where = difference, str(name)

@@ -33,7 +33,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train whole planes of toy models at once, and draw them.",
 )
-out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+out, err = Console(**PLAIN), Console(stderr=True, **PLAIN)
 
 SweepArgument = Annotated[
     str, typer.Argument(help="A sweep file, or the name of a shipped sweep (`superpos list`).")
@@ -79,7 +80,7 @@ def run(
         bool,
         typer.Option(
             "--retry-dead",
-            help="Train only the cells that died or diverged again; `--set` changes these alone.",
+            help="Train only the folder's dead and diverged cells again, changed by `--set`.",
         ),
     ] = False,
     fresh: Annotated[
@@ -119,7 +120,9 @@ def run(
     whole = len(folder.grid.cells)
     known = 0 if fresh else whole - len(folder.missing())
     if retry_dead:
-        out.print(f"{target}: training the cells that died or diverged again, if any.")
+        failed = load(target)
+        again = len(failed.dead()) + len(failed.diverged())
+        out.print(f"{target}: {again or 'no'} cells to be trained again")
     elif known == whole:
         out.print(f"{target} already holds this result; --fresh trains it again.")
     elif known:
@@ -265,6 +268,10 @@ def main() -> None:
         code = _fail(str(error))
     except typer.TyperException as error:
         code = _fail(error.format_message().replace("\n", " "))
+    except typer.Abort:
+        code = _fail("nothing was done")
+    except OSError as error:
+        code = _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
     except Interrupted as error:
         err.print(f"superpos: {error}; the same command continues from there")
         sys.exit(INTERRUPTED)
@@ -274,7 +281,7 @@ def main() -> None:
 
 
 def _fail(message: str) -> int:
-    err.print(f"superpos: {message}", soft_wrap=True, markup=False)
+    err.print(f"superpos: {message}", soft_wrap=True)
     return WRONG_INPUT
 
 
@@ -331,6 +338,7 @@ def _progress_bar() -> Iterator[Callable[[Standing], None]]:
 
 def _print_result(result: Result) -> None:
     """Mean losses over the first two axes; how many cells died, diverged or are unfinished."""
+    from superpos_jax.records import RETRY
     from superpos_jax.verdicts import UNFINISHED
 
     dataset, axes = result.dataset, result.axes
@@ -354,7 +362,12 @@ def _print_result(result: Result) -> None:
             _print_table(title, tuple(cells[0]), [cell.values() for cell in cells])
     left = result.count(UNFINISHED)
     if left:
-        out.print(f"{left:,} of {dataset['verdict'].size:,} cells are not finished; losses so far.")
+        so_far = "losses so far" if losses else "no losses yet"
+        out.print(f"{left:,} of {dataset['verdict'].size:,} cells are not finished; {so_far}.")
+    for name in map(str, dataset.data_vars):
+        if name.startswith(RETRY):
+            again = int(dataset[name].notnull().sum())
+            out.print(f"{again} cells were trained again with another {name.removeprefix(RETRY)}.")
 
 
 def _print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
@@ -373,6 +386,14 @@ def _draw_all(result: Result, target: Path, only: str | None = None) -> Iterator
     figures = load_study(result.sweep.study).figures()
     if only is not None and only not in figures:
         raise UserError(f"figure {only!r}: unknown; allowed: {', '.join(figures)}")
+    if not any(str(name).endswith("_loss") for name in result.dataset.data_vars):
+        if only is not None:
+            raise UserError(f"figure {only}: no cell has a loss yet")
+        return
+    if only is None and target.suffix == ".png":
+        raise UserError(
+            f"--out {target}: one file for all figures; name a figure, or give a folder"
+        )
     for name, spec in figures.items():
         if only not in (None, name):
             continue

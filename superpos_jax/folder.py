@@ -11,7 +11,6 @@ import errno
 import json
 import math
 import os
-import shutil
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -60,11 +59,12 @@ class Folder:
 
     def worth(self) -> str:
         """What would be lost with the folder's work, in words; empty if nothing."""
-        try:
-            dataset = result.load_all(self.path)
-            trained = int((dataset["verdict"] != UNFINISHED).sum())
-        except UserError:
-            trained = 0
+        trained = 0
+        if any((self.path / name).exists() for name in (STORE, OLD)):
+            try:
+                trained = int((result.load_all(self.path)["verdict"] != UNFINISHED).sum())
+            except UserError:
+                return "a result that cannot be read"
         if trained:
             return f"{trained:,} trained cell{'s' * (trained > 1)}"
         return "an unfinished run" if (self.path / CHECKPOINT).is_dir() else ""
@@ -92,22 +92,26 @@ class Folder:
                 (self.path / LOCK).unlink(missing_ok=True)
             lock.release()
 
-    def open(self, *, fresh: bool) -> tuple[dict[Any, records.Record], list[Any]]:
+    def read(self) -> tuple[dict[Any, records.Record], list[Any]]:
         """Records of all cells in the folder, and the runs that made them.
 
-        Args:
-            fresh: drop results and checkpoints first.
-
         Raises:
-            UserError: the folder holds another sweep's work, or cannot be read or written.
+            UserError: the folder holds another sweep's work, or cannot be read.
         """
         with self._writing():
-            if fresh:
-                for name in (STORE, NEW, OLD, FIGURES, CHECKPOINT):
-                    shutil.rmtree(self.path / name, ignore_errors=True)
-                (self.path / PROVENANCE).unlink(missing_ok=True)
             result.mend(self.path)
-        return ({}, []) if fresh else self._known()
+        return self._known()
+
+    def clear(self) -> None:
+        """Remove results, figures and checkpoints."""
+        with self._writing():
+            for name in (STORE, NEW, OLD, FIGURES, CHECKPOINT):
+                result.remove(self.path / name)
+            (self.path / PROVENANCE).unlink(missing_ok=True)
+
+    def shows_other(self) -> bool:
+        """Whether the folder shows other cells than the sweep's, or in another order."""
+        return self.stored is None or self.stored.to_toml() != self.sweep.to_toml()
 
     def write(self, known: Mapping[Any, records.Record], runs: Sequence[Any]) -> None:
         """Store the records, the sweep's own cells and hidden ones, in place of what is there."""
@@ -192,7 +196,7 @@ def _provenance(dataset: xr.Dataset) -> Any:
 def _refuse_foreign(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out {folder}: a file is in the way")
-    ours = {STORE, NEW, OLD, SWEEP, LOCK}
+    ours = {STORE, NEW, OLD, SWEEP, LOCK, CHECKPOINT}
     try:
         held = {path.name for path in folder.iterdir()} if folder.exists() else set()
     except OSError as error:

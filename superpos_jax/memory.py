@@ -71,8 +71,9 @@ def split(
         return [list(cells)]
     if len(cells) == 1:
         raise UserError(
-            f"memory: {cells[0]} alone needs about {words(need)}, and {words(KEPT * free)} of the "
-            f"{words(free)} there are may be used; take a smaller T, m or n, or fewer --devices"
+            f"memory: {cells[0]} alone needs about {words(need)}, {words(RUNTIME)} of it for JAX "
+            f"itself, and {words(KEPT * free)} of the {words(free)} there are may be used; take a "
+            "smaller T, m or n, or fewer --devices"
         )
     half = len(cells) // 2
     return [

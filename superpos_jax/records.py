@@ -100,7 +100,8 @@ def make_records(
         }
         for name in names:
             attrs = {"long_name": name.replace("_", " ")}
-            record[name] = Variable((), np.nan if dead else now[name][i], attrs)
+            value = np.asarray(now[name][i])
+            record[name] = _value(Variable((), value, attrs), dead)
             past = [
                 values[name][i] if step <= now["updates"][i] else np.nan
                 for step, values in zip(measured.steps, measured.values, strict=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import xarray as xr
 
 from superpos_jax import records
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 STORE = "result.zarr"
 OLD, NEW = ".result.zarr.old", ".result.zarr.new"
+READS = 3
+"""A store that is replaced while it is read is read again, so often at most."""
 
 
 class Result:
@@ -104,13 +108,21 @@ class Result:
         """Write `result.zarr` in a folder; readers see the old store or the whole new one."""
         folder = Path(folder)
         mend(folder)
-        shutil.rmtree(folder / NEW, ignore_errors=True)
-        self.dataset.to_zarr(folder / NEW, mode="w", consolidated=False, zarr_format=3)
+        remove(folder / NEW)
+        sealed = self.dataset.assign_attrs(crc32=json.dumps(_checksums(self.dataset)))
+        sealed.to_zarr(folder / NEW, mode="w", consolidated=False, zarr_format=3)
         if (folder / STORE).exists():
             (folder / STORE).rename(folder / OLD)
         (folder / NEW).rename(folder / STORE)
-        shutil.rmtree(folder / OLD, ignore_errors=True)
+        remove(folder / OLD)
         return folder / STORE
+
+
+def remove(path: Path) -> None:
+    """Remove a folder, or the file or link that is in its place."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def mend(folder: Path) -> None:
@@ -118,7 +130,7 @@ def mend(folder: Path) -> None:
     if (folder / OLD).is_dir():
         if not (folder / STORE).exists():
             (folder / NEW if (folder / NEW).is_dir() else folder / OLD).rename(folder / STORE)
-        shutil.rmtree(folder / OLD, ignore_errors=True)
+        remove(folder / OLD)
 
 
 def load(folder: str | Path) -> Result:
@@ -143,14 +155,30 @@ def load_all(folder: Path) -> xr.Dataset:
     Raises:
         UserError: the folder holds no readable result.
     """
-    between = [folder / NEW, folder / OLD] if (folder / OLD).is_dir() else []  # two renames
-    store = next((path for path in (folder / STORE, *between) if path.is_dir()), None)
-    if store is None:
-        raise UserError(f"{folder}: no result here; expected a folder that holds {STORE}")
+    for _ in range(READS):
+        between = [folder / NEW, folder / OLD] if (folder / OLD).is_dir() else []  # two renames
+        store = next((path for path in (folder / STORE, *between) if path.is_dir()), None)
+        if store is None:
+            raise UserError(f"{folder}: no result here; expected a folder that holds {STORE}")
+        try:
+            return _read(store)
+        except UserError as error:  # perhaps it was replaced meanwhile
+            said = error
+    raise said
+
+
+def _read(store: Path) -> xr.Dataset:
     try:
         dataset = xr.open_zarr(store, consolidated=False, chunks=None).load()
         version = int(dataset.attrs["format"])
-        _ = dataset[["verdict", "died_at", "run", "step"]], dataset.attrs["sweep"]
+        if version == records.FORMAT:
+            expected = json.loads(dataset.attrs.pop("crc32"))
+            found = _checksums(dataset)
+            if wrong := [name for name in expected if found.get(name) != expected[name]]:
+                raise ValueError(f"damaged: {', '.join(wrong)}")
+            for name in ("sweep", "cell", "provenance"):
+                json.loads(dataset.attrs[name])
+            Result(dataset).sweep.grid()
     except Exception as error:  # whatever a damaged file makes a reader say
         reason = str(error).partition("\n")[0]
         raise UserError(f"{store}: not a readable result ({reason})") from None
@@ -162,15 +190,19 @@ def load_all(folder: Path) -> xr.Dataset:
     return dataset
 
 
+def _checksums(dataset: xr.Dataset) -> dict[str, int]:
+    """A number for the bytes of each array: a lost or mixed-up file does not go unnoticed."""
+    arrays = {str(name): np.ascontiguousarray(dataset[name].values) for name in dataset.variables}
+    return {name: zlib.crc32(array.tobytes()) for name, array in arrays.items()}
+
+
 def stored_grid(dataset: xr.Dataset) -> Grid:
     """The grid of all cells in a store, hidden ones too."""
-    from superpos_jax.sweep import Sweep
+    from superpos_jax.sweep import Grid, Sweep
 
-    sweep = Sweep(**json.loads(dataset.attrs["sweep"]))
+    study = Sweep(**json.loads(dataset.attrs["sweep"])).grid().study
     axes = {str(dim): tuple(dataset[dim].values.tolist()) for dim in dataset["verdict"].dims}
-    fixed = json.loads(dataset.attrs["cell"])
-    cell = {name: value for name, value in fixed.items() if name in {*sweep.cell, *sweep.axes}}
-    return sweep.model_copy(update={"axes": axes, "cell": cell}).grid()
+    return Grid(study, json.loads(dataset.attrs["cell"]), axes)
 
 
 def _words(point: dict[str, Any]) -> str:

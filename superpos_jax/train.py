@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import functools
 import logging
 import os
-import platform as host_platform
-import signal
-import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import astuple, replace
-from importlib.metadata import version
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from superpos_jax import memory, records
-from superpos_jax.checkpoint import Checkpoints, Tree
-from superpos_jax.engine import Program, choose, make_mesh
+from superpos_jax import memory, provenance, records
+from superpos_jax.checkpoint import Checkpoints, Saved, Tree, drop_finished, find, owners, under
+from superpos_jax.engine import Program, make_mesh
 from superpos_jax.errors import Interrupted, UserError
-from superpos_jax.folder import CHECKPOINT, Folder
+from superpos_jax.folder import Folder
 from superpos_jax.pack import TRAIN, make_plan
 from superpos_jax.records import Measured, Record, history_steps
 from superpos_jax.result import Result
+from superpos_jax.signals import stop_requests
 from superpos_jax.study import Study
 from superpos_jax.sweep import Grid, Sweep, load_sweep
 from superpos_jax.verdicts import DIVERGED, NON_FINITE, UNFINISHED
@@ -92,15 +87,19 @@ def run(
     """
     if not isinstance(sweep, Sweep):
         sweep = load_sweep(sweep)
+    if fresh and retry is not None:
+        raise UserError("fresh drops what retry would train again; give one of them")
     grid = sweep.grid()
     folder = Folder(out, sweep) if out is not None else None
     with folder.locked() if folder else contextlib.nullcontext():
-        known, runs = folder.open(fresh=fresh) if folder else ({}, [])
+        known, runs = folder.read() if folder and not fresh else ({}, [])
         job = _Job(sweep, grid, known, runs, retry, folder, checkpoint_seconds, progress)
         if job.todo:
-            job.train(find_devices(devices), limit)
-        elif folder:
-            job.tidy(folder)
+            job.train(find_devices(devices), limit, fresh)
+        elif folder and folder.shows_other():
+            job.publish({})
+        if folder:
+            drop_finished(folder.path, job.trained(), job.study)
         shown = {cell: job.known[cell] for cell in grid.cells if cell in job.known}
         return Result(records.build(sweep, grid, shown, job.runs))
 
@@ -131,73 +130,70 @@ class _Job:
         if len(self.todo) < len(cells):
             raise UserError("--retry-dead: two cells would be trained with the same values")
 
-    def train(self, devices: Sequence[jax.Device], limit: float | None) -> None:
-        """Train everything, in as many programs as memory asks for."""
+    def train(self, devices: Sequence[jax.Device], limit: float | None, fresh: bool) -> None:
+        """Train everything, in as many programs as memory and checkpoints ask for."""
         mesh = make_mesh(devices)
         platform = mesh.devices.flat[0].platform
-        checkpoints = None
-        saved = None
-        if self.folder:
-            self.publish({})
-            checkpoints = Checkpoints(self.folder.path, self.checkpoint_seconds)
-            saved = checkpoints.newest()
-        held = _cells_of(saved, next(iter(self.todo))) if saved else []
-        if saved and (there := saved["platform"].tobytes().decode()) != platform:
-            raise UserError(
-                f"checkpoint: written on {there}, this is {platform}; continue there, or --fresh"
-            )
-        ahead = {cell: None for cell in held if cell in self.todo}
-        behind = [cell for cell in self.todo if cell not in ahead]
         free = memory.available(devices[0]) if limit is None else limit * 2**30
         batches = [
-            batch
-            for part in (list(ahead), behind) if part
-            for batch in memory.split(self.study, part, len(devices), platform, free)
-        ]  # fmt: skip
+            (batch, saved)
+            for cells, saved in self.parts(platform, fresh)
+            for batch in memory.split(self.study, cells, len(devices), platform, free)
+        ]
+        if self.folder and fresh:
+            self.folder.clear()
+        self.publish({})
         self.begin(mesh)
-        work = np.array([_work(self.study, batch) for batch in batches])
+        work = np.array([_work(self.study, batch) for batch, _ in batches])
         shares = work / work.sum()
-        for i, batch in enumerate(batches):
-            part = None
-            if saved and batch[0] in ahead:
-                part = _choose(saved, self.study, platform, held, batch)
-            which = f", program {i + 1} of {len(batches)}" if len(batches) > 1 else ""
-            progress = functools.partial(self.told, shares[:i].sum(), shares[i], which)
-            plan = make_plan(self.study, batch, mesh.size, platform)
-            progress(Progress(0.0, "drawing data, compiling", 0, int(plan.updates.max())))
-            program = Program(self.study, plan, mesh)
-            trained = _Trained(program, part)
-            self.advance(program, trained, checkpoints, progress)
-            progress(Progress(1.0, "measuring", trained.step, trained.step))
-            self.runs[-1]["compile_seconds"] += round(trained.compile_seconds, 3)
-            self.runs[-1]["saving_seconds"] += round(checkpoints.spent, 3) if checkpoints else 0
-            found = self.measure(program, trained)
-            if i + 1 == len(batches):
-                self.runs[-1]["finished"] = _now()
-            self.publish(found)
-            if checkpoints:
-                checkpoints.discard()
-        if checkpoints:
-            checkpoints.close()
+        with stop_requests(self.folder is not None) as asked_to_stop:
+            for i, (batch, saved) in enumerate(batches):
+                which = f", program {i + 1} of {len(batches)}" if len(batches) > 1 else ""
+                progress = functools.partial(self.told, shares[:i].sum(), shares[i], which)
+                plan = make_plan(self.study, batch, mesh.size, platform)
+                progress(Progress(0.0, "drawing data, compiling", 0, int(plan.updates.max())))
+                program = Program(self.study, plan, mesh)
+                trained = _Trained(program, saved.part(self.study, batch) if saved else None)
+                self.runs[-1]["compile_seconds"] += round(trained.compile_seconds, 3)
+                checkpoints = self.advance(program, trained, progress, asked_to_stop)
+                progress(Progress(1.0, "measuring", trained.step, trained.step))
+                found = self.measure(program, trained)
+                if i + 1 == len(batches):
+                    self.runs[-1]["finished"] = provenance.now()
+                self.publish(found)
+                if checkpoints:
+                    checkpoints.discard()
 
-    def tidy(self, folder: Folder) -> None:
-        """With nothing to train: show the sweep's cells, drop a checkpoint of finished ones."""
-        if folder.stored != self.sweep:
-            self.publish({})
-        if (folder.path / CHECKPOINT).is_dir():
-            checkpoints = Checkpoints(folder.path)
-            saved = checkpoints.newest()
-            trained = {records.as_trained(cell, known) for cell, known in self.known.items()}
-            if saved and {*_cells_of(saved, next(iter(trained)))} <= trained:
-                checkpoints.discard()
-            checkpoints.close()
+    def parts(self, platform: str, fresh: bool) -> list[tuple[list[Any], Saved | None]]:
+        """The cells to train, together with the checkpoint from which some of them go on."""
+        left, found = dict(self.todo), []
+        saved = find(self.folder.path, self.study) if self.folder and not fresh else []
+        for one in saved:
+            mine = [cell for cell in one.cells if cell in left]
+            if mine and one.platform != platform:
+                raise UserError(
+                    f"checkpoint: written on {one.platform}, this is {platform}; continue there, "
+                    "or --fresh"
+                )
+            if mine:
+                found.append((mine, one))
+                left = {cell: label for cell, label in left.items() if cell not in set(mine)}
+        return [*found, (list(left), None)] if left else [*found]
+
+    def trained(self) -> set[Any]:
+        """The cells that are trained to their end, with the values they were trained with."""
+        return {
+            records.as_trained(cell, record)
+            for cell, record in self.known.items()
+            if records.verdict(record) != UNFINISHED
+        }
 
     def begin(self, mesh: jax.sharding.Mesh) -> None:
         """Note who trains; an interrupted run on this machine goes on under its old entry."""
-        run = _provenance(mesh)
+        run = provenance.begun(mesh)
         if self.runs and "finished" not in self.runs[-1]:
             *finished, interrupted = self.runs
-            if all(interrupted.get(key) == value for key, value in machine().items()):
+            if all(interrupted.get(key) == value for key, value in provenance.machine().items()):
                 self.runs, run = finished, interrupted
         self.runs = [*self.runs, run]
         self.clock = time.monotonic()
@@ -211,39 +207,42 @@ class _Job:
         self,
         program: Program,
         trained: _Trained,
-        checkpoints: Checkpoints | None,
         progress: Callable[[Progress], None],
-    ) -> None:
+        asked_to_stop: Callable[[], bool],
+    ) -> Checkpoints | None:
         """Train a program's cells to their end; save and stop on the way when it is time to."""
         plan = program.plan
         stops = _stops(plan.updates.tolist())  # no cell ends between two stops
+        checkpoints = None
+        if self.folder:
+            checkpoints = Checkpoints(self.folder.path, plan.cells, self.checkpoint_seconds)
         chunk = 1
-        with _stop_requests(checkpoints is not None) as asked_to_stop:
-            while trained.step < stops[-1]:
-                stop = next(stop for stop in stops if stop > trained.step)
-                count = min(chunk, stop - trained.step)
-                begin = time.perf_counter()
-                state = program.advance(trained.state, trained.step, count)
-                trained.state = jax.block_until_ready(state)
-                seconds = (time.perf_counter() - begin) / count
-                chunk = max(1, min(2 * count, int(CHUNK_SECONDS / seconds)))
-                trained.step += count
-                if trained.step == stop:
-                    trained.record(program)
-                progress(Progress(plan.share(trained.step), "training", trained.step, stops[-1]))
-                if checkpoints and (checkpoints.due() or asked_to_stop()):
-                    with checkpoints.pause():
-                        checkpoints.save(trained.step, trained.snapshot(program))
-                        self.look(program, trained)
-                if asked_to_stop():
-                    raise Interrupted(f"interrupted at step {trained.step:,} of {stops[-1]:,}")
+        while trained.step < stops[-1]:
+            if asked_to_stop():
+                raise Interrupted(f"interrupted at step {trained.step:,} of {stops[-1]:,}")
+            stop = next(stop for stop in stops if stop > trained.step)
+            count = min(chunk, stop - trained.step)
+            begin = time.perf_counter()
+            state = program.advance(trained.state, trained.step, count)
+            trained.state = jax.block_until_ready(state)
+            seconds = (time.perf_counter() - begin) / count
+            chunk = max(1, min(2 * count, int(CHUNK_SECONDS / seconds)))
+            trained.step += count
+            if trained.step == stop:
+                trained.record(program)
+            progress(Progress(plan.share(trained.step), "training", trained.step, stops[-1]))
+            if checkpoints and (checkpoints.due() or asked_to_stop()):
+                with checkpoints.pause():
+                    checkpoints.save(trained.step, trained.snapshot(program))
+                    self.look(program, trained)
+        if checkpoints:
+            self.runs[-1]["saving_seconds"] += round(checkpoints.spent, 3)
+        return checkpoints
 
     def measure(self, program: Program, trained: _Trained) -> dict[Any, Record]:
         """Records of a program's cells, which are trained to their end."""
         cells = program.plan.cells
-        with np.errstate(
-            all="ignore"
-        ):  # a dead cell's weights may be huge; its numbers are blanked
+        with np.errstate(all="ignore"):  # a dead cell's weights may be huge; they are blanked
             reports = [
                 self.study.report(cell, params)
                 for cell, params in zip(cells, program.params(trained.state), strict=True)
@@ -308,10 +307,10 @@ class _Trained:
             self.record(program)
         else:
             self.step = int(saved["step"])
-            measured = _under("measured.", saved)
+            measured = under("measured.", saved)
             for i, step in enumerate(saved["steps"].tolist()):
                 self.measured.add(step, {name: values[i] for name, values in measured.items()})
-            self.state = program.from_host(_under("state.", saved))
+            self.state = program.from_host(under("state.", saved))
         self.state = program.advance(self.state, self.step, 0)
         self.compile_seconds = time.perf_counter() - begin
 
@@ -323,10 +322,9 @@ class _Trained:
         """All of it as arrays, and whose they are; `saved` of a later `_Trained`."""
         values = self.measured.values
         stacked = {name: np.stack([value[name] for value in values]) for name in values[0]}
-        cells = np.array([astuple(cell) for cell in program.plan.cells], np.float64)
         return (
-            {"step": np.asarray(self.step), "steps": np.asarray(self.measured.steps)}
-            | {"cells": cells, "platform": np.frombuffer(program.platform.encode(), np.uint8)}
+            owners(program.study, program.plan.cells, program.platform)
+            | {"step": np.asarray(self.step), "steps": np.asarray(self.measured.steps)}
             | {f"measured.{name}": value for name, value in stacked.items()}
             | {f"state.{name}": leaf for name, leaf in program.to_host(self.state).items()}
         )
@@ -338,102 +336,3 @@ def _work(study: Study, cells: Sequence[Any]) -> float:
         study.sample_cost(cell) * study.datasets(cell)[TRAIN].samples * int(study.steps(cell))
         for cell in cells
     )
-
-
-def _cells_of(saved: Tree, like: Any) -> list[Any]:
-    """The cells that a checkpoint holds, in its order; numbers typed as in the cell `like`."""
-    kinds = [type(value) for value in astuple(like)]
-    return [
-        type(like)(*(kind(value) for kind, value in zip(kinds, row, strict=True)))
-        for row in saved["cells"].tolist()
-    ]
-
-
-def _choose(
-    saved: Tree, study: Study, platform: str, held: Sequence[Any], wanted: Sequence[Any]
-) -> Tree:
-    """A checkpoint of some of the cells that a checkpoint holds."""
-    rows = [held.index(cell) for cell in wanted]
-    state = choose(_under("state.", saved), study, platform, held, wanted)
-    return (
-        {"step": saved["step"], "steps": saved["steps"]}
-        | {f"measured.{k}": v[:, rows] for k, v in _under("measured.", saved).items()}
-        | {f"state.{k}": v for k, v in state.items()}
-    )
-
-
-def _under(prefix: str, tree: Tree) -> dict[str, np.ndarray]:
-    return {key.removeprefix(prefix): v for key, v in tree.items() if key.startswith(prefix)}
-
-
-@contextlib.contextmanager
-def _stop_requests(heed: bool) -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C or SIGTERM has asked to stop; a second Ctrl-C stops at once."""
-    asked: list[int] = []
-    if not heed or threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-
-    def ask(number: int, _: Any) -> None:
-        if asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked.append(number)
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def machine() -> dict[str, Any]:
-    """Kind of machine, versions and code: where they are equal, bits are."""
-    device = jax.devices()[0]
-    packages = ("superpos_jax", "jax", "jaxlib", "optax", "numpy")
-    return {
-        "versions": {name: version(name) for name in packages},
-        "commit": _commit(),
-        "machine": host_platform.machine(),
-        "processor": _processor(),
-        "device": f"{device.platform}: {device.device_kind}",
-    }
-
-
-def _provenance(mesh: jax.sharding.Mesh) -> dict[str, Any]:
-    return {
-        "started": _now(),
-        **machine(),
-        "python": host_platform.python_version(),
-        "devices": mesh.size,
-        "compile_seconds": 0.0,
-        "saving_seconds": 0.0,
-        "wall_seconds": 0.0,
-    }
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def _processor() -> str:
-    """The model of the processor, whose vector units decide how sums are rounded."""
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line for line in lines if line.startswith("model name")).partition(": ")[2]
-    return host_platform.processor()
-
-
-def _commit() -> str:
-    """Commit of the checkout the package runs from; empty for an installed package."""
-    root = Path(__file__).parent.parent
-    if not (root / ".git").exists():
-        return ""
-    try:
-        described = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],
-            capture_output=True, text=True, timeout=10, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return described.stdout.strip()

@@ -50,6 +50,13 @@ def test_a_changed_bit_is_found(folder, tmp_path, superpos, monkeypatch):
     assert out.count("DIFFERENT") == 1
     assert " in w " in out
 
+    dataset = result.dataset.copy(deep=True)
+    dataset["test_loss"].loc[{"T": 30, "lr": 0.1}] += 1
+    sp.Result(dataset.drop_vars("w_norm")).save(tmp_path)
+    code, out = superpos("audit", tmp_path, "--cells", "3")
+    assert code == 1
+    assert out.count("DIFFERENT") == 3  # all lack a quantity
+
     provenance = json.loads(result.dataset.attrs["provenance"])
     provenance["earlier"][0]["processor"] = "Abacus"
     result.dataset.attrs["provenance"] = json.dumps(provenance)
@@ -58,3 +65,18 @@ def test_a_changed_bit_is_found(folder, tmp_path, superpos, monkeypatch):
     assert code == 0  # made elsewhere: told, not promised
     assert out.count("DIFFERENT") == 1
     assert "not promised: processor Abacus, here" in out
+
+
+def test_seeds_that_had_no_value_can_become_axes_and_be_retried(tmp_path):
+    base = sp.Sweep(
+        axes={"lr": [1e-3, 3e38]},
+        cell={"T": 3, "S": 0.9, "steps": 3},
+        options={"n": 20, "test_samples": 5},
+    )
+    sp.run(base, out=tmp_path)
+    sp.run(base, out=tmp_path, retry={"init_seed": 7, "weight_decay": 0.5})
+    assert all(finding.same for finding in audit(sp.load(tmp_path), 2))
+    grown = base.model_copy(update={"axes": base.axes | {"data_seed": (5,)}})
+    sp.run(grown, out=tmp_path)
+    assert sp.load(tmp_path).dataset.sizes["data_seed"] == 1
+    assert sp.run(base, out=tmp_path).axes == ("lr",)

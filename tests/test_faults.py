@@ -14,12 +14,13 @@ import xarray as xr
 from test_growth import same, sweep
 
 import superpos_jax as sp
-from superpos_jax import cli, result
+from superpos_jax import checkpoint, cli, result
 from superpos_jax.checkpoint import Checkpoints
 from superpos_jax.errors import Interrupted
 from superpos_jax.folder import CHECKPOINT, LOCK, OWNER
 from superpos_jax.records import FORMAT
 from superpos_jax.result import NEW, OLD, STORE
+from superpos_jax.verdicts import UNFINISHED
 
 SWEEP = sweep({"T": [3, 40]}, steps=3000)
 
@@ -79,14 +80,19 @@ def test_a_lock_left_by_a_killed_run_does_not_hold(copy):
     assert not (copy / LOCK).exists()
 
 
-@pytest.mark.parametrize("damage", ["removed metadata", "truncated metadata", "removed array"])
+DAMAGES = ["removed metadata", "truncated metadata", "removed array", "lost chunk", "lost axis"]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_store_is_refused_and_left_as_it_is(copy, superpos, damage):
     if damage == "removed metadata":
         (copy / STORE / "zarr.json").unlink()
     elif damage == "truncated metadata":
         (copy / STORE / "zarr.json").write_text((copy / STORE / "zarr.json").read_text()[:100])
-    else:
+    elif damage == "removed array":
         shutil.rmtree(copy / STORE / "verdict")
+    else:
+        shutil.rmtree(copy / STORE / ("w" if damage == "lost chunk" else "T") / "c")
     before = sorted(path for path in copy.rglob("*"))
     for arguments in (["show", copy], ["run", copy / "sweep.toml", "--out", copy]):
         code, err = superpos(*arguments)
@@ -94,6 +100,9 @@ def test_a_damaged_store_is_refused_and_left_as_it_is(copy, superpos, damage):
         assert err.count("\n") == 1, err
         assert "not a readable result" in err
         assert str(copy) in err
+    code, err = superpos("run", copy / "sweep.toml", "--out", copy, "--fresh")
+    assert code == 2
+    assert "holds a result that cannot be read; add --yes" in err
     assert sorted(path for path in copy.rglob("*")) == before
 
 
@@ -159,6 +168,40 @@ def test_fresh_asks_before_it_drops(copy, superpos):
     assert sp.load(copy).count(0) == 2
     code, _ = superpos("run", copy / "sweep.toml", "--out", copy, "--fresh", "--yes")
     assert code == 0
+
+
+@pytest.mark.parametrize("refused", [{"devices": 99}, {"limit": 0.1}, {"retry": {}}], ids=str)
+def test_fresh_drops_nothing_before_all_is_checked(quiet, copy, refused):
+    with pytest.raises(sp.UserError):
+        sp.run(SWEEP, out=copy, fresh=True, **refused)
+    xr.testing.assert_identical(sp.load(copy).dataset, sp.load(quiet).dataset)
+
+
+def test_a_store_that_is_a_link(quiet, copy, tmp_path):
+    (copy / STORE).rename(tmp_path / "elsewhere")
+    (copy / STORE).symlink_to(tmp_path / "elsewhere")
+    sp.run(sweep({"T": [3, 5, 40]}, steps=3000), out=copy)
+    same(sp.run(SWEEP, out=copy).dataset, sp.load(quiet).dataset)
+
+
+def test_retry_of_a_run_that_has_finished_nothing(tmp_path, superpos):
+    with pytest.raises(Interrupted):
+        sp.run(SWEEP, out=tmp_path, progress=lambda _: signal.raise_signal(signal.SIGTERM))
+    assert superpos("run", tmp_path / "sweep.toml", "--out", tmp_path, "--retry-dead")[0] == 0
+    assert sp.load(tmp_path).count(UNFINISHED) == 2
+
+
+def test_odd_places(quiet, tmp_path, superpos):
+    for place in (tmp_path / "[red]a b[/]", tmp_path / "é:smile:"):
+        shutil.copytree(quiet, place)
+        assert superpos("show", place) == (0, "")
+    code, err = superpos("show", tmp_path / ("x" * 300))
+    assert (code, err.count("\n")) == (2, 1)
+    code, err = superpos("plot", quiet, "--out", tmp_path / "all.png")
+    assert (code, err.count("\n")) == (2, 1)
+    (tmp_path / "file").touch()
+    code, err = superpos("plot", quiet, "--out", tmp_path / "file")
+    assert (code, err.count("\n")) == (2, 1)
 
 
 @pytest.fixture
@@ -245,8 +288,7 @@ def test_a_checkpoint_of_another_kind_of_machine_is_refused(tmp_path, monkeypatc
 
     with pytest.raises(KeyboardInterrupt):
         sp.run(SWEEP, out=tmp_path, checkpoint_seconds=0, progress=interrupt)
-    assert Checkpoints(tmp_path).newest() is not None
-    monkeypatch.setattr(Checkpoints, "newest", _on_a_gpu(Checkpoints.newest))
+    monkeypatch.setattr(checkpoint, "_newest", _on_a_gpu(checkpoint._newest))
     with pytest.raises(sp.UserError, match="written on gpu, this is cpu"):
         sp.run(SWEEP, out=tmp_path)
     assert (tmp_path / CHECKPOINT).is_dir()
@@ -255,4 +297,4 @@ def test_a_checkpoint_of_another_kind_of_machine_is_refused(tmp_path, monkeypatc
 def _on_a_gpu(newest):
     import numpy as np
 
-    return lambda self: newest(self) | {"platform": np.frombuffer(b"gpu", np.uint8)}
+    return lambda path: newest(path) | {"platform": np.frombuffer(b"gpu", np.uint8)}

@@ -85,23 +85,72 @@ def test_removed_values_are_hidden_and_come_back(grown, small, large, monkeypatc
     same(sp.run(LARGE, out=folder).dataset, large)
 
 
-@pytest.mark.parametrize(
-    "new", [sweep({"T": [3, 12, 40]}, steps=900), sweep({"T": [40]}, steps=900)]
-)
-def test_an_unfinished_plane_grows_and_shrinks(tmp_path, new):
-    """What has a checkpoint goes on from there, the rest starts; all end with the same bits."""
+def interrupt(now):
+    """As Ctrl-C does, in the middle of training."""
+    if now.doing.startswith("training") and now.step >= 200:
+        signal.raise_signal(signal.SIGINT)
 
-    def interrupt(now):
-        if now.doing == "training" and now.step >= 200:
-            signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(Interrupted):
-        sp.run(sweep({"T": [3, 40]}, steps=900), out=tmp_path, progress=interrupt)
+LONG = sweep({"T": [3, 40]}, steps=900)
+
+
+@pytest.fixture(scope="module")
+def long():
+    return sp.run(LONG).dataset
+
+
+def first_step(new, folder, **arguments):
+    """Train to the end; the first step that was told of."""
     seen = []
-    same(sp.run(new, out=tmp_path, progress=seen.append).dataset, sp.run(new).dataset)
-    first = next(now for now in seen if now.doing.startswith("training"))
-    assert first.step > 200
+    sp.run(new, out=folder, progress=seen.append, **arguments)
+    return next(now.step for now in seen if now.doing.startswith("training"))
+
+
+def test_an_unfinished_plane_grows(tmp_path):
+    """What has a checkpoint goes on from there, the rest starts; all end with the same bits."""
+    with pytest.raises(Interrupted):
+        sp.run(LONG, out=tmp_path, progress=interrupt)
+    larger = sweep({"T": [3, 12, 40]}, steps=900)
+    assert first_step(larger, tmp_path) > 200
+    same(sp.load(tmp_path).dataset, sp.run(larger).dataset)
     assert not (tmp_path / CHECKPOINT).exists()
+
+
+def test_an_unfinished_plane_shrinks_and_grows_again(tmp_path, long):
+    with pytest.raises(Interrupted):
+        sp.run(LONG, out=tmp_path, progress=interrupt)
+    assert first_step(sweep({"T": [40]}, steps=900), tmp_path) > 200
+    assert first_step(LONG, tmp_path) > 200  # the hidden cell was not forgotten
+    same(sp.load(tmp_path).dataset, long)
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
+def test_work_on_other_cells_does_not_lose_a_checkpoint(tmp_path, long):
+    """Neither another sweep's interruption further back, nor a retry in between."""
+    with pytest.raises(Interrupted):
+        sp.run(sweep({"T": [3]}, steps=900), out=tmp_path, progress=interrupt)
+    with pytest.raises(Interrupted):
+        sp.run(
+            sweep({"T": [40]}, steps=900), out=tmp_path,
+            progress=lambda now: now.step and signal.raise_signal(signal.SIGTERM),
+        )  # fmt: skip
+    sp.run(sweep({"T": [40]}, steps=900), out=tmp_path, retry={})
+    assert first_step(LONG, tmp_path) > 200
+    same(sp.load(tmp_path).dataset, long)
+
+
+def test_asked_to_stop_while_compiling(tmp_path, long):
+    with pytest.raises(Interrupted, match="at step 0 of 900"):
+        sp.run(LONG, out=tmp_path, progress=lambda _: signal.raise_signal(signal.SIGTERM))
+    same(sp.run(LONG, out=tmp_path).dataset, long)
+
+
+def test_bytes_do_not_depend_on_a_dead_neighbour(tmp_path):
+    """Whatever cell comes first, numbers keep their type."""
+    alive = sp.run(sweep({"T": [3]}, lr=0.1), out=tmp_path).dataset
+    grown = sp.run(sweep({"lr": [3e38, 0.1]}, T=3), out=tmp_path).dataset.sel(lr=0.1)
+    for name in ("test_loss", "w_norm", "history_train_loss"):
+        assert grown[name].values.tobytes() == alive[name].values.tobytes()
 
 
 def test_every_changed_static_field_is_named(grown):

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 import superpos_jax as sp
-from superpos_jax.checkpoint import Checkpoints
+from superpos_jax.checkpoint import find
 from superpos_jax.errors import Interrupted
 from superpos_jax.folder import CHECKPOINT
 
@@ -62,9 +62,10 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(uninterrupted, tmp_pa
 
     with pytest.raises(Interrupted):
         sp.run(SWEEP, out=tmp_path, checkpoint_seconds=0, progress=progress)
-    steps = sorted(int(path.name) for path in (tmp_path / CHECKPOINT).iterdir())
+    (place,) = (tmp_path / CHECKPOINT).iterdir()
+    steps = sorted(int(path.name) for path in place.iterdir())
     assert len(steps) == 2
-    for path in (tmp_path / CHECKPOINT / str(steps[-1])).rglob("*"):
+    for path in (place / str(steps[-1])).rglob("*"):
         if path.is_file():
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     seen.clear()
@@ -77,7 +78,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(uninterrupted, tmp_pa
 def test_terminate_the_command(uninterrupted, tmp_path):
     (tmp_path / "small.toml").write_text(SWEEP.to_toml())
     program = Path(sys.executable).with_name("superpos")
-    command = [program, "run", "small.toml", "--out", "out", "--checkpoint-seconds", "0.5"]
+    command = [program, "run", "small.toml", "--out", "out", "--checkpoint-seconds", "0"]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
 
     def start_and_send(number):
@@ -93,7 +94,7 @@ def test_terminate_the_command(uninterrupted, tmp_path):
         return process.wait(60), (tmp_path / "log").read_text()
 
     def checkpoints():
-        found = (tmp_path / "out" / CHECKPOINT).glob("[0-9]*")
+        found = (tmp_path / "out" / CHECKPOINT).glob("*/[0-9]*")
         return max((int(path.name) for path in found if path.name.isdigit()), default=-1)
 
     code, log = start_and_send(signal.SIGTERM)
@@ -110,4 +111,4 @@ def test_another_sweep_does_not_continue(tmp_path):
     other = SWEEP.model_copy(update={"cell": {"lr": 0.02}})
     with pytest.raises(sp.UserError, match=r"cell\.lr = 0\.1, not 0\.02"):
         sp.run(other, out=tmp_path)
-    assert Checkpoints(tmp_path, 0).newest() is not None
+    assert [len(saved.cells) for saved in find(tmp_path, SWEEP.grid().study)] == [8]

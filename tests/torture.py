@@ -40,7 +40,7 @@ n = 30
 test_samples = 20
 """
 HALF_WRITTEN = {
-    "while a checkpoint was written": "checkpoint/*tmp*",
+    "while a checkpoint was written": "checkpoint/*/*tmp*",
     "while a result was written": ".result.zarr.new",
     "while a result was replaced": ".result.zarr.old",
 }
@@ -89,7 +89,7 @@ def strike(folder: Path, out: str, when: str, earliest: float) -> Kill | None:
         return None
     process.send_signal(signal.SIGKILL)
     process.wait()
-    found = (folder / out / "checkpoint").glob("[0-9]*")
+    found = (folder / out / "checkpoint").glob("*/[0-9]*")
     return Kill(when, max((int(p.name) for p in found if p.name.isdigit()), default=-1))
 
 

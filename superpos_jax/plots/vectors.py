@@ -64,7 +64,7 @@ def vectors_table(result: Result, scale: str = "panel", **select: Any) -> pd.Dat
         here = dataset.sel(T=T)
         where = {**taken, "T": T.item()}
         W = H = np.zeros((0, 2))
-        if int(here["verdict"]) != UNFINISHED:
+        if int(here["verdict"]) not in (NON_FINITE, UNFINISHED):
             cell = result.cell(**{axis: where[axis] for axis in swept})
             W, H = np.asarray(cell.W).T, np.asarray(cell.H)
         frames += [_rows(W, "feature", here, T), _rows(H, "hidden", here, T)]

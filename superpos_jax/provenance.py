@@ -1,0 +1,67 @@
+"""Who trained a result: machine, versions, commit, times."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import platform as host_platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+
+
+def machine() -> dict[str, Any]:
+    """Kind of machine, versions and code: where they are equal, bits are."""
+    device = jax.devices()[0]
+    packages = ("superpos_jax", "jax", "jaxlib", "optax", "numpy")
+    return {
+        "versions": {name: version(name) for name in packages},
+        "commit": _commit(),
+        "machine": host_platform.machine(),
+        "processor": _processor(),
+        "device": f"{device.platform}: {device.device_kind}",
+    }
+
+
+def begun(mesh: jax.sharding.Mesh) -> dict[str, Any]:
+    """The entry of a run that begins now on a mesh."""
+    return {
+        "started": now(),
+        **machine(),
+        "python": host_platform.python_version(),
+        "devices": mesh.size,
+        "compile_seconds": 0.0,
+        "saving_seconds": 0.0,
+        "wall_seconds": 0.0,
+    }
+
+
+def now() -> str:
+    """The time, for a reader anywhere."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _processor() -> str:
+    """The model of the processor, whose vector units decide how sums are rounded."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line for line in lines if line.startswith("model name")).partition(": ")[2]
+    return host_platform.processor()
+
+
+def _commit() -> str:
+    """Commit of the checkout the package runs from; empty for an installed package."""
+    root = Path(__file__).parent.parent
+    if not (root / ".git").exists():
+        return ""
+    try:
+        described = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return described.stdout.strip()
