@@ -12,7 +12,7 @@ test: $(VENV)/installed-dev ## the whole gate: format, lint, types, tests, docte
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 format: $(VENV)/installed-dev ## format and mend what can be mended
 	$(BIN)/ruff format .

@@ -44,7 +44,7 @@ def test_a_changed_bit_is_found(folder, tmp_path, superpos, monkeypatch):
     weights = result.dataset["w"].sel(T=30, lr=0.1).values
     weights[7] = np.nextafter(weights[7], np.float32(9), dtype=np.float32)
     result.save(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(cli.out, "width", 300)
     code, out = superpos("audit", tmp_path, "--cells", "3")
     assert code == 1
     assert out.count("DIFFERENT") == 1

@@ -167,7 +167,7 @@ def test_a_dead_cell_stops_at_its_last_finite_parameters(extended, deadly):
     assert [int(record["updates"]) for record in records] == [died_at] * len(STOPS)
     assert [int(record["died_at"]) for record in records] == [died_at] * len(STOPS)
     for params in (at[place] for at in extended.params):
-        assert all(np.isfinite(leaf).all() for leaf in params)
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
         assert difference(params, extended.params[0][place]) == {}
 
 

@@ -80,7 +80,7 @@ def strike(folder: Path, out: str, when: str, earliest: float) -> Kill | None:
     while process.poll() is None:
         if time.monotonic() - begin > earliest and not pattern:
             break
-        if time.monotonic() - begin > earliest and any((folder / out).glob(pattern)):
+        if time.monotonic() - begin > earliest and _there(folder / out, pattern):
             time.sleep(random.uniform(0, 0.01))
             break
         time.sleep(0.0005)
@@ -91,6 +91,13 @@ def strike(folder: Path, out: str, when: str, earliest: float) -> Kill | None:
     process.wait()
     found = (folder / out / "checkpoint").glob("*/[0-9]*")
     return Kill(when, max((int(p.name) for p in found if p.name.isdigit()), default=-1))
+
+
+def _there(folder: Path, pattern: str) -> bool:
+    try:
+        return any(folder.glob(pattern))
+    except FileNotFoundError:  # it went while we looked
+        return False
 
 
 def differing(one: Path, other: Path) -> list[str]:
@@ -116,11 +123,12 @@ def torture(folder: Path, kills: int, steps: int) -> tuple[list[Kill], int]:
     (folder / "tortured.toml").write_text(SWEEP.format(steps=steps))
     seconds = quiet(folder)
     struck: list[Kill] = []
-    finished = 0
+    finished = attempts = 0
     ways = [way for each in HALF_WRITTEN for way in ("at a random instant", each)]
     while True:
         out = f"out{finished}"
-        when = ways[len(struck) % len(ways)]
+        when = ways[attempts % len(ways)]
+        attempts += 1
         earliest = random.uniform(0, 0.8 * seconds) if len(struck) < kills else float("inf")
         kill = strike(folder, out, when, earliest)
         if kill is not None:
