@@ -5,6 +5,7 @@ Nothing here imports JAX before a command needs it, so `superpos --help` answers
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -263,7 +264,8 @@ def main() -> None:
     """Entry point: one line and exit code 2 for a user's mistake, 130 for Ctrl-C."""
     sys.path.append(str(Path.cwd()))  # a study of the user's own, as `module:Class`
     try:
-        code = app(standalone_mode=False)
+        with _plain_warnings():
+            code = app(standalone_mode=False)
     except UserError as error:
         code = _fail(str(error))
     except typer.TyperException as error:
@@ -273,11 +275,30 @@ def main() -> None:
     except OSError as error:
         code = _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
     except Interrupted as error:
-        err.print(f"superpos: {error}; the same command continues from there")
+        err.print(f"superpos: {error}; the same command continues from there", soft_wrap=True)
         sys.exit(INTERRUPTED)
     if code == INTERRUPTED:  # typer turns Ctrl-C into this exit code
         err.print("superpos: stopped; the same command continues from the last checkpoint, if any")
     sys.exit(code or DONE)
+
+
+class _Warnings(logging.Handler):
+    """The package's warnings as lines of this program."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        err.print(f"superpos: {record.getMessage()}", soft_wrap=True)
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    logger, handler = logging.getLogger("superpos_jax"), _Warnings()
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = True
 
 
 def _fail(message: str) -> int:

@@ -261,7 +261,10 @@ def test_a_disk_that_is_full_for_a_while(small_disk, superpos, quiet, tmp_path, 
     (tmp_path / "sweep.toml").write_text(SWEEP.to_toml())
     out = small_disk / "out"
     command = ["run", tmp_path / "sweep.toml", "--out", out, "--checkpoint-seconds", "0"]
-    assert superpos(*command)[0] == 0
+    code, err = superpos(*command)
+    assert code == 0
+    assert "superpos: no checkpoint of step" in err
+    assert "training goes on" in err
     assert saved[:3] == [False, False, True]
     same(sp.load(out).dataset, sp.load(quiet).dataset)
 
