@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from superpos_jax import cli, load, load_sweep
+from superpos_jax import load, load_sweep
 
 SWEEP = """
 study = "double_descent"
@@ -27,20 +27,6 @@ steps = 6
 n = 30
 test_samples = 20
 """
-
-
-@pytest.fixture
-def superpos(monkeypatch, capsys):
-    """Call the entry point with arguments; returns exit code, output and errors."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["superpos", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        written = capsys.readouterr()
-        return stop.value.code, written.out, written.err
-
-    return call
 
 
 @pytest.fixture

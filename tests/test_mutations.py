@@ -2,12 +2,11 @@
 
 import math
 import random
-import sys
 
 import numpy as np
 import pytest
 
-from superpos_jax import cli, load_sweep
+from superpos_jax import load_sweep
 from superpos_jax.errors import UserError
 
 COUNT = 500
@@ -116,18 +115,6 @@ def meaningful(cell) -> bool:
         and 0 <= decay < math.inf
         and 0 <= cell.reduction <= 1
     )
-
-
-@pytest.fixture
-def superpos(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["superpos", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        written = capsys.readouterr()
-        return stop.value.code, written.out, written.err
-
-    return call
 
 
 def test_five_hundred_damaged_sweep_files(superpos, tmp_path):
