@@ -206,9 +206,11 @@ def _advance(
 ) -> list[State]:
     def step_group(i: int, group: State) -> State:
         cells = tables.cells[i]
-        zeros = jnp.zeros_like(group.step, jnp.float32), jax.tree.map(jnp.zeros_like, group.params)
-        item = _item(program, tables, i, group.params)
-        loss, grads = _walk_items(program, item, tables.train[i], active[i], zeros)
+        views, pull_back = jax.vjp(functools.partial(_views, program, tables, i), group.params)
+        zeros = jnp.zeros_like(group.step, jnp.float32), jax.tree.map(jnp.zeros_like, views)
+        item = _item(program, tables, i, views)
+        loss, summed = _walk_items(program, item, tables.train[i], active[i], zeros)
+        (grads,) = pull_back(summed)
         return jax.vmap(functools.partial(_update, program.study))(cells, group, loss, grads)
 
     def step(_: jax.Array, state: list[State]) -> list[State]:
@@ -221,7 +223,7 @@ def _evaluate(program: Program, tables: Tables, state: list[State]) -> list[dict
     names = tuple(program.plan.samples)
 
     def evaluate_group(i: int, group: State) -> dict[str, jax.Array]:
-        item = _item(program, tables, i, group.params)
+        item = _item(program, tables, i, _views(program, tables, i, group.params))
         zeros = jnp.zeros(group.step.shape[0] * len(names))
         loss = _walk_items(
             program,
@@ -237,14 +239,20 @@ def _evaluate(program: Program, tables: Tables, state: list[State]) -> list[dict
     return [evaluate_group(i, group) for i, group in enumerate(state)]
 
 
-def _item(program: Program, tables: Tables, i: int, params: PyTree) -> Callable[..., Any]:
+def _views(program: Program, tables: Tables, i: int, params: PyTree) -> PyTree:
+    """Parameters of group `i` as its blocks read them."""
+    view = functools.partial(program.study.view, layout=program.layouts[i])
+    return jax.vmap(lambda cell, params: view(cell, params=params))(tables.cells[i], params)
+
+
+def _item(program: Program, tables: Tables, i: int, views: PyTree) -> Callable[..., Any]:
     """What one item of group `i` contributes: loss and gradient of a block for a slot's cell."""
     layout = program.layouts[i]
 
     def item(slot: jax.Array, block: jax.Array, valid: jax.Array) -> tuple[jax.Array, PyTree]:
         take = functools.partial(jax.tree.map, lambda leaf: leaf[slot])
         data = jax.tree.map(lambda leaf: leaf[block], tables.pools[layout.block])
-        return program.study.loss_and_grad(take(tables.cells[i]), layout, take(params), data, valid)
+        return program.study.loss_and_grad(take(tables.cells[i]), layout, take(views), data, valid)
 
     return item
 

@@ -132,11 +132,18 @@ class Study(abc.ABC):
     def optimizer(self, cell: Any) -> optax.GradientTransformation:
         """The cell's optimizer; it sees the gradient *summed* over the cell's samples."""
 
+    def view(self, cell: Any, layout: Layout, params: PyTree) -> PyTree:
+        """The parameters as blocks read them: computed once a step, then read by every block.
+
+        Differentiable: the gradient by the view, summed over blocks, is pulled back through it.
+        """
+        return params
+
     @abc.abstractmethod
     def loss_and_grad(
-        self, cell: Any, layout: Layout, params: PyTree, block: PyTree, count: jax.Array
+        self, cell: Any, layout: Layout, view: PyTree, block: PyTree, count: jax.Array
     ) -> tuple[jax.Array, PyTree]:
-        """Loss and gradient, each summed over the first `count` rows of a block; 0 for none."""
+        """Loss and its gradient by the view, summed over the first `count` rows; 0 for none."""
 
     @abc.abstractmethod
     def summary(self, cell: Any, params: PyTree) -> dict[str, jax.Array]:

@@ -45,6 +45,21 @@ class Params(NamedTuple):
     V: jax.Array | None = None
 
 
+class View(NamedTuple):
+    """The parameters, or their gradient, as a block reads them; made once a step.
+
+    tiles: (tiles, hidden + 1, columns) the decoder with b as one more row, for all features;
+    W: (features, width), b: (features,) and, where untied, V: (features, width), for the non-zeros:
+    what a feature needs lies side by side, and in a power of two, several times faster to gather
+    and to scatter.
+    """
+
+    tiles: jax.Array
+    W: jax.Array
+    b: jax.Array
+    V: jax.Array | None = None
+
+
 class Form(NamedTuple):
     """What is static about model and loss.
 
@@ -85,58 +100,77 @@ def to_blocks(samples: Samples, rows: int, entries: int) -> Block:
     return Block(row, col, val)
 
 
+def view(params: Params, columns: int) -> View:
+    """The parameters as blocks read them: cut into tiles of `columns` features, and by feature.
+
+    Linear, so that a gradient in these terms is pulled back to the parameters by `jax.vjp`.
+    """
+    decoder = params.W if params.V is None else params.V
+    A = jnp.concatenate([decoder, params.b[None]])
+    tiles = A.reshape(len(A), -1, columns).swapaxes(0, 1)
+    hidden = len(params.W)
+    width = 1 << (hidden - 1).bit_length()
+
+    def by_feature(weights: jax.Array) -> jax.Array:
+        return jnp.pad(weights.T, ((0, 0), (0, width - hidden)))
+
+    V = None if params.V is None else by_feature(params.V)
+    return View(tiles, by_feature(params.W), params.b, V)
+
+
 def block_loss_and_grad(
-    params: Params, block: Block, count: jax.Array, rows: int, columns: int, form: Form = PLAIN
-) -> tuple[jax.Array, Params]:
+    view: View, block: Block, count: jax.Array, rows: int, form: Form = PLAIN
+) -> tuple[jax.Array, View]:
     """Loss and its gradient, summed over the first `count` samples of a block.
 
     Args:
-        params: W (hidden, features), b (features,); features a multiple of `columns`.
+        view: of the parameters.
         block: non-zeros of the block's samples, row < `rows`.
         count: how many of the rows are samples of this cell.
         rows: samples in a block (static).
-        columns: features in a tile (static).
         form: of model and loss (static).
 
     Returns:
         The loss, () float32, where p = 2 in units of the zero predictor: it scores the number of
-        samples that are not all zero; and its gradient, shaped as `params`.
+        samples that are not all zero; and its gradient, shaped as `view`.
     """
-    hidden, p = len(params.W), form.power
-    decoder = params.W if params.V is None else params.V
-    A = jnp.concatenate([decoder, params.b[None]])
+    hidden, p = view.tiles.shape[1] - 1, form.power
+    width = view.W.shape[1]
     val = jnp.where(block.row < count, block.val, 0)
-    at_entries = A[:, block.col]
-    encoder_at = at_entries[:-1] if params.V is None else params.W[:, block.col]
+    encoder_at = view.W[block.col]
+    decoder_at = encoder_at if view.V is None else view.V[block.col]
 
-    # encode: h, with the 1 that multiplies b
-    h = jnp.zeros((rows, hidden)).at[block.row].add((val * encoder_at).T)
+    # encode: h, and beside it the 1 that multiplies b
+    h = jnp.zeros((rows, width)).at[block.row].add(val[:, None] * encoder_at)
     if form.relu:
         h = jnp.maximum(h, 0)
-    h = jnp.concatenate([h, (jnp.arange(rows) < count)[:, None].astype(h.dtype)], axis=1)
+    one = (jnp.arange(rows) < count)[:, None].astype(h.dtype)
 
     # all features
-    u, dA = _dense(A, h, columns, p)
-    loss = (h * u).sum()
+    h_and_one = jnp.concatenate([h[:, :hidden], one], axis=1)
+    u, d_tiles = _dense(view.tiles, h_and_one, p)
+    loss = (h_and_one * u).sum()
 
     # the non-zeros: z again, there only
-    h_at = h[block.row].T
-    z = (h_at * at_entries).sum(0)
+    h_at = h[block.row]
+    z = (h_at * decoder_at).sum(1) + view.b[block.col]
     correction, residual = _at_entries(val, z, p)
-    # Added by rows: a plain sum over entries would round by how many other blocks have.
-    loss += jnp.zeros(rows).at[block.row].add(correction).sum()
-    u = u.at[block.row].add((residual * at_entries).T)
-    through_decoder = residual * h_at
+    loss += correction.sum()
+    u = jnp.pad(u[:, :hidden], ((0, 0), (0, width - hidden)))
+    u = u.at[block.row].add(residual[:, None] * decoder_at)
+    through_decoder = residual[:, None] * h_at
     back = jnp.where(h > 0, u, 0) if form.relu else u
-    through_encoder = val * back[block.row, :hidden].T
+    through_encoder = val[:, None] * back[block.row]
     # The two parts cancel where a sample is memorized: rounding may leave -1e-7. NaN stays NaN.
     loss = jnp.where(loss < 0, 0, loss)
-    if params.V is None:
-        dA = dA.at[:, block.col].add(through_decoder.at[:hidden].add(through_encoder))
-        return loss, Params(p * dA[:-1], p * dA[-1])
-    dA = dA.at[:, block.col].add(through_decoder)
-    dW = jnp.zeros_like(params.W).at[:, block.col].add(through_encoder)
-    return loss, Params(p * dW, p * dA[-1], p * dA[:-1])
+    dV = None
+    if view.V is None:
+        through_encoder += through_decoder
+    else:
+        dV = jnp.zeros_like(view.V).at[block.col].add(p * through_decoder)
+    dW = jnp.zeros_like(view.W).at[block.col].add(p * through_encoder)
+    db = jnp.zeros_like(view.b).at[block.col].add(p * residual)
+    return loss, View(p * d_tiles, dW, db, dV)
 
 
 def _at_entries(val: jax.Array, z: jax.Array, p: int) -> tuple[jax.Array, jax.Array]:
@@ -149,16 +183,17 @@ def _at_entries(val: jax.Array, z: jax.Array, p: int) -> tuple[jax.Array, jax.Ar
     return jnp.abs(error) ** p - a**p, jnp.where(z > 0, residual, 0)
 
 
-def _dense(A: jax.Array, h: jax.Array, columns: int, p: int) -> tuple[jax.Array, jax.Array]:
-    """u = g A^T, (rows, hidden + 1), and h^T g, as A, one tile at a time.
+def _dense(tiles: jax.Array, h: jax.Array, p: int) -> tuple[jax.Array, jax.Array]:
+    """u = g A^T, (rows, hidden + 1), and h^T g, as the tiles, one tile at a time.
 
     Where a = ReLU(h A), g = a^(p-1), and 0 where a is 0.
     """
-    height, features = A.shape
-    tiles = A.reshape(height, features // columns, columns).swapaxes(0, 1)
-    # A product with the identity is a copy that XLA does not fuse away: without it the CPU
-    # backend indexes the whole of A again for every element of z, four times slower.
+    _, height, _ = tiles.shape
+    # A product with the identity is a copy that XLA does not fuse away. Without the first the CPU
+    # backend indexes the whole of A again for every element of z, four times slower; the second
+    # lays h out for the product that reduces over samples.
     identity = jnp.eye(height)
+    h_T = identity @ h.T
 
     def tile(u: jax.Array, part: jax.Array) -> tuple[jax.Array, jax.Array]:
         part = identity @ part
@@ -166,8 +201,8 @@ def _dense(A: jax.Array, h: jax.Array, columns: int, p: int) -> tuple[jax.Array,
             z = sum(h[:, i : i + 1] * part[i] for i in range(height))
         else:
             z = h @ part
-        g = jnp.where(z > 0, 1.0, 0.0) if p == 1 else jnp.maximum(z, 0) ** (p - 1)
-        return u + g @ part.T, h.T @ g
+        # Not jnp.maximum, which takes two operations more to pass NaN on.
+        g = jnp.where(z > 0, 1.0 if p == 1 else z ** (p - 1), 0.0)
+        return u + g @ part.T, h_T @ g
 
-    u, dA = jax.lax.scan(tile, jnp.zeros_like(h), tiles)
-    return u, dA.swapaxes(0, 1).reshape(height, features)
+    return jax.lax.scan(tile, jnp.zeros_like(h), tiles)

@@ -178,19 +178,17 @@ class DoubleDescent(Study):
         adamw = optax.adamw(schedule, eps=cell.eps, weight_decay=cell.weight_decay)
         return optax.chain(optax.scale(per_sample), adamw)
 
+    def view(self, cell: Cell, layout: Layout, params: model.Params) -> model.View:
+        """The parameters in tiles, for all features, and by feature, for the non-zeros."""
+        shape: Shape = layout.shape
+        return model.view(params, shape.columns)
+
     def loss_and_grad(
-        self,
-        cell: Cell,
-        layout: Layout,
-        params: model.Params,
-        block: model.Block,
-        count: jax.Array,
-    ) -> tuple[jax.Array, model.Params]:
+        self, cell: Cell, layout: Layout, view: model.View, block: model.Block, count: jax.Array
+    ) -> tuple[jax.Array, model.View]:
         """The error of a block, |x - x'|^p, summed over features and samples."""
         shape: Shape = layout.shape
-        return model.block_loss_and_grad(
-            params, block, count, layout.rows, shape.columns, shape.form
-        )
+        return model.block_loss_and_grad(view, block, count, layout.rows, shape.form)
 
     def summary(self, cell: Cell, params: model.Params) -> dict[str, jax.Array]:
         """Frobenius norm of W and Euclidean norm of b."""

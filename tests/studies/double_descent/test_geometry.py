@@ -1,16 +1,14 @@
 """Dimensionalities against identities, closed forms and a double loop."""
 
-import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from kernel import block_loss_and_grad
 
 from superpos_jax.studies.double_descent import geometry, model
 from superpos_jax.studies.double_descent.geometry import dimensionality, maximal_dimensionality
-
-block_loss_and_grad = jax.jit(model.block_loss_and_grad, static_argnums=(3, 4))
 
 # Small integers: ranks are exact, and parallel, repeated and zero vectors come up often.
 matrices = arrays(
@@ -136,8 +134,7 @@ def test_polygon_of_samples_is_reproduced_exactly(T):
     W[:, :T], b[:T] = polygon(T, np.sqrt(radius2)).T, -radius2 * np.cos(2 * np.pi / T)
     one_hot = np.arange(16, dtype=np.int32)
     block = model.Block(one_hot, one_hot, np.where(one_hot < T, 1, 0).astype(np.float32))
-    with jax.default_matmul_precision("highest"):
-        loss, grad = block_loss_and_grad(model.Params(W, b), block, T, 16, 16)
+    loss, grad = block_loss_and_grad(model.Params(W, b), block, T, 16, 16)
     # z is rounded as |W|^2 and |b| are; the loss is a difference of sums of about T
     assert abs(float(loss)) < 1e-6 * T * radius2
     assert np.abs(grad.b).max() < 1e-5 * radius2

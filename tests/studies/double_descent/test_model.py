@@ -7,12 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from kernel import block_loss_and_grad
 from oracle import loss_and_grad
 
 from superpos_jax.studies.double_descent import DoubleDescent, data, model
 from superpos_jax.studies.double_descent.cell import Cell, Options
-
-compiled = jax.jit(model.block_loss_and_grad, static_argnums=(3, 4, 5))
 
 
 class Case(NamedTuple):
@@ -54,8 +53,7 @@ def make(case: Case, S: float = 0.7) -> tuple[np.ndarray, model.Params, model.Bl
 
 
 def evaluate(params: model.Params, block: model.Block, case: Case) -> tuple[float, model.Params]:
-    with jax.default_matmul_precision("highest"):  # as the engine does
-        loss, grad = compiled(params, block, case.count, case.rows, case.columns)
+    loss, grad = block_loss_and_grad(params, block, case.count, case.rows, case.columns)
     return float(loss), jax.tree.map(np.asarray, grad)
 
 
@@ -124,8 +122,7 @@ def test_every_form_against_the_dense_formula(case, form, untied):
     X, params, block = make(case)
     if untied:
         params = params._replace(V=np.roll(params.W, 3, axis=1) * (params.W != 0))
-    with jax.default_matmul_precision("highest"):
-        loss, grad = compiled(params, block, case.count, case.rows, case.columns, form)
+    loss, grad = block_loss_and_grad(params, block, case.count, case.rows, case.columns, form)
     inside = tuple(leaf[..., : case.n] for leaf in params if leaf is not None)
     expected = loss_and_grad(X[: case.count], *inside, power=form.power, relu=form.relu)
     np.testing.assert_allclose(loss, case.count * expected[0], rtol=5e-6 * form.power)

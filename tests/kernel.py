@@ -1,0 +1,16 @@
+"""The kernel of double_descent by parameters, compiled: what the engine does once a step."""
+
+import functools
+
+import jax
+
+from superpos_jax.studies.double_descent import model
+
+
+@functools.partial(jax.jit, static_argnums=(3, 4, 5))
+def block_loss_and_grad(params, block, count, rows, columns, form=model.PLAIN):
+    """Loss of a block, and its gradient by the parameters, pulled back through the view."""
+    with jax.default_matmul_precision("highest"):  # as the engine does
+        view, pull_back = jax.vjp(lambda params: model.view(params, columns), params)
+        loss, grad = model.block_loss_and_grad(view, block, count, rows, form)
+        return loss, *pull_back(grad)
