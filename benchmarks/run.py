@@ -58,8 +58,8 @@ def engine(samples: int = T, cells: int = 2, n: int = N, m: int = M) -> float:
 
     def step() -> None:
         nonlocal state, done
-        state = jax.block_until_ready(program.advance(state, done, 2))
         done += 2
+        state = jax.block_until_ready(program.advance(state, done))
 
     return cells * samples * n / (timed(step) / 2)
 

@@ -1,11 +1,11 @@
 """The engine: one compiled program that trains every cell of a plan.
 
-    program = jit of (loop over steps of (map over cells of one optimizer update))
+    program = jit of (map over cells of (loop over steps of (sum over blocks, optimizer update)))
 
-A cell's gradient is the sum over its blocks; the loop over blocks of all cells is one flat list per
-group and device. Cells are sharded over a mesh and never talk to each other, so each device walks
-its own list. A cell whose loss or parameters become non-finite keeps its last finite state and is
-marked dead; nothing it computes reaches another cell.
+Everything below is written for one cell; `jax.lax.map` walks over the cells. A CPU takes them one
+by one, so that a cell's parameters and moments stay in cache for as many steps as it is asked for;
+an accelerator takes many side by side. Cells are sharded over a mesh and never talk to each other.
+A cell whose loss or parameters become non-finite keeps its last finite state and is marked dead.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ import numpy as np
 import optax
 from jax.sharding import NamedSharding, PartitionSpec
 
-from superpos_jax.pack import Group, Items, Plan, by_layout, load_blocks
+from superpos_jax.pack import TRAIN, Group, Plan, Range, by_layout, load_blocks
 from superpos_jax.study import Layout, PyTree, Study
 from superpos_jax.verdicts import ALIVE
 
 AXIS = "cells"
-LANES = {"cpu": 1, "gpu": 64, "tpu": 64}
-"""Blocks computed side by side: one keeps a CPU's cache, many keep an accelerator busy."""
+SIDE_BY_SIDE = {"cpu": 1, "gpu": 16_384, "tpu": 16_384}
+"""Samples of different cells computed at once: one cell keeps a CPU's cache, many keep an
+accelerator busy."""
 
 
 class State(NamedTuple):
@@ -40,21 +41,11 @@ class State(NamedTuple):
     """Step at which the cell became non-finite, int32; `ALIVE` otherwise."""
 
 
-class Walk(NamedTuple):
-    """A device's list of items, in rows of as many as are computed side by side."""
-
-    target: jax.Array
-    block: jax.Array
-    valid: jax.Array
-
-
 class Tables(NamedTuple):
     """What the program reads and never writes: per group, and the blocks of samples by shape."""
 
     cells: list[Any]
-    train: list[Walk]
-    evaluate: list[Walk]
-    evaluate_rows: list[jax.Array]
+    data: list[dict[str, Range]]
     pools: dict[tuple[int, ...], PyTree]
 
 
@@ -67,11 +58,9 @@ class Program:
     def __init__(self, study: Study, plan: Plan, mesh: jax.sharding.Mesh) -> None:
         self.study, self.plan, self.mesh = study, plan, mesh
         self.platform = mesh.devices.flat[0].platform
-        self.lanes = LANES.get(self.platform, LANES["gpu"])
-        self.layouts = [group.layout for group in plan.groups]
         self.tables = self._tables()
         shard, everywhere = PartitionSpec(AXIS), PartitionSpec()
-        tables = Tables(shard, shard, shard, shard, everywhere)  # type: ignore[arg-type]
+        tables = Tables(shard, shard, everywhere)  # type: ignore[arg-type]
 
         def mapped(function: Callable[..., Any], *inputs: Any) -> Callable[..., Any]:
             local = functools.partial(_on_device, functools.partial(function, self))
@@ -80,7 +69,7 @@ class Program:
             )
 
         self._init = jax.jit(mapped(_init))
-        self.advance_program = jax.jit(mapped(_advance, shard, shard, everywhere), donate_argnums=1)
+        self.advance_program = jax.jit(mapped(_advance, shard, everywhere), donate_argnums=1)
         self.evaluate_program = jax.jit(mapped(_evaluate, shard))
 
     def init(self) -> list[State]:
@@ -88,11 +77,10 @@ class Program:
         with jax.default_matmul_precision("highest"):
             return self._init(self.tables)
 
-    def advance(self, state: list[State], step: int, steps: int) -> list[State]:
-        """Do `steps` updates of all cells from `step` on; none of them may finish in between."""
-        active = [self._sharded(self._lanes(group.active(step))) for group in self.plan.groups]
+    def advance(self, state: list[State], stop: int) -> list[State]:
+        """Train all cells until they have done `stop` updates, or all of theirs, or died."""
         with jax.default_matmul_precision("highest"):
-            return self.advance_program(self.tables, state, active, np.int32(steps))
+            return self.advance_program(self.tables, state, np.int32(stop))
 
     def evaluate(self, state: list[State]) -> dict[str, np.ndarray]:
         """Mean loss on each data set, and the study's summary, (cells,) each, at this state."""
@@ -143,19 +131,21 @@ class Program:
             restored.append(self._sharded(jax.tree.unflatten(tree, host)))
         return restored
 
+    def map(self, group: Group, function: Callable[..., Any], *inputs: PyTree) -> Any:
+        """A function of one cell over a group's slots, as many at once as suit the platform."""
+        together = SIDE_BY_SIDE.get(self.platform, SIDE_BY_SIDE["gpu"]) // group.layout.rows
+        slots = group.slots.shape[1]
+        batch = min(together, slots) if together > 1 else None
+        return jax.lax.map(lambda given: function(*given), inputs, batch_size=batch)
+
     def _tables(self) -> Tables:
         groups = self.plan.groups
         pools = load_blocks(self.study, self.plan)
         return Tables(
             cells=[self._sharded(_stack(self.plan.cells, group)) for group in groups],
-            train=[self._sharded(_walk(group.train, self.lanes)) for group in groups],
-            evaluate=[self._sharded(_walk(group.evaluate, self.lanes)) for group in groups],
-            evaluate_rows=[self._sharded(self._lanes(group.evaluate.length)) for group in groups],
+            data=[self._sharded(group.data) for group in groups],
             pools=jax.device_put(pools, NamedSharding(self.mesh, PartitionSpec())),
         )
-
-    def _lanes(self, items: np.ndarray) -> np.ndarray:
-        return -(-items // self.lanes)
 
     def _sharded(self, tree: PyTree) -> PyTree:
         return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec(AXIS)))
@@ -196,95 +186,99 @@ def _init(program: Program, tables: Tables) -> list[State]:
         return State(params, optimizer, jnp.int32(0), jnp.int32(ALIVE))
 
     return [
-        jax.vmap(functools.partial(one, layout))(cells)
-        for layout, cells in zip(program.layouts, tables.cells, strict=True)
+        jax.vmap(functools.partial(one, group.layout))(cells)
+        for group, cells in zip(program.plan.groups, tables.cells, strict=True)
     ]
 
 
-def _advance(
-    program: Program, tables: Tables, state: list[State], active: list[jax.Array], steps: jax.Array
-) -> list[State]:
-    def step_group(i: int, group: State) -> State:
-        cells = tables.cells[i]
-        views, pull_back = jax.vjp(functools.partial(_views, program, tables, i), group.params)
-        zeros = jnp.zeros_like(group.step, jnp.float32), jax.tree.map(jnp.zeros_like, views)
-        item = _item(program, tables, i, views)
-        loss, summed = _walk_items(program, item, tables.train[i], active[i], zeros)
-        (grads,) = pull_back(summed)
-        return jax.vmap(functools.partial(_update, program.study))(cells, group, loss, grads)
+def _advance(program: Program, tables: Tables, state: list[State], stop: jax.Array) -> list[State]:
+    study = program.study
 
-    def step(_: jax.Array, state: list[State]) -> list[State]:
-        return [step_group(i, group) for i, group in enumerate(state)]
+    def train(group: Group, cell: Any, data: dict[str, Range], state: State) -> State:
+        end = jnp.minimum(stop, study.steps(cell))
 
-    return jax.lax.fori_loop(0, steps, step, state)
+        def goes_on(state: State) -> jax.Array:
+            return (state.step < end) & (state.died_at == ALIVE)
+
+        def step(state: State) -> State:
+            view = functools.partial(study.view, cell, group.layout)
+            seen, pull_back = jax.vjp(view, state.params)
+            block = functools.partial(_block, study, tables, group.layout, cell, seen)
+            zeros = jnp.float32(0), jax.tree.map(jnp.zeros_like, seen)
+            loss, summed = _sum(block, data[TRAIN], group.layout.rows, zeros)
+            (grads,) = pull_back(summed)
+            return _update(study, cell, state, loss, grads)
+
+        return jax.lax.while_loop(goes_on, step, state)
+
+    return [
+        program.map(group, functools.partial(train, group), cells, data, state)
+        for group, cells, data, state in zip(
+            program.plan.groups, tables.cells, tables.data, state, strict=True
+        )
+    ]
 
 
 def _evaluate(program: Program, tables: Tables, state: list[State]) -> list[dict[str, jax.Array]]:
-    names = tuple(program.plan.samples)
+    study = program.study
 
-    def evaluate_group(i: int, group: State) -> dict[str, jax.Array]:
-        item = _item(program, tables, i, _views(program, tables, i, group.params))
-        zeros = jnp.zeros(group.step.shape[0] * len(names))
-        loss = _walk_items(
-            program,
-            lambda target, block, valid: item(target // len(names), block, valid)[0],
-            tables.evaluate[i],
-            tables.evaluate_rows[i],
-            zeros,
-        ).reshape(-1, len(names))
-        found = {f"{name}_loss": loss[:, j] for j, name in enumerate(names)}
-        found |= jax.vmap(program.study.summary)(tables.cells[i], group.params)
-        return found | {"died_at": group.died_at, "updates": group.step}
+    def measure(
+        group: Group, cell: Any, data: dict[str, Range], state: State
+    ) -> dict[str, jax.Array]:
+        seen = study.view(cell, group.layout, state.params)
 
-    return [evaluate_group(i, group) for i, group in enumerate(state)]
+        def loss(*item: jax.Array) -> jax.Array:
+            return _block(study, tables, group.layout, cell, seen, *item)[0]
 
+        found = {
+            f"{name}_loss": _sum(loss, dataset, group.layout.rows, jnp.float32(0))
+            for name, dataset in data.items()
+        }
+        found |= study.summary(cell, state.params)
+        return found | {"died_at": state.died_at, "updates": state.step}
 
-def _views(program: Program, tables: Tables, i: int, params: PyTree) -> PyTree:
-    """Parameters of group `i` as its blocks read them."""
-    view = functools.partial(program.study.view, layout=program.layouts[i])
-    return jax.vmap(lambda cell, params: view(cell, params=params))(tables.cells[i], params)
-
-
-def _item(program: Program, tables: Tables, i: int, views: PyTree) -> Callable[..., Any]:
-    """What one item of group `i` contributes: loss and gradient of a block for a slot's cell."""
-    layout = program.layouts[i]
-
-    def item(slot: jax.Array, block: jax.Array, valid: jax.Array) -> tuple[jax.Array, PyTree]:
-        take = functools.partial(jax.tree.map, lambda leaf: leaf[slot])
-        data = jax.tree.map(lambda leaf: leaf[block], tables.pools[layout.block])
-        return program.study.loss_and_grad(take(tables.cells[i]), layout, take(views), data, valid)
-
-    return item
+    return [
+        program.map(group, functools.partial(measure, group), cells, data, state)
+        for group, cells, data, state in zip(
+            program.plan.groups, tables.cells, tables.data, state, strict=True
+        )
+    ]
 
 
-def _walk_items(
-    program: Program, item: Callable[..., Any], walk: Walk, rows: jax.Array, zeros: PyTree
-) -> PyTree:
-    """Add what each item contributes to the row of `zeros` that is its target."""
+def _block(
+    study: Study,
+    tables: Tables,
+    layout: Layout,
+    cell: Any,
+    view: PyTree,
+    number: jax.Array,
+    count: jax.Array,
+) -> tuple[jax.Array, PyTree]:
+    """Loss and gradient of one block of a cell's data, of which `count` rows are its own."""
+    data = jax.tree.map(lambda leaf: leaf[number], tables.pools[layout.block])
+    return study.loss_and_grad(cell, layout, view, data, count)
 
-    def body(i: jax.Array, total: PyTree) -> PyTree:
-        target, block, valid = (leaf[i] for leaf in walk)
-        if program.lanes == 1:
-            target, part = target[0], item(target[0], block[0], valid[0])
-        else:
-            part = jax.vmap(item)(target, block, valid)
-        return jax.tree.map(lambda acc, one: acc.at[target].add(one), total, part)
 
-    return jax.lax.fori_loop(0, rows, body, zeros)
+def _sum(block: Callable[..., PyTree], dataset: Range, rows: int, zeros: PyTree) -> PyTree:
+    """What a function of (number of the block, samples in it) gives, summed over a data set."""
+
+    def add(i: jax.Array, total: PyTree) -> PyTree:
+        count = jnp.minimum(dataset.samples - i * rows, rows)
+        return jax.tree.map(jnp.add, total, block(dataset.first + i, count))
+
+    return jax.lax.fori_loop(0, -(-dataset.samples // rows), add, zeros)
 
 
 def _update(study: Study, cell: Any, state: State, loss: jax.Array, grads: PyTree) -> State:
-    """One update of one cell, unless it is done or dead or would become non-finite."""
+    """One update of one cell; of one that would become non-finite, its death."""
     updates, optimizer = study.optimizer(cell).update(grads, state.optimizer, state.params)
     params = optax.apply_updates(state.params, updates)
     finite = jnp.isfinite(loss)
     for leaf in jax.tree.leaves(params):
         finite &= jnp.isfinite(leaf).all()
-    running = (state.died_at == ALIVE) & (state.step < study.steps(cell))
-    keep = running & finite
     new = State(params, optimizer, state.step + 1, state.died_at)
-    kept = jax.tree.map(lambda new, old: jnp.where(keep, new, old), new, state)
-    return kept._replace(died_at=jnp.where(running & ~finite, state.step, state.died_at))
+    kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), new, state)
+    return kept._replace(died_at=jnp.where(finite, state.died_at, state.step))
 
 
 def _taken(group: Group) -> tuple[np.ndarray, ...]:
@@ -304,18 +298,6 @@ def _stack(cells: Sequence[Any], group: Group) -> Any:
         ],
         *cells,
     )
-
-
-def _walk(items: Items, lanes: int) -> Walk:
-    """Items in rows of `lanes`; what fills up the last row has no valid sample."""
-    devices, length = items.target.shape
-    rows = -(-length // lanes)
-
-    def fold(values: np.ndarray) -> Any:
-        padded = np.pad(values, ((0, 0), (0, rows * lanes - length)))
-        return padded.reshape(devices, rows, lanes)
-
-    return Walk(fold(items.target), fold(items.block), fold(items.valid))
 
 
 def make_mesh(devices: Sequence[jax.Device]) -> jax.sharding.Mesh:

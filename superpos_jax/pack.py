@@ -1,10 +1,9 @@
 """Packing: ragged cells into a few arrays that one compiled program walks over.
 
-Cells of equal layout form a *group*. A group's work is a flat list of items (slot of the cell,
-block of its data, valid rows); the program walks the list and adds each item's gradient to its
-cell. Data sets are nested, so a block of samples is stored once for all cells that read it: memory
-grows with the distinct data, not with the cells. Cells are dealt to devices by work; each device
-walks its own list, so a shorter list costs no padding.
+Cells of equal layout form a *group*, stacked in slots. A data set is a range of consecutive blocks
+in a pool; data sets are nested, so a block of samples is stored once for all cells that read it:
+memory grows with the distinct data, not with the cells. Cells are dealt to devices by work; each
+device walks its own slots, so a shorter list costs no padding.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -24,15 +23,13 @@ MIN_SLOTS = 2
 """Slots of a group, at least: XLA drops axes of length one, and with them the bits."""
 
 
-@dataclass(frozen=True)
-class Items:
-    """What each device walks over: int32 arrays (devices, items); `target` may repeat."""
+class Range(NamedTuple):
+    """Where a data set of each slot lies in the pool of blocks: int32 arrays (devices, slots)."""
 
-    target: np.ndarray
-    block: np.ndarray
-    valid: np.ndarray
-    length: np.ndarray
-    """(devices,): items beyond are padding and are never walked."""
+    first: Any
+    """Its first block; the others follow."""
+    samples: Any
+    """0 where a slot is empty."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +39,8 @@ class Group:
     layout: Layout
     slots: np.ndarray
     """(devices, slots) index of the cell, -1 where a slot is empty."""
-    train: Items
-    """Target: the slot."""
-    evaluate: Items
-    """Target: slot * number of data sets + index of the data set."""
-    steps: np.ndarray
-    """(devices, items of `train`): updates of the item's cell, falling along a device's list."""
-
-    def active(self, step: int) -> np.ndarray:
-        """(devices,) how many items still train at a step: cells that are done come last."""
-        return (self.steps > step).sum(axis=1).astype(np.int32)
+    data: dict[str, Range]
+    """By name of the data set."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +80,7 @@ class Plan:
 
 
 def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -> Plan:
-    """Group cells by layout, deal them to devices, list their blocks.
+    """Group cells by layout, deal them to devices, find their blocks.
 
     >>> from superpos_jax.sweep import load_sweep
     >>> grid = load_sweep("quickstart").grid()
@@ -115,26 +104,17 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
     groups = []
     for layout, members in by_layout(study, cells, platform).items():
         dealt: list[list[int]] = [[] for _ in range(devices)]
-        for i in sorted(members, key=lambda i: (-updates[i], i)):
+        for i in sorted(members, key=lambda i: (-work[i], -updates[i], i)):
             dealt[owner[i]].append(i)
-        slots = _ragged(dealt, fill=-1, least=MIN_SLOTS)
-        train: list[list[tuple[int, int, int]]] = []
-        evaluate: list[list[tuple[int, int, int]]] = []
-        item_steps: list[list[int]] = []
-        for device in dealt:
-            train.append([])
-            evaluate.append([])
-            item_steps.append([])
-            for slot, i in enumerate(device):
-                for j, name in enumerate(names):
-                    listed = _items(data[i][name], layout.rows, offsets[layout.block])
-                    evaluate[-1] += [(slot * len(names) + j, *item) for item in listed]
-                    if name == TRAIN:
-                        train[-1] += [(slot, *item) for item in listed]
-                        item_steps[-1] += [int(updates[i])] * len(listed)
-        groups.append(
-            Group(layout, slots, _pack(train), _pack(evaluate), _ragged(item_steps, fill=0))
-        )
+        start = offsets[layout.block]
+        ranges = {
+            name: Range(
+                _ragged([[start[data[i][name].key] for i in device] for device in dealt], 0),
+                _ragged([[data[i][name].samples for i in device] for device in dealt], 0),
+            )
+            for name in names
+        }
+        groups.append(Group(layout, _ragged(dealt, -1), ranges))
 
     samples = {name: np.array([d[name].samples for d in data]) for name in names}
     return Plan(
@@ -205,21 +185,6 @@ def _blocks(samples: int, rows: int) -> int:
     return -(-samples // rows)
 
 
-def _items(dataset: DataSet, rows: int, offsets: dict[Any, int]) -> list[tuple[int, int]]:
-    """(block, valid rows) of each block of a data set."""
-    start = offsets[dataset.key]
-    full, rest = divmod(dataset.samples, rows)
-    return [(start + i, rows) for i in range(full)] + [(start + full, rest)] * (rest > 0)
-
-
-def _pack(items: list[list[tuple[int, int, int]]]) -> Items:
-    target, block, valid = (
-        _ragged([[item[column] for item in device] for device in items], fill=0)
-        for column in range(3)
-    )
-    return Items(target, block, valid, np.array([len(device) for device in items], np.int32))
-
-
-def _ragged(rows: list[list[int]], fill: int, least: int = 1) -> np.ndarray:
-    width = max(least, *(len(row) for row in rows))
+def _ragged(rows: list[list[int]], fill: int) -> np.ndarray:
+    width = max(MIN_SLOTS, *(len(row) for row in rows))
     return np.array([row + [fill] * (width - len(row)) for row in rows], np.int32)

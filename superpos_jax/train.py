@@ -212,7 +212,7 @@ class _Job:
     ) -> Checkpoints | None:
         """Train a program's cells to their end; save and stop on the way when it is time to."""
         plan = program.plan
-        stops = _stops(plan.updates.tolist())  # no cell ends between two stops
+        stops = _stops(plan.updates.tolist())
         checkpoints = None
         if self.folder:
             checkpoints = Checkpoints(self.folder.path, plan.cells, self.checkpoint_seconds)
@@ -223,11 +223,10 @@ class _Job:
             stop = next(stop for stop in stops if stop > trained.step)
             count = min(chunk, stop - trained.step)
             begin = time.perf_counter()
-            state = program.advance(trained.state, trained.step, count)
-            trained.state = jax.block_until_ready(state)
+            trained.step += count
+            trained.state = jax.block_until_ready(program.advance(trained.state, trained.step))
             seconds = (time.perf_counter() - begin) / count
             chunk = max(1, min(2 * count, int(CHUNK_SECONDS / seconds)))
-            trained.step += count
             if trained.step == stop:
                 trained.record(program)
             progress(Progress(plan.share(trained.step), "training", trained.step, stops[-1]))
@@ -311,7 +310,7 @@ class _Trained:
             for i, step in enumerate(saved["steps"].tolist()):
                 self.measured.add(step, {name: values[i] for name, values in measured.items()})
             self.state = program.from_host(under("state.", saved))
-        self.state = program.advance(self.state, self.step, 0)
+        self.state = program.advance(self.state, self.step)
         self.compile_seconds = time.perf_counter() - begin
 
     def record(self, program: Program) -> None:

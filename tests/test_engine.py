@@ -66,10 +66,10 @@ def build(cells, devices, platform="cpu", study=STUDY):
 def fit(cells, devices=1):
     """Train cells to the last of their steps."""
     program = build(cells, devices)
-    state, at, params, records = program.init(), 0, [], []
+    state, params, records = program.init(), [], []
     longest = max(cell.steps for cell in cells)
     for stop in (s for s in STOPS if s <= longest):
-        state, at = program.advance(state, at, stop - at), stop
+        state = program.advance(state, stop)
         params.append(program.params(state))
         records.append(program.evaluate(state))
     return Trained(program, params, records)
@@ -174,17 +174,17 @@ def test_a_dead_cell_stops_at_its_last_finite_parameters(extended, deadly):
 def test_chunk_lengths_do_not_matter(company):
     """Not even where cells finish inside a chunk."""
     states = []
-    for chunks in ((30,), (1, 2, 27)):
-        state, step = company.program.init(), 0
-        for count in chunks:
-            state, step = company.program.advance(state, step, count), step + count
+    for stops in ((30,), (1, 3, 30)):
+        state = company.program.init()
+        for stop in stops:
+            state = company.program.advance(state, stop)
         states.append(state)
     assert difference(*states) == {}
 
 
 def test_state_is_donated(company):
     state = company.program.init()
-    after = company.program.advance(state, 0, 1)
+    after = company.program.advance(state, 1)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(after))
 
@@ -196,11 +196,12 @@ def test_two_devices_share_the_cells(company):
             assert {shard.device for shard in leaf.addressable_shards} == set(jax.devices()[:2])
 
 
-def test_lanes_side_by_side_agree_with_one(company, monkeypatch):
-    monkeypatch.setitem(engine.LANES, "cpu", 4)
+def test_cells_side_by_side_agree_with_one_by_one(company, monkeypatch):
+    """Three cells of a layout at once, which differ in T and in steps; one dies."""
+    monkeypatch.setitem(engine.SIDE_BY_SIDE, "cpu", 3 * 32)
     chosen = [i for i, cell in enumerate(CELLS) if cell.m == 1]
-    wide = fit([*(CELLS[i] for i in chosen), replace(DEADLY[0], m=1)], devices=2)
-    assert wide.program.lanes == 4
+    wide = fit([*(CELLS[i] for i in chosen), replace(DEADLY[0], m=1)])
+    assert {group.slots.shape for group in wide.program.plan.groups} == {(1, 4)}
     assert int(wide.records[-1]["died_at"][-1]) >= 0
     for place, index in enumerate(chosen):
         for stop in range(len(STOPS)):
@@ -236,22 +237,22 @@ def compilations():
 class Run(NamedTuple):
     result: Any
     program: engine.Program
-    chunks: list[int]
+    stops: list[int]
     compiled: list[str]
 
 
 def run(axes):
     """Train a sweep the way a user does, and note what it took."""
-    programs, chunks = [], []
+    programs, stops = [], []
 
     class Watched(engine.Program):
         def __init__(self, *arguments):
             super().__init__(*arguments)
             programs.append(self)
 
-        def advance(self, state, step, steps):
-            chunks.append(steps)
-            return super().advance(state, step, steps)
+        def advance(self, state, stop):
+            stops.append(stop)
+            return super().advance(state, stop)
 
     cell = {"S": 0.9, "m": 2, "steps": 60}
     sweep = Sweep(axes=axes, cell=cell, options={"n": 40, "test_samples": 36})
@@ -259,7 +260,7 @@ def run(axes):
         patch.setattr(train, "Program", Watched)
         result = train.run(sweep, devices=2)
     (program,) = programs
-    return Run(result, program, chunks, compiled)
+    return Run(result, program, stops, compiled)
 
 
 @pytest.fixture(scope="module")
@@ -269,8 +270,8 @@ def few():
 
 
 def test_one_compilation_a_program(few):
-    assert len(set(few.chunks)) > 3
-    assert sum(few.chunks) == 60
+    assert len(set(np.diff(few.stops))) > 3
+    assert few.stops[-1] == 60
     assert few.program.advance_program._cache_size() == 1
     assert few.program.evaluate_program._cache_size() == 1
 
@@ -310,13 +311,12 @@ def test_result_names_the_dead(few):
 @pytest.mark.parametrize("layout", ["cpu", "gpu"])
 def test_programs_lower_for_accelerators(monkeypatch, chip, layout):
     if layout == "gpu":
-        monkeypatch.setitem(engine.LANES, "cpu", engine.LANES["gpu"])
+        monkeypatch.setitem(engine.SIDE_BY_SIDE, "cpu", engine.SIDE_BY_SIDE["gpu"])
     cells = [replace(BASE, T=T) for T in (5, 400)]
     program = build(cells, 2, layout)
     state = jax.eval_shape(program.init)
-    active = [group.active(0) for group in program.plan.groups]
     for compiled, arguments in (
-        (program.advance_program, (state, active, np.int32(3))),
+        (program.advance_program, (state, np.int32(3))),
         (program.evaluate_program, (state,)),
     ):
         traced = compiled.trace(program.tables, *arguments)

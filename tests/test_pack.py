@@ -64,11 +64,11 @@ def planned(sweep):
     return plan, load_blocks(Toy(), plan)
 
 
-def listed(items, device):
-    """(target, block, valid) of each item that a device walks."""
-    end = items.length[device]
-    columns = (items.target[device], items.block[device], items.valid[device])
-    return list(zip(*(column[:end].tolist() for column in columns), strict=True))
+def walk(group, name, device, slot):
+    """(block, valid rows) of each block of a data set of a slot's cell."""
+    first, samples = (int(values[device, slot]) for values in group.data[name])
+    rows = group.layout.rows
+    return [(first + i, min(rows, samples - i * rows)) for i in range(-(-samples // rows))]
 
 
 def places(plan):
@@ -94,35 +94,26 @@ def test_every_cell_sits_in_one_slot(sweep):
 
 @given(sweeps)
 @many
-def test_items_cover_each_data_set_once(sweep):
+def test_blocks_cover_each_data_set_once(sweep):
     plan, pools = planned(sweep)
     for cell, group, device, slot in places(plan):
         rows, values = group.layout.rows, plan.cells[cell]
-        lists = [(group.train, slot, 1, values.T)]
-        lists += [
-            (group.evaluate, 2 * slot + j, 1 + j, size)
-            for j, size in enumerate((values.T, TEST_SAMPLES))
-        ]
-        for items, target, kind, samples in lists:
-            mine = [(block, valid) for to, block, valid in listed(items, device) if to == target]
-            pool = pools[group.layout.block]["tag"]
+        pool = pools[group.layout.block]["tag"]
+        for kind, (name, samples) in enumerate(zip(NAMES, (values.T, TEST_SAMPLES), strict=True)):
+            mine = walk(group, name, device, slot)
             tags = [tuple(pool[block, :, 0]) for block, _ in mine]
-            assert tags == [(kind, 1 + values.seed, 1 + i) for i in range(-(-samples // rows))]
-            counts = [valid for _, valid in mine]
-            assert sum(counts) == samples
-            assert all(count == rows for count in counts[:-1])
-            assert 1 <= counts[-1] <= rows
+            wanted = [(1 + kind, 1 + values.seed, 1 + i) for i in range(-(-samples // rows))]
+            assert tags == wanted
+            assert sum(valid for _, valid in mine) == samples
 
 
 @given(sweeps)
 @many
-def test_no_item_without_a_cell(sweep):
+def test_an_empty_slot_has_no_data(sweep):
     plan, _ = planned(sweep)
     for group in plan.groups:
-        for device in range(plan.devices):
-            taken = set(np.flatnonzero(group.slots[device] >= 0).tolist())
-            assert {target for target, *_ in listed(group.train, device)} == taken
-            assert {target // 2 for target, *_ in listed(group.evaluate, device)} == taken
+        for data in group.data.values():
+            assert ((data.samples > 0) == (group.slots >= 0)).all()
 
 
 @given(sweeps)
@@ -139,28 +130,11 @@ def test_nested_streams_share_blocks(sweep):
         assert len(pool["tag"]) == stored
     blocks = {}
     for cell, group, device, slot in places(plan):
-        mine = [block for to, block, _ in listed(group.train, device) if to == slot]
+        mine = [block for block, _ in walk(group, "train", device, slot)]
         key = group.layout.block, plan.cells[cell].seed
         shorter, longer = sorted((mine, blocks.get(key, mine)), key=len)
         assert longer[: len(shorter)] == shorter
         blocks[key] = longer
-
-
-@given(sweeps)
-@many
-def test_active_items_are_those_of_unfinished_cells(sweep):
-    plan, _ = planned(sweep)
-    for group in plan.groups:
-        for step in range(max(cell.steps for cell in plan.cells) + 1):
-            active = group.active(step)
-            for device in range(plan.devices):
-                training = [
-                    plan.cells[group.slots[device, slot]].steps > step
-                    for slot, *_ in listed(group.train, device)
-                ]
-                count = int(active[device])
-                assert all(training[:count])
-                assert not any(training[count:])
 
 
 @given(sweeps)
@@ -171,8 +145,8 @@ def test_work_is_padded_work_and_shared_fairly(sweep):
     needed = [(1 + cell.m) * cell.T for cell in plan.cells]
     assert (plan.needed == needed).all()
     for cell, group, device, slot in places(plan):
-        items = [to for to, *_ in listed(group.train, device) if to == slot]
-        assert plan.work[cell] == len(items) * group.layout.rows * group.layout.row_cost
+        blocks = len(walk(group, "train", device, slot))
+        assert plan.work[cell] == blocks * group.layout.rows * group.layout.row_cost
     jobs = plan.work * plan.updates
     assert plan.per_device.sum() == jobs.sum()
     assert plan.per_device.max() <= plan.per_device.mean() + jobs.max()
@@ -198,10 +172,9 @@ def test_a_cell_is_laid_out_as_if_alone(sweep, extra):
         group, device, slot = next(at[1:] for at in places(plan) if at[0] == index)
         tags = pool[group.layout.block]["tag"][:, :, 0]
         walks = [
-            [(tuple(tags[block]), valid) for to, block, valid in listed(items, device)
-             if to // step == slot]
-            for items, step in ((group.train, 1), (group.evaluate, 2))
-        ]  # fmt: skip
+            [(tuple(tags[block]), valid) for block, valid in walk(group, name, device, slot)]
+            for name in NAMES
+        ]
         return group.layout, walks
 
     cells, devices = sweep

@@ -195,7 +195,7 @@ def _dense(tiles: jax.Array, h: jax.Array, p: int) -> tuple[jax.Array, jax.Array
     identity = jnp.eye(height)
     h_T = identity @ h.T
 
-    def tile(u: jax.Array, part: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def tile(part: jax.Array) -> tuple[jax.Array, jax.Array]:
         part = identity @ part
         if height - 1 <= UNROLL_UP_TO:
             z = sum(h[:, i : i + 1] * part[i] for i in range(height))
@@ -203,6 +203,7 @@ def _dense(tiles: jax.Array, h: jax.Array, p: int) -> tuple[jax.Array, jax.Array
             z = h @ part
         # Not jnp.maximum, which takes two operations more to pass NaN on.
         g = jnp.where(z > 0, 1.0 if p == 1 else z ** (p - 1), 0.0)
-        return u + g @ part.T, h_T @ g
+        return g @ part.T, h_T @ g
 
-    return jax.lax.scan(tile, jnp.zeros_like(h), tiles)
+    u, d_tiles = jax.lax.map(tile, tiles)
+    return u.sum(0), d_tiles

@@ -114,9 +114,12 @@ class DoubleDescent(Study):
         n = self.options.n
         quantum = max(1, 2 ** (int(cell.m - 1).bit_length() - 3))
         hidden = -(-cell.m // quantum) * quantum
-        tiles = -(-n // 1024) if platform == "cpu" else 1
-        columns = -(-n // (tiles * 16)) * 16
         rows = 32 if cell.rows < 384 else 256
+        if platform == "cpu":
+            tiles, columns = _tiles(n, 512 if rows == 256 else 1024)
+        else:
+            tiles, columns = _tiles(n, n)
+            rows = 4096 if cell.rows >= 8192 else rows
         form = model.Form(cell.loss, bool(cell.relu))
         shape = Shape(hidden, tiles, columns, form, bool(cell.untied))
         block = (rows, _entries(rows, n, cell.S))
@@ -242,6 +245,15 @@ class DoubleDescent(Study):
         W = np.asarray(params.W)[:m, :n]
         V = W if params.V is None else np.asarray(params.V)[:m, :n]
         return Weights(W, np.asarray(params.b)[:n], V)
+
+
+def _tiles(n: int, most: int) -> tuple[int, int]:
+    """Tiles and their columns, a multiple of 16 and about `most`, with little padding beyond n."""
+    least = -(-n // most)
+    count = min(
+        range(least, least + least // 8 + 1), key=lambda tiles: tiles * -(-n // tiles // 16)
+    )
+    return count, -(-n // (count * 16)) * 16
 
 
 def _entries(rows: int, n: int, S: float) -> int:
