@@ -147,7 +147,14 @@ def under(prefix: str, tree: Tree) -> dict[str, np.ndarray]:
 
 
 def _manager(path: Path) -> ocp.CheckpointManager:
-    options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
+    path.mkdir(parents=True, exist_ok=True)
+    alone = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0})
+    options = ocp.CheckpointManagerOptions(
+        max_to_keep=2,
+        create=False,
+        enable_async_checkpointing=False,
+        multiprocessing_options=alone,
+    )
     return ocp.CheckpointManager(path, options=options)
 
 

@@ -5,7 +5,9 @@ Nothing here imports JAX before a command needs it, so `superpos --help` answers
 
 from __future__ import annotations
 
+import functools
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,11 +20,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from superpos_jax.errors import Interrupted, UserError
+from superpos_jax.errors import Interrupted, LostProcess, UserError
 
 if TYPE_CHECKING:
     from superpos_jax.folder import Folder
     from superpos_jax.result import Result
+    from superpos_jax.sweep import Sweep
     from superpos_jax.train import Progress as Standing
 
 DONE, SOME_DIED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -88,6 +91,24 @@ def run(
         bool, typer.Option("--fresh", help="Train again what the folder already holds.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Let `--fresh` overwrite.")] = False,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            "--processes",
+            min=1,
+            help="Train in that many processes. Default: those of the cluster, or on a CPU one "
+            "for each device.",
+        ),
+    ] = None,
+    coordinator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Where process 0 waits for the others, on other machines."
+        ),
+    ] = None,
+    index: Annotated[
+        int | None, typer.Option("--process", min=0, help="Which of the processes this one is.")
+    ] = None,
 ) -> int:
     """Train every cell of a sweep in one compiled program, then draw its figures.
 
@@ -102,47 +123,79 @@ def run(
 
         superpos run quickstart --retry-dead --set lr=1e-4
     """
-    from superpos_jax.folder import FIGURES, Folder
-    from superpos_jax.sweep import load_sweep, parse
+    from superpos_jax import processes, train
+    from superpos_jax.folder import FIGURES
+    from superpos_jax.sweep import parse
+
+    if (coordinator is None) != (index is None) or (coordinator is not None and count is None):
+        raise UserError("--coordinator, --processes and --process: give all three, on each machine")
+    processes.follow()
+    joined = processes.join(coordinator, count, index)
+    out.quiet = err.quiet = not processes.leads()
+    ready = functools.partial(_ready, sweep, out_folder, overrides, retry_dead, fresh, yes)
+    checked = loaded, target, unfinished = processes.shared(ready)
+    here = 1
+    if unfinished and not joined:
+        here = processes.worth_launching(devices) if count is None else count
+    with processes.launched(here, [sys.executable, "-m", "superpos_jax", *sys.argv[1:]]):
+        if here > 1:
+            processes.shared(lambda: checked)
+        with _progress_bar() as progress:
+            result = train.run(
+                loaded,
+                out=target,
+                devices=devices,
+                fresh=fresh,
+                retry=dict(map(parse, overrides)) if retry_dead else None,
+                limit=memory,
+                checkpoint_seconds=checkpoint_seconds,
+                progress=progress,
+            )
+    if not processes.leads():
+        return DONE
+    _print_result(result)
+    for path in _draw_all(result, target / FIGURES):
+        out.print(str(path), soft_wrap=True)
+    return SOME_DIED if result.dead() else DONE
+
+
+def _ready(
+    sweep: str,
+    out_folder: Path | None,
+    overrides: list[str],
+    retry_dead: bool,
+    fresh: bool,
+    yes: bool,
+) -> tuple[Sweep, Path, bool]:
+    """The sweep to train, its folder, and whether anything is left to do.
+
+    Raises:
+        UserError: something is wrong with them.
+    """
+    from superpos_jax.folder import Folder
+    from superpos_jax.result import load
+    from superpos_jax.sweep import load_sweep
 
     loaded = load_sweep(sweep, () if retry_dead else overrides)
     target = out_folder or Path("results") / loaded.name
     if retry_dead:
-        from superpos_jax.result import load
-
         if fresh:
             raise UserError("--retry-dead: keeps what is trained, --fresh drops it; give one")
-        loaded = load(target).sweep
+        failed = load(target)
+        loaded = failed.sweep
     folder = Folder(target, loaded)
     if fresh:
         _ask_to_drop(folder, yes)
-    from superpos_jax import train
-
     whole = len(folder.grid.cells)
     known = 0 if fresh else whole - len(folder.missing())
     if retry_dead:
-        failed = load(target)
         again = len(failed.dead()) + len(failed.diverged())
         out.print(f"{target}: {again or 'no'} cells to be trained again")
     elif known == whole:
         out.print(f"{target} already holds this result; --fresh trains it again.")
     elif known:
         out.print(f"{target} holds {known} of {whole} cells; training the others.")
-    with _progress_bar() as progress:
-        result = train.run(
-            loaded,
-            out=target,
-            devices=devices,
-            fresh=fresh,
-            retry=dict(map(parse, overrides)) if retry_dead else None,
-            limit=memory,
-            checkpoint_seconds=checkpoint_seconds,
-            progress=progress,
-        )
-    _print_result(result)
-    for path in _draw_all(result, target / FIGURES):
-        out.print(str(path), soft_wrap=True)
-    return SOME_DIED if result.dead() else DONE
+    return loaded, target, bool(again if retry_dead else known < whole)
 
 
 @app.command()
@@ -276,6 +329,8 @@ def main() -> None:
         code = _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
     except Interrupted as error:
         err.print(f"superpos: {error}; the same command continues from there", soft_wrap=True)
+        if isinstance(error, LostProcess):
+            os._exit(INTERRUPTED)  # in order, JAX would wait for the lost one, and then abort
         sys.exit(INTERRUPTED)
     if code == INTERRUPTED:  # typer turns Ctrl-C into this exit code
         err.print("superpos: stopped; the same command continues from the last checkpoint, if any")
@@ -319,8 +374,8 @@ def _ask_to_drop(folder: Folder, yes: bool) -> None:
 @contextmanager
 def _progress_bar() -> Iterator[Callable[[Standing], None]]:
     """A bar with rate and time left on a terminal; a line every ten seconds elsewhere."""
-    started, last = time.monotonic(), time.monotonic()
-    first_step = 0.0
+    started = last = time.monotonic()
+    first: tuple[float, Standing] | None = None
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -335,22 +390,23 @@ def _progress_bar() -> Iterator[Callable[[Standing], None]]:
     task = bar.add_task("", total=1.0, rate="")
 
     def report(now: Standing) -> None:
-        nonlocal last, first_step
+        nonlocal last, first
         clock = time.monotonic()
-        if now.step and not first_step:
-            first_step = clock
-        rate = now.step / max(clock - first_step, 1e-9) if now.step > 1 else 0.0
-        text = f"step {now.step:,}/{now.steps:,}" + (f", {rate:,.0f} steps/s" if rate else "")
+        if now.step and (first is None or now.step < first[1].step):
+            first = clock, now
+        text, left = f"step {now.step:,}/{now.steps:,}", ""
+        if first is not None and now.done > first[1].done:  # since it began or went on
+            seconds = clock - first[0]
+            text += f", {(now.step - first[1].step) / seconds:,.1f} steps/s"
+            left = f", {seconds * (1 - now.done) / (now.done - first[1].done):.0f} s left"
         bar.update(
             task, completed=now.done, description=f"{now.cells:,} cells, {now.doing}", rate=text
         )
         if not err.is_terminal and (clock - last > 10 or now.done in (0.0, 1.0)):
             last = clock
-            left = (clock - first_step) * (1 / now.done - 1) if now.step else float("nan")
             err.print(
                 f"{clock - started:6.0f} s  {now.cells:,} cells, {now.doing}  "
-                f"{100 * now.done:3.0f}%  "
-                f"{text}" + (f", {left:.0f} s left" if now.step else "")
+                f"{100 * now.done:3.0f}%  {text}{left}"
             )
 
     with bar:

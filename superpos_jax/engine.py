@@ -20,6 +20,7 @@ import numpy as np
 import optax
 from jax.sharding import NamedSharding, PartitionSpec
 
+from superpos_jax import processes
 from superpos_jax.pack import TRAIN, Group, Plan, Range, by_layout, load_blocks
 from superpos_jax.study import Layout, PyTree, Study
 from superpos_jax.verdicts import ALIVE
@@ -68,7 +69,9 @@ class Program:
                 local, mesh=mesh, in_specs=(tables, *inputs), out_specs=shard, check_vma=False
             )
 
-        self._init = jax.jit(mapped(_init))
+        # Random bits take long to compile and run once: on a CPU, with fewer optimizations.
+        quick = {"xla_backend_optimization_level": 1} if self.platform == "cpu" else None
+        self._init = jax.jit(mapped(_init), compiler_options=quick)
         self.advance_program = jax.jit(mapped(_advance, shard, everywhere), donate_argnums=1)
         self.evaluate_program = jax.jit(mapped(_evaluate, shard))
 
@@ -93,10 +96,9 @@ class Program:
     def gather(self, per_group: Sequence[dict[str, jax.Array]]) -> dict[str, np.ndarray]:
         """Bring values of shape (devices, slots) into the order of the plan's cells."""
         collected: dict[str, np.ndarray] = {}
-        for group, values in zip(self.plan.groups, per_group, strict=True):
+        for group, values in zip(self.plan.groups, processes.gathered(per_group), strict=True):
             taken = group.slots >= 0
-            for name, value in values.items():
-                host = np.asarray(value)
+            for name, host in values.items():
                 out = collected.setdefault(name, np.zeros(len(self.plan.cells), host.dtype))
                 out[group.slots[taken]] = host[taken]
         return collected
@@ -104,8 +106,8 @@ class Program:
     def params(self, state: list[State]) -> list[PyTree]:
         """Parameters of each cell, as numpy, in the order of the plan's cells."""
         found: list[PyTree] = [None] * len(self.plan.cells)
-        for group, values in zip(self.plan.groups, state, strict=True):
-            host = jax.tree.map(np.asarray, values.params)
+        params = processes.gathered([values.params for values in state])
+        for group, host in zip(self.plan.groups, params, strict=True):
             for place in np.argwhere(group.slots >= 0):
                 at = tuple(place)
                 found[group.slots[at]] = jax.tree.map(lambda leaf, at=at: leaf[at], host)
@@ -114,16 +116,18 @@ class Program:
     def to_host(self, state: list[State]) -> dict[str, np.ndarray]:
         """The state as numpy, cells in order: the same on any number of devices."""
         found = {}
-        for i, (group, values) in enumerate(zip(self.plan.groups, state, strict=True)):
+        host = processes.gathered(state)
+        for i, (group, values) in enumerate(zip(self.plan.groups, host, strict=True)):
             taken = _taken(group)
             for j, leaf in enumerate(jax.tree.leaves(values)):
-                found[f"{i}.{j}"] = np.asarray(leaf)[taken]
+                found[f"{i}.{j}"] = leaf[taken]
         return found
 
     def from_host(self, stored: Mapping[str, np.ndarray]) -> list[State]:
         """The state that `to_host` gave."""
         restored = []
-        for i, (group, values) in enumerate(zip(self.plan.groups, self.init(), strict=True)):
+        initial = processes.gathered(self.init())
+        for i, (group, values) in enumerate(zip(self.plan.groups, initial, strict=True)):
             leaves, tree = jax.tree.flatten(values)
             host = [np.array(leaf) for leaf in leaves]
             for j, leaf in enumerate(host):
@@ -144,11 +148,11 @@ class Program:
         return Tables(
             cells=[self._sharded(_stack(self.plan.cells, group)) for group in groups],
             data=[self._sharded(group.data) for group in groups],
-            pools=jax.device_put(pools, NamedSharding(self.mesh, PartitionSpec())),
+            pools=processes.spread(pools, NamedSharding(self.mesh, PartitionSpec())),
         )
 
     def _sharded(self, tree: PyTree) -> PyTree:
-        return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec(AXIS)))
+        return processes.spread(tree, NamedSharding(self.mesh, PartitionSpec(AXIS)))
 
 
 def choose(

@@ -11,3 +11,7 @@ class UserError(Exception):
 
 class Interrupted(Exception):  # noqa: N818 - nothing went wrong
     """The run was asked to stop; it wrote a checkpoint and can be continued."""
+
+
+class LostProcess(Interrupted):
+    """One of the processes that train together ended before its time."""

@@ -33,6 +33,7 @@ def begun(mesh: jax.sharding.Mesh) -> dict[str, Any]:
         **machine(),
         "python": host_platform.python_version(),
         "devices": mesh.size,
+        "processes": jax.process_count(),
         "compile_seconds": 0.0,
         "saving_seconds": 0.0,
         "wall_seconds": 0.0,

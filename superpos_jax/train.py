@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from superpos_jax import memory, provenance, records
+from superpos_jax import memory, processes, provenance, records
 from superpos_jax.checkpoint import Checkpoints, Saved, Tree, drop_finished, find, owners, under
 from superpos_jax.engine import Program, make_mesh
 from superpos_jax.errors import Interrupted, UserError
@@ -90,15 +89,22 @@ def run(
     if fresh and retry is not None:
         raise UserError("fresh drops what retry would train again; give one of them")
     grid = sweep.grid()
-    folder = Folder(out, sweep) if out is not None else None
-    with folder.locked() if folder else contextlib.nullcontext():
-        known, runs = folder.read() if folder and not fresh else ({}, [])
+    folder = processes.shared(lambda: None if out is None else Folder(out, sweep))
+    with contextlib.ExitStack() as stack:
+
+        def read() -> tuple[dict[Any, Record], list[Any]]:
+            if folder is None:
+                return {}, []
+            stack.enter_context(folder.locked())
+            return ({}, []) if fresh else folder.read()
+
+        known, runs = processes.shared(read)
         job = _Job(sweep, grid, known, runs, retry, folder, checkpoint_seconds, progress)
         if job.todo:
             job.train(find_devices(devices), limit, fresh)
-        elif folder and folder.shows_other():
+        elif processes.leads() and folder and folder.shows_other():
             job.publish({})
-        if folder:
+        if processes.leads() and folder:
             drop_finished(folder.path, job.trained(), job.study)
         shown = {cell: job.known[cell] for cell in grid.cells if cell in job.known}
         return Result(records.build(sweep, grid, shown, job.runs))
@@ -134,13 +140,17 @@ class _Job:
         """Train everything, in as many programs as memory and checkpoints ask for."""
         mesh = make_mesh(devices)
         platform = mesh.devices.flat[0].platform
-        free = memory.available(devices[0]) if limit is None else limit * 2**30
+        free = (
+            processes.shared(lambda: memory.available(devices[0]))
+            if limit is None
+            else limit * 2**30
+        )
         batches = [
             (batch, saved)
             for cells, saved in self.parts(platform, fresh)
             for batch in memory.split(self.study, cells, len(devices), platform, free)
         ]
-        if self.folder and fresh:
+        if self.folder and fresh and processes.leads():
             self.folder.clear()
         self.publish({})
         self.begin(mesh)
@@ -167,7 +177,10 @@ class _Job:
     def parts(self, platform: str, fresh: bool) -> list[tuple[list[Any], Saved | None]]:
         """The cells to train, together with the checkpoint from which some of them go on."""
         left, found = dict(self.todo), []
-        saved = find(self.folder.path, self.study) if self.folder and not fresh else []
+        saved: list[Saved] = []
+        if self.folder and not fresh:
+            path = self.folder.path
+            saved = processes.shared(lambda: find(path, self.study))
         for one in saved:
             mine = [cell for cell in one.cells if cell in left]
             if mine and one.platform != platform:
@@ -214,14 +227,20 @@ class _Job:
         plan = program.plan
         stops = _stops(plan.updates.tolist())
         checkpoints = None
-        if self.folder:
+        if self.folder and processes.leads():
             checkpoints = Checkpoints(self.folder.path, plan.cells, self.checkpoint_seconds)
-        chunk = 1
+        chunk, begun = 1, trained.step
         while trained.step < stops[-1]:
-            if asked_to_stop():
-                raise Interrupted(f"interrupted at step {trained.step:,} of {stops[-1]:,}")
             stop = next(stop for stop in stops if stop > trained.step)
-            count = min(chunk, stop - trained.step)
+            count, due, halt = processes.agreed(
+                min(chunk, stop - trained.step),
+                checkpoints is not None and checkpoints.due(),
+                asked_to_stop(),
+            )
+            if self.folder and (due or halt) and trained.step > begun:
+                self.save(program, trained, checkpoints)
+            if halt:
+                raise Interrupted(f"interrupted at step {trained.step:,} of {stops[-1]:,}")
             begin = time.perf_counter()
             trained.step += count
             trained.state = jax.block_until_ready(program.advance(trained.state, trained.step))
@@ -230,13 +249,17 @@ class _Job:
             if trained.step == stop:
                 trained.record(program)
             progress(Progress(plan.share(trained.step), "training", trained.step, stops[-1]))
-            if checkpoints and (checkpoints.due() or asked_to_stop()):
-                with checkpoints.pause():
-                    checkpoints.save(trained.step, trained.snapshot(program))
-                    self.look(program, trained)
         if checkpoints:
             self.runs[-1]["saving_seconds"] += round(checkpoints.spent, 3)
         return checkpoints
+
+    def save(self, program: Program, trained: _Trained, checkpoints: Checkpoints | None) -> None:
+        """Write a checkpoint, and show in the folder how far the cells have come."""
+        with checkpoints.pause() if checkpoints else contextlib.nullcontext():
+            snapshot = trained.snapshot(program)
+            if checkpoints:
+                checkpoints.save(trained.step, snapshot)
+            self.look(program, trained)
 
     def measure(self, program: Program, trained: _Trained) -> dict[Any, Record]:
         """Records of a program's cells, which are trained to their end."""
@@ -271,20 +294,24 @@ class _Job:
             now = time.monotonic()
             self.runs[-1]["wall_seconds"] += round(now - self.clock, 3)
             self.clock = now
-        if self.folder:
+        if self.folder and processes.leads():
             self.folder.write(self.known, self.runs)
 
 
 def find_devices(count: int | None) -> list[jax.Device]:
     """The devices to use; splits the CPU into `count` (by default one per core) if still possible.
 
+    Of several processes all devices are used.
+
     Raises:
-        UserError: there are fewer than `count`.
+        UserError: there are fewer than `count`, or more in several processes.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    with contextlib.suppress(RuntimeError):  # JAX has started: its devices are what they are
-        jax.config.update("jax_num_cpu_devices", count or cores or 1)
+    if not processes.several():
+        with contextlib.suppress(RuntimeError):  # JAX has started: its devices are what they are
+            jax.config.update("jax_num_cpu_devices", count or len(processes.cores()))
     devices = jax.devices()
+    if processes.several() and count not in (None, len(devices)):
+        raise UserError(f"--devices {count}: {len(devices)} in all processes, and all are used")
     if count is not None and not 1 <= count <= len(devices):
         raise UserError(f"--devices {count}: allowed: 1 to {len(devices)} here")
     return devices[:count]

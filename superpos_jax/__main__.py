@@ -1,0 +1,5 @@
+"""`python -m superpos_jax`: the command line."""
+
+from superpos_jax.cli import main
+
+main()

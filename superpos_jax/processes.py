@@ -1,0 +1,240 @@
+"""Several processes that train one sweep together.
+
+Each runs the same program on its own share of the cells, so a cell's numbers do not depend on how
+many there are. Process 0 leads: it alone reads, writes and decides. What it found or decided is
+told to the others, so that all of them go the same way.
+
+On a CPU one process for each core is faster than one process with as many devices, by half or more:
+the devices of one process share a thread pool, and with it their caches.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from superpos_jax.errors import Interrupted, LostProcess, UserError
+
+PIECE = 1 << 24
+"""Bytes of each process that are gathered at once."""
+
+
+def leads() -> bool:
+    """Whether this process reads, writes and decides: process 0, or the only one."""
+    return not jax.distributed.is_initialized() or jax.process_index() == 0
+
+
+def several() -> bool:
+    """Whether there are others."""
+    return jax.distributed.is_initialized() and jax.process_count() > 1
+
+
+def join(
+    coordinator: str | None = None, count: int | None = None, index: int | None = None
+) -> bool:
+    """Join the processes named, or those of a cluster that JAX detects; whether there are any.
+
+    JAX detects Slurm, Open MPI, Kubernetes and TPU slices.
+
+    Raises:
+        UserError: the coordinator cannot be reached, or the cluster is not what it seems.
+    """
+    if jax.distributed.is_initialized():
+        return True
+    try:
+        with _silent_stdout():
+            jax.distributed.initialize(coordinator, count, index)
+            shared(lambda: None)
+    except ValueError:
+        if coordinator is None:
+            return False
+        raise
+    except RuntimeError as error:
+        if coordinator is None and "before" in str(error):
+            return False  # JAX is in use already, by this process alone
+        raise UserError(f"cluster: {str(error).partition(chr(10))[0]}") from None
+    return True
+
+
+def shared(function: Callable[[], Any]) -> Any:
+    """What a function says to process 0, which alone calls it; its error is everybody's."""
+    if not several():
+        return function()
+    error = None
+    said: tuple[bool, Any] = True, None
+    if leads():
+        try:
+            said = True, function()
+        except BaseException as caught:  # also Ctrl-C: the others must not wait for ever
+            error, said = caught, (False, str(caught))
+    packed = np.frombuffer(pickle.dumps(said), np.uint8)
+    size = int(multihost_utils.broadcast_one_to_all(np.int32(len(packed))))
+    packed = np.resize(packed, size)
+    fine, value = pickle.loads(np.asarray(multihost_utils.broadcast_one_to_all(packed)).tobytes())
+    if error is not None:
+        raise error
+    if not fine:
+        raise UserError(value)
+    return value
+
+
+def agreed(count: int, save: bool, stop: bool) -> tuple[int, bool, bool]:
+    """Steps to do next and whether to save, as process 0 says; whether any was asked to stop."""
+    if not several():
+        return count, save, stop
+    said = np.asarray(multihost_utils.process_allgather(np.array([count, save, stop], np.int32)))
+    return int(said[0, 0]), bool(said[0, 1]), bool(said[:, 2].any())
+
+
+def gathered(tree: Any) -> Any:
+    """Arrays (devices, ...) that are sharded over the devices of all processes, as numpy."""
+    if not several():
+        return jax.tree.map(np.asarray, tree)
+    leaves, structure = jax.tree.flatten(tree)
+    own = [np.concatenate([np.asarray(s.data) for s in x.addressable_shards]) for x in leaves]
+    # All leaves side by side, as bytes: gathered in a few pieces, however many leaves there are.
+    rows = np.concatenate([x.reshape(len(x), -1).view(np.uint8) for x in own], axis=1)
+    starts = range(0, rows.shape[1], PIECE)
+    pieces = [multihost_utils.process_allgather(rows[:, i : i + PIECE]) for i in starts]
+    whole = np.concatenate([np.asarray(piece).reshape(-1, piece.shape[-1]) for piece in pieces], 1)
+    ends = np.cumsum([x.nbytes // len(x) for x in own])
+    parts = np.split(whole, ends[:-1], axis=1)
+    return jax.tree.unflatten(
+        structure,
+        [
+            np.ascontiguousarray(part).view(x.dtype).reshape(-1, *x.shape[1:])
+            for part, x in zip(parts, own, strict=True)
+        ],
+    )
+
+
+def spread(tree: Any, sharding: jax.sharding.Sharding) -> Any:
+    """Numpy arrays that every process holds, on the devices of all of them."""
+
+    def place(host: Any) -> jax.Array:
+        host = np.asarray(host)
+        return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+
+    return jax.tree.map(place, tree)
+
+
+def worth_launching(devices: int | None) -> int:
+    """How many processes to train with on this machine: one a core on a CPU, else this one."""
+    mine = cores()
+    wanted = devices or len(mine)
+    platforms = os.environ.get("JAX_PLATFORMS")
+    on_cpu = platforms == "cpu" if platforms else not find_spec("jax_plugins")
+    in_use = False
+    try:
+        jax.config.update("jax_num_cpu_devices", 1)
+    except RuntimeError:
+        in_use = True
+    return wanted if on_cpu and not in_use and wanted <= len(mine) else 1
+
+
+@contextlib.contextmanager
+def launched(count: int, command: Sequence[str]) -> Iterator[None]:
+    """Lead `count` processes on this machine, one on each core; the others run a command.
+
+    Yields once all have joined. They end with this process, however it ends.
+
+    Raises:
+        LostProcess: one of them ended before its time.
+    """
+    if count == 1:
+        yield
+        return
+    mine = cores()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        coordinator = f"127.0.0.1:{free.getsockname()[1]}"
+    others = [
+        subprocess.Popen(
+            [
+                *command,
+                "--coordinator",
+                coordinator,
+                "--processes",
+                str(count),
+                "--process",
+                str(i),
+            ],
+            stdin=subprocess.PIPE,
+            env={**os.environ, FOLLOWS: str(mine[i])},
+        )
+        for i in range(1, count)
+    ]
+    try:
+        _pin(mine[0])
+        join(coordinator, count, 0)
+        yield
+        jax.distributed.shutdown()
+    except (UserError, Interrupted):
+        raise
+    except Exception:
+        ended = [other.poll() for other in others]
+        if not any(ended):
+            raise
+        code = next(filter(None, ended))
+        raise LostProcess(f"a process of this run ended (exit code {code})") from None
+    finally:
+        for other in others:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                other.wait(5)
+            other.kill()
+        _pin(*mine)
+
+
+def follow() -> None:
+    """Make a process that `launched` started sit on its core, and end with the one that leads."""
+    core = os.environ.get(FOLLOWS)
+    if core is None:
+        return
+    _pin(int(core))
+
+    def watch() -> None:
+        os.read(0, 1)  # until the other end is gone
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+FOLLOWS = "SUPERPOS_CORE"
+
+
+def cores() -> list[int]:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def _pin(*cores: int) -> None:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
+
+
+@contextlib.contextmanager
+def _silent_stdout() -> Iterator[None]:
+    """Gloo, which connects the processes, greets on standard output."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
