@@ -114,9 +114,14 @@ class Program:
         return found
 
     def to_host(self, state: list[State]) -> dict[str, np.ndarray]:
-        """The state as numpy, cells in order: the same on any number of devices."""
-        found = {}
-        host = processes.gathered(state)
+        """The state as numpy, cells in order: the same on any number of devices.
+
+        Of several processes the first one gets it; the others nothing.
+        """
+        found: dict[str, np.ndarray] = {}
+        host = processes.gathered(state, by_all=False)
+        if host is None:
+            return found
         for i, (group, values) in enumerate(zip(self.plan.groups, host, strict=True)):
             taken = _taken(group)
             for j, leaf in enumerate(jax.tree.leaves(values)):
@@ -205,12 +210,13 @@ def _advance(program: Program, tables: Tables, state: list[State], stop: jax.Arr
             return (state.step < end) & (state.died_at == ALIVE)
 
         def step(state: State) -> State:
-            view = functools.partial(study.view, cell, group.layout)
+            view = jax.named_scope("view")(functools.partial(study.view, cell, group.layout))
             seen, pull_back = jax.vjp(view, state.params)
             block = functools.partial(_block, study, tables, group.layout, cell, seen)
             zeros = jnp.float32(0), jax.tree.map(jnp.zeros_like, seen)
             loss, summed = _sum(block, data[TRAIN], group.layout.rows, zeros)
-            (grads,) = pull_back(summed)
+            with jax.named_scope("view"):
+                (grads,) = pull_back(summed)
             return _update(study, cell, state, loss, grads)
 
         return jax.lax.while_loop(goes_on, step, state)
@@ -273,6 +279,7 @@ def _sum(block: Callable[..., PyTree], dataset: Range, rows: int, zeros: PyTree)
     return jax.lax.fori_loop(0, -(-dataset.samples // rows), add, zeros)
 
 
+@jax.named_scope("optimizer")
 def _update(study: Study, cell: Any, state: State, loss: jax.Array, grads: PyTree) -> State:
     """One update of one cell; of one that would become non-finite, its death."""
     updates, optimizer = study.optimizer(cell).update(grads, state.optimizer, state.params)

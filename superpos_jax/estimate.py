@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from superpos_jax import memory
 from superpos_jax.pack import make_plan
+from superpos_jax.processes import worth_launching
 from superpos_jax.sweep import Sweep
 from superpos_jax.train import find_devices
 
@@ -30,11 +31,13 @@ def describe(
     '1'
     """
     grid = sweep.grid()
+    processes = worth_launching(devices)
     found = find_devices(devices)
     platform = found[0].platform
     free = memory.available(found[0]) if limit is None else limit * 2**30
-    programs = memory.split(grid.study, grid.cells, len(found), platform, free)
-    need = max(memory.peak(grid.study, cells, len(found), platform) for cells in programs)
+    shape = len(found), platform
+    programs = memory.split(grid.study, grid.cells, *shape, free, processes)
+    need = max(memory.peak(grid.study, cells, *shape, processes) for cells in programs)
     plan = make_plan(grid.study, grid.cells, len(found), platform)
     operations = float((plan.work * plan.updates).sum())
     seconds = plan.per_device.max() / OPERATIONS_PER_SECOND.get(platform, 5e12)
@@ -46,7 +49,7 @@ def describe(
         ),
         "programs": f"{len(programs)}" + (", one after another" if len(programs) > 1 else ""),
         "groups": f"{len(plan.groups)} of equal layout",
-        "devices": f"{plan.devices} x {platform}",
+        "devices": f"{plan.devices} x {platform}, in {processes} processes",
         "updates": f"{int(plan.updates.sum()):,} cell-steps",
         "work": f"{operations:.3g} operations",
         "work done / needed": f"{plan.overhead:.3f}",

@@ -23,12 +23,14 @@ KEPT = 0.9
 CGROUP = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
 
 
-def peak(study: Study, cells: Sequence[Any], devices: int, platform: str) -> float:
-    """Most bytes that training these cells together takes at any moment.
+def peak(
+    study: Study, cells: Sequence[Any], devices: int, platform: str, processes: int = 1
+) -> float:
+    """Most bytes that training these cells together takes at any moment, in all processes.
 
     While a checkpoint is written, parameters and optimizer state are held four times: by the
-    device, as one snapshot, and twice by orbax. Samples are held once on the host and once on each
-    device. The host's share counts as well: on a CPU it is the same memory.
+    devices, as one snapshot, and twice by orbax. Samples are held once by each process and once on
+    each device. The host's share counts as well: on a CPU it is the same memory.
     """
     state = 0.0
     for layout, members in by_layout(study, cells, platform).items():
@@ -42,7 +44,7 @@ def peak(study: Study, cells: Sequence[Any], devices: int, platform: str) -> flo
         none = study.blocks(DataSet(key, 0), block)
         one = sum(int(np.prod(x.shape[1:])) * x.dtype.itemsize for x in jax.tree.leaves(none))
         samples += blocks * one
-    return RUNTIME + 4 * state + samples * (1 + devices)
+    return processes * RUNTIME + 4 * state + samples * (processes + devices)
 
 
 def available(device: jax.Device) -> float:
@@ -59,27 +61,28 @@ def available(device: jax.Device) -> float:
 
 
 def split(
-    study: Study, cells: Sequence[Any], devices: int, platform: str, free: float
+    study: Study, cells: Sequence[Any], devices: int, platform: str, free: float, processes: int = 1
 ) -> list[list[Any]]:
     """Cut cells, in their order, into parts that fit into memory one at a time.
 
     Raises:
         UserError: a cell alone does not fit.
     """
-    need = peak(study, cells, devices, platform)
+    need = peak(study, cells, devices, platform, processes)
     if need <= KEPT * free:
         return [list(cells)]
     if len(cells) == 1:
+        own = words(processes * RUNTIME)
         raise UserError(
-            f"memory: {cells[0]} alone needs about {words(need)}, {words(RUNTIME)} of it for JAX "
-            f"itself, and {words(KEPT * free)} of the {words(free)} there are may be used; take a "
-            "smaller T, m or n, or fewer --devices"
+            f"memory: {cells[0]} alone needs about {words(need)}, {own} of it for JAX itself, and "
+            f"{words(KEPT * free)} of the {words(free)} there are may be used; take a smaller T, "
+            "m or n, or fewer --devices"
         )
     half = len(cells) // 2
     return [
         part
         for some in (cells[:half], cells[half:])
-        for part in split(study, some, devices, platform, free)
+        for part in split(study, some, devices, platform, free, processes)
     ]
 
 

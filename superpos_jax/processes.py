@@ -98,16 +98,24 @@ def agreed(count: int, save: bool, stop: bool) -> tuple[int, bool, bool]:
     return int(said[0, 0]), bool(said[0, 1]), bool(said[:, 2].any())
 
 
-def gathered(tree: Any) -> Any:
-    """Arrays (devices, ...) that are sharded over the devices of all processes, as numpy."""
+def gathered(tree: Any, by_all: bool = True) -> Any:
+    """Arrays (devices, ...) that are sharded over the devices of all processes, as numpy.
+
+    `by_all`: every process gets them; else process 0 only, and the others None.
+    """
     if not several():
         return jax.tree.map(np.asarray, tree)
     leaves, structure = jax.tree.flatten(tree)
     own = [np.concatenate([np.asarray(s.data) for s in x.addressable_shards]) for x in leaves]
     # All leaves side by side, as bytes: gathered in a few pieces, however many leaves there are.
     rows = np.concatenate([x.reshape(len(x), -1).view(np.uint8) for x in own], axis=1)
-    starts = range(0, rows.shape[1], PIECE)
-    pieces = [multihost_utils.process_allgather(rows[:, i : i + PIECE]) for i in starts]
+    pieces = []
+    for start in range(0, rows.shape[1], PIECE):
+        piece = multihost_utils.process_allgather(rows[:, start : start + PIECE])
+        if by_all or leads():
+            pieces.append(piece)
+    if not pieces:
+        return None
     whole = np.concatenate([np.asarray(piece).reshape(-1, piece.shape[-1]) for piece in pieces], 1)
     ends = np.cumsum([x.nbytes // len(x) for x in own])
     parts = np.split(whole, ends[:-1], axis=1)

@@ -145,10 +145,11 @@ class _Job:
             if limit is None
             else limit * 2**30
         )
+        count = jax.process_count() if platform == "cpu" else 1
         batches = [
             (batch, saved)
             for cells, saved in self.parts(platform, fresh)
-            for batch in memory.split(self.study, cells, len(devices), platform, free)
+            for batch in memory.split(self.study, cells, len(devices), platform, free, count)
         ]
         if self.folder and fresh and processes.leads():
             self.folder.clear()

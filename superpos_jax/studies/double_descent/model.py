@@ -196,14 +196,16 @@ def _dense(tiles: jax.Array, h: jax.Array, p: int) -> tuple[jax.Array, jax.Array
     h_T = identity @ h.T
 
     def tile(part: jax.Array) -> tuple[jax.Array, jax.Array]:
-        part = identity @ part
-        if height - 1 <= UNROLL_UP_TO:
-            z = sum(h[:, i : i + 1] * part[i] for i in range(height))
-        else:
-            z = h @ part
-        # Not jnp.maximum, which takes two operations more to pass NaN on.
-        g = jnp.where(z > 0, 1.0 if p == 1 else z ** (p - 1), 0.0)
-        return g @ part.T, h_T @ g
+        with jax.named_scope("decode"):
+            part = identity @ part
+            if height - 1 <= UNROLL_UP_TO:
+                z = sum(h[:, i : i + 1] * part[i] for i in range(height))
+            else:
+                z = h @ part
+            # Not jnp.maximum, which takes two operations more to pass NaN on.
+            g = jnp.where(z > 0, 1.0 if p == 1 else z ** (p - 1), 0.0)
+        with jax.named_scope("reductions"):
+            return g @ part.T, h_T @ g
 
     u, d_tiles = jax.lax.map(tile, tiles)
     return u.sum(0), d_tiles

@@ -1,0 +1,137 @@
+"""Several processes through jax.distributed: the bits of one, and no process waits for a lost one.
+
+Real processes on loopback, as on two hosts or launched by `superpos run` itself.
+"""
+
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+import superpos_jax as sp
+
+SUPERPOS = Path(sys.executable).with_name("superpos")
+SWEEP = sp.Sweep(
+    study="ridge:Ridge",
+    name="several",
+    axes={"T": [3, 40], "width": [3, 20], "lr": [1e-2, 1e30], "steps": [900, 2000]},
+)
+COUNT = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def one():
+    """The results of one process: of the sweep, and of its cells of 900 steps."""
+    axes = {name: values for name, values in SWEEP.axes.items() if name != "steps"}
+    short = SWEEP.model_copy(update={"axes": axes, "cell": {"steps": 900}})
+    return sp.run(SWEEP).dataset, sp.run(short).dataset
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start `superpos run` in a process of its own; those left over are killed."""
+    (tmp_path / "sweep.toml").write_text(SWEEP.to_toml())
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    started = []
+
+    def call(*arguments):
+        log = tmp_path / f"log{next(COUNT)}"
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                [SUPERPOS, "run", *map(str, arguments)],
+                cwd=tmp_path, stdout=file, stderr=file, stdin=subprocess.DEVNULL, env=environment,
+            )  # fmt: skip
+        process.log = log
+        started.append(process)
+        return process
+
+    yield call
+    for process in started:
+        process.kill()
+
+
+def members(count):
+    """The flags of each of `count` processes that meet on loopback."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    for index in range(count):
+        yield "--coordinator", address, "--processes", count, "--process", index
+
+
+def same_bits(one: xr.Dataset, other: xr.Dataset) -> bool:
+    return one.drop_attrs(deep=False).identical(other.drop_attrs(deep=False))
+
+
+def test_two_hosts_have_the_bits_of_one_process_and_only_the_first_writes(one, start, tmp_path):
+    processes = [
+        start("sweep.toml", "--out", f"out{i}", *flags) for i, flags in enumerate(members(2))
+    ]
+    assert [process.wait(120) for process in processes] == [1, 0]  # some cells died, says the first
+    assert processes[1].log.read_text() == ""
+    assert not (tmp_path / "out1").exists()
+    assert same_bits(sp.load(tmp_path / "out0").dataset, one[0])
+    assert json.loads((tmp_path / "out0" / "provenance.json").read_text())["processes"] == 2
+
+
+def test_a_mistake_ends_them_all(start):
+    wrong = [start("sweep.toml", "--set", "T=0", *flags) for flags in members(2)]
+    assert [process.wait(60) for process in wrong] == [2, 2]
+    assert "cell.T" in wrong[0].log.read_text()
+    assert wrong[1].log.read_text() == ""
+
+
+def children(process):
+    listed = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True)
+    return [int(line) for line in listed.stdout.split()]
+
+
+def training(process, folder):
+    """Wait until a process trains and its folder has a checkpoint."""
+    end = time.monotonic() + 60
+    while not list(folder.glob("checkpoint/*/[0-9]*/_CHECKPOINT_METADATA")):
+        assert process.poll() is None, process.log.read_text()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("victim", ["leader", "other", "all, gently"])
+def test_launched_processes_end_together_and_go_on(one, start, tmp_path, victim):
+    longer = ("--set", "steps=[900, 200_000]", "--checkpoint-seconds", "0.1")
+    out = tmp_path / "out"
+    process = start("sweep.toml", "--out", out, "--processes", 2, *longer)
+    training(process, out)
+    (other,) = children(process)
+    if victim == "leader":
+        process.kill()
+        process.wait(10)
+    elif victim == "other":
+        os.kill(other, signal.SIGKILL)
+        assert process.wait(20) == 130
+        assert "the same command continues" in process.log.read_text()
+    else:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 130
+    end = time.monotonic() + 10
+    while Path(f"/proc/{other}").exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert list(out.glob("checkpoint/*/[0-9]*"))
+    # The cells of 900 steps are done, or nearly; in one process now, without those of 200,000.
+    again = start("sweep.toml", "--out", out, "--processes", 1, "--set", "steps=900")
+    assert again.wait(60) == 1
+    assert same_bits(sp.load(out).dataset.squeeze(drop=True), one[1])
+
+
+def test_the_three_flags_come_together(superpos):
+    code, out, err = superpos("run", "quickstart", "--process", "1")
+    assert (code, out) == (2, "")
+    assert "--coordinator, --processes and --process" in err
