@@ -18,7 +18,8 @@ format: $(VENV)/installed-dev ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/installed-bench ## measure speed and memory, rewrite benchmarks/README.md
+bench: $(VENV)/installed-bench ## measure speed and memory, rewrite benchmarks/*.md
+	$(BIN)/python benchmarks/on_paper.py
 	$(BIN)/python benchmarks/run.py
 
 torture: $(VENV)/installed-test ## kill the command again and again, rewrite benchmarks/torture.md

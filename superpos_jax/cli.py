@@ -6,27 +6,28 @@ Nothing here imports JAX before a command needs it, so `superpos --help` answers
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 from superpos_jax.errors import Interrupted, LostProcess, UserError
+from superpos_jax.terminal import (
+    err,
+    out,
+    plain_warnings,
+    print_result,
+    print_table,
+    progress_bar,
+)
 
 if TYPE_CHECKING:
     from superpos_jax.folder import Folder
     from superpos_jax.result import Result
     from superpos_jax.sweep import Sweep
-    from superpos_jax.train import Progress as Standing
 
 DONE, SOME_DIED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -37,8 +38,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train whole planes of toy models at once, and draw them.",
 )
-PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
-out, err = Console(**PLAIN), Console(stderr=True, **PLAIN)
 
 SweepArgument = Annotated[
     str, typer.Argument(help="A sweep file, or the name of a shipped sweep (`superpos list`).")
@@ -140,7 +139,7 @@ def run(
     with processes.launched(here, [sys.executable, "-m", "superpos_jax", *sys.argv[1:]]):
         if here > 1:
             processes.shared(lambda: checked)
-        with _progress_bar() as progress:
+        with progress_bar() as progress:
             result = train.run(
                 loaded,
                 out=target,
@@ -153,7 +152,7 @@ def run(
             )
     if not processes.leads():
         return DONE
-    _print_result(result)
+    print_result(result)
     for path in _draw_all(result, target / FIGURES):
         out.print(str(path), soft_wrap=True)
     return SOME_DIED if result.dead() else DONE
@@ -216,7 +215,7 @@ def plan(
 
     loaded = load_sweep(sweep, overrides)
     rows = estimate.describe(loaded, devices, memory).items()
-    _print_table(f"plan of {loaded.name}", (), rows)
+    print_table(f"plan of {loaded.name}", (), rows)
     return DONE
 
 
@@ -231,7 +230,7 @@ def show(result: ResultArgument) -> int:
     from superpos_jax.result import load
 
     loaded = load(result)
-    _print_result(loaded)
+    print_result(loaded)
     return DONE
 
 
@@ -255,7 +254,7 @@ def audit(
     from superpos_jax.result import load
 
     found = []
-    with _progress_bar() as progress:
+    with progress_bar() as progress:
         for finding in audits.audit(load(result), cells, seed, progress):
             found.append(finding)
     rows = [
@@ -267,7 +266,7 @@ def audit(
         )
         for f in found
     ]
-    _print_table(f"audit of {result}", ("cell", "bits", "largest difference", "bits are"), rows)
+    print_table(f"audit of {result}", ("cell", "bits", "largest difference", "bits are"), rows)
     return SOME_DIED if any(not f.same and not f.changed for f in found) else DONE
 
 
@@ -305,11 +304,11 @@ def list_() -> int:
     from superpos_jax.sweep import headline, shipped
 
     sweeps = [(name, headline(path)) for name, path in shipped().items()]
-    _print_table("sweeps", ("sweep", "what it makes"), sweeps)
+    print_table("sweeps", ("sweep", "what it makes"), sweeps)
     from superpos_jax.plots import FIGURES
 
     figures = [(name, spec.summary) for name, spec in FIGURES.items()]
-    _print_table("figures", ("figure", "what it shows"), figures)
+    print_table("figures", ("figure", "what it shows"), figures)
     return DONE
 
 
@@ -317,7 +316,7 @@ def main() -> None:
     """Entry point: one line and exit code 2 for a user's mistake, 130 for Ctrl-C."""
     sys.path.append(str(Path.cwd()))  # a study of the user's own, as `module:Class`
     try:
-        with _plain_warnings():
+        with plain_warnings():
             code = app(standalone_mode=False)
     except UserError as error:
         code = _fail(str(error))
@@ -337,25 +336,6 @@ def main() -> None:
     sys.exit(code or DONE)
 
 
-class _Warnings(logging.Handler):
-    """The package's warnings as lines of this program."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        err.print(f"superpos: {record.getMessage()}", soft_wrap=True)
-
-
-@contextmanager
-def _plain_warnings() -> Iterator[None]:
-    logger, handler = logging.getLogger("superpos_jax"), _Warnings()
-    logger.addHandler(handler)
-    logger.propagate = False
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = True
-
-
 def _fail(message: str) -> int:
     err.print(f"superpos: {message}", soft_wrap=True)
     return WRONG_INPUT
@@ -369,90 +349,6 @@ def _ask_to_drop(folder: Folder, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise UserError(f"--fresh: {folder.path} holds {worth}; add --yes to drop it")
     typer.confirm(f"{folder.path} holds {worth}. Drop it?", abort=True)
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Callable[[Standing], None]]:
-    """A bar with rate and time left on a terminal; a line every ten seconds elsewhere."""
-    started = last = time.monotonic()
-    first: tuple[float, Standing] | None = None
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(elapsed_when_finished=False),
-        console=err,
-        disable=not err.is_terminal,
-    )
-    task = bar.add_task("", total=1.0, rate="")
-
-    def report(now: Standing) -> None:
-        nonlocal last, first
-        clock = time.monotonic()
-        if now.step and (first is None or now.step < first[1].step):
-            first = clock, now
-        text, left = f"step {now.step:,}/{now.steps:,}", ""
-        if first is not None and now.done > first[1].done:  # since it began or went on
-            seconds = clock - first[0]
-            text += f", {(now.step - first[1].step) / seconds:,.1f} steps/s"
-            left = f", {seconds * (1 - now.done) / (now.done - first[1].done):.0f} s left"
-        bar.update(
-            task, completed=now.done, description=f"{now.cells:,} cells, {now.doing}", rate=text
-        )
-        if not err.is_terminal and (clock - last > 10 or now.done in (0.0, 1.0)):
-            last = clock
-            err.print(
-                f"{clock - started:6.0f} s  {now.cells:,} cells, {now.doing}  "
-                f"{100 * now.done:3.0f}%  {text}{left}"
-            )
-
-    with bar:
-        yield report
-
-
-def _print_result(result: Result) -> None:
-    """Mean losses over the first two axes; how many cells died, diverged or are unfinished."""
-    from superpos_jax.records import RETRY
-    from superpos_jax.verdicts import UNFINISHED
-
-    dataset, axes = result.dataset, result.axes
-    losses = [str(name) for name in dataset.data_vars
-              if str(name).endswith("_loss") and not str(name).startswith("history_")]  # fmt: skip
-    for name in losses:
-        mean = dataset[name].mean(axes[2:])
-        over = f", mean over {', '.join(axes[2:])}" if len(axes) > 2 else ""
-        labels = mean[axes[0]].values.tolist() if axes else [""]
-        columns = mean[axes[1]].values.tolist() if len(axes) > 1 else [""]
-        values = mean.values.reshape(len(labels), len(columns))
-        rows = [
-            (str(label), *(f"{value:.4f}" for value in row))
-            for label, row in zip(labels, values, strict=True)
-        ]
-        head = (" \\ ".join(axes[:2]), *map(str, columns))
-        _print_table(f"{name.replace('_', ' ')} of {result.name}{over}", head, rows)
-    for word, cells in (("dead", result.dead()), ("diverged", result.diverged())):
-        if cells:
-            title = f"{len(cells)} {word} cell{'s' * (len(cells) > 1)}"
-            _print_table(title, tuple(cells[0]), [cell.values() for cell in cells])
-    left = result.count(UNFINISHED)
-    if left:
-        so_far = "losses so far" if losses else "no losses yet"
-        out.print(f"{left:,} of {dataset['verdict'].size:,} cells are not finished; {so_far}.")
-    for name in map(str, dataset.data_vars):
-        if name.startswith(RETRY):
-            again = int(dataset[name].notnull().sum())
-            out.print(f"{again} cells were trained again with another {name.removeprefix(RETRY)}.")
-
-
-def _print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    table = Table(*columns, show_header=bool(columns))
-    for row in rows:
-        table.add_row(*map(str, row))
-    out.print(title, soft_wrap=True)
-    out.print(table)
 
 
 def _draw_all(result: Result, target: Path, only: str | None = None) -> Iterator[Path]:

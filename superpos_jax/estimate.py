@@ -8,9 +8,9 @@ from superpos_jax.processes import worth_launching
 from superpos_jax.sweep import Sweep
 from superpos_jax.train import find_devices
 
-OPERATIONS_PER_SECOND = {"cpu": 2.5e10, "gpu": 5e12, "tpu": 5e12}
-"""Per device, as `Study.sample_cost` counts them. CPU: one core did 2e10 on the quickstart and
-3.2e10 at n = 10,000 (benchmarks/README.md). The others are guesses from published bandwidths."""
+OPERATIONS_PER_SECOND = {"cpu": 7e10, "gpu": 5e12, "tpu": 1e12}
+"""Per device, as `Study.sample_cost` counts them. CPU: one core with AVX-512. The others are what
+published bandwidths allow (benchmarks/accelerators.md); nothing was run there."""
 
 
 def describe(
@@ -40,7 +40,9 @@ def describe(
     need = max(memory.peak(grid.study, cells, *shape, processes) for cells in programs)
     plan = make_plan(grid.study, grid.cells, len(found), platform)
     operations = float((plan.work * plan.updates).sum())
-    seconds = plan.per_device.max() / OPERATIONS_PER_SECOND.get(platform, 5e12)
+    seconds = plan.per_device.max() / OPERATIONS_PER_SECOND.get(
+        platform, OPERATIONS_PER_SECOND["gpu"]
+    )
     return {
         "cells": f"{len(grid.cells):,}"
         + "".join(

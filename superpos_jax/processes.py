@@ -46,13 +46,16 @@ def join(
 ) -> bool:
     """Join the processes named, or those of a cluster that JAX detects; whether there are any.
 
-    JAX detects Slurm, Open MPI, Kubernetes and TPU slices.
+    JAX detects Slurm, Open MPI, Kubernetes and TPU slices. A count of 1 without a coordinator joins
+    nothing.
 
     Raises:
         UserError: the coordinator cannot be reached, or the cluster is not what it seems.
     """
     if jax.distributed.is_initialized():
         return True
+    if count == 1 and coordinator is None:
+        return False
     try:
         with _silent_stdout():
             jax.distributed.initialize(coordinator, count, index)
@@ -64,7 +67,8 @@ def join(
     except RuntimeError as error:
         if coordinator is None and "before" in str(error):
             return False  # JAX is in use already, by this process alone
-        raise UserError(f"cluster: {str(error).partition(chr(10))[0]}") from None
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"cluster: {reason}; --processes 1 trains in this one alone") from None
     return True
 
 

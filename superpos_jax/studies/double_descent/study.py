@@ -123,11 +123,12 @@ class DoubleDescent(Study):
         form = model.Form(cell.loss, bool(cell.relu))
         shape = Shape(hidden, tiles, columns, form, bool(cell.untied))
         block = (rows, _entries(rows, n, cell.S))
-        return Layout(block, shape, _operations(hidden, tiles * columns))
+        return Layout(block, shape, _operations(hidden, tiles * columns, n * (1 - cell.S)))
 
     def sample_cost(self, cell: Cell) -> float:
         """Operations of one training sample: `_operations` with the cell's own m and n."""
-        return _operations(cell.m, self.options.n)
+        n = self.options.n
+        return _operations(cell.m, n, n * (1 - cell.S))
 
     def steps(self, cell: Cell) -> Any:
         """The cell's number of updates."""
@@ -268,6 +269,10 @@ def _entries(rows: int, n: int, S: float) -> int:
     return -(-enough // step) * step
 
 
-def _operations(hidden: int, features: int) -> float:
-    """Operations a sample costs: three products with A = [W; b], a ReLU and a comparison."""
-    return float(features * (6 * (hidden + 1) + 2))
+def _operations(hidden: int, features: int, entries: float) -> float:
+    """Operations a sample costs: three products with A = [W; b], a ReLU and a comparison.
+
+    A non-zero takes the time of about 700 + 170 m of them (benchmarks/README.md: at n = 500 half
+    of a step is theirs), since it is gathered and scattered several times.
+    """
+    return float(features * (6 * (hidden + 1) + 2) + entries * (700 + 170 * hidden))
