@@ -59,8 +59,9 @@ def main() -> None:
         f"A chip takes {SIDE_BY_SIDE['gpu']:,} samples side by side, of as many cells of a layout "
         "as that needs (blocks of 32, 256 or 4,096 samples, all features in one tile): "
         f"{SIDE_BY_SIDE['gpu'] * N * 4 / 1e9:.1f} GB of decoded values at a time, so that a "
-        "kernel runs for about a millisecond and its launch does not count. XLA writes the decode once "
-        "and reads it twice, 12 bytes a pair; the two reductions are products with m + 1 columns.",
+        "kernel runs for about a millisecond and its launch does not count. XLA writes the decode "
+        "once and reads it twice, 12 bytes a pair; the two reductions are products with m + 1 "
+        "columns.",
         "",
         "| chip | memory | decode and ReLU | two reductions | if the slowest hides the rest |",
         "|---|---|---|---|---|",

@@ -147,6 +147,24 @@ def dense(
     return jax.lax.scan(carried, jnp.zeros_like(h), tiles)
 
 
+def unrolled(tiles: jax.Array, h: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """`dense` with the loop over tiles written out."""
+    parts = [dense(tile[None], h) for tile in tiles]
+    u, d_tiles = zip(*parts, strict=True)
+    return sum(u), jnp.concatenate(d_tiles)
+
+
+def by_entry(tiles: jax.Array, h: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """`dense` without products: every sum written elementwise, for XLA to fuse."""
+
+    def tile(part: jax.Array) -> tuple[jax.Array, jax.Array]:
+        g = jnp.maximum((h[:, :, None] * part[None]).sum(1), 0)
+        return (g[:, None] * part[None]).sum(2), (h[:, :, None] * g[:, None]).sum(0)
+
+    u, d_tiles = jax.lax.map(tile, tiles)
+    return u.sum(0), d_tiles
+
+
 def rate(function: Callable[..., Any], m: int, n: int, rows: int, columns: int) -> float:
     """Billion pairs a second of the part of a block that touches all features."""
     rng = np.random.default_rng(0)
@@ -183,6 +201,8 @@ def dense_variants() -> dict[str, float]:
         "z by a matrix product": at(part(dense, decode="product")),
         "h^T g without laying h out first": at(part(dense, h_T=False)),
         "u carried from tile to tile": at(part(dense, keep=False)),
+        "the loop over tiles written out": at(unrolled),
+        "sums written elementwise, no products": at(by_entry),
     }
     for rows, columns in [(32, 480), (64, 480), (128, 480), (512, 480), (256, 256), (256, 1024),
                           (256, 2048), (64, 1024)]:  # fmt: skip

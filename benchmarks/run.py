@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import platform
+import re
 import resource
 import shutil
 import statistics
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -220,7 +221,7 @@ def inside() -> list[str]:
     ]  # fmt: skip
     tiny = found["tiny cells"]
     moved = 1e3 * tiny["AdamW's bytes"]
-    lines = ["", "## Where a step of one cell goes, on one core", ""]
+    lines = ["## Where a step of one cell goes, on one core", ""]
     lines += ["reference: m = 2, n = 10,000, T = 8,192; quickstart: m = 2, n = 500, T = 475; tiny:"]
     lines += ["m = 2, n = 1,000, T = 32; last: m = 16, n = 10,000, T = 8,192. By the profiler."]
     lines += table(("cell", *names[:-1], "microseconds"), *shares)
@@ -229,6 +230,7 @@ def inside() -> list[str]:
         f"1,000 cells of T = 8 to 64 at n = 1,000: {tiny['cells']:,.0f} cell-steps a second, "
         f"{1e3 * tiny['step']:.1f} ms a step. The bytes that AdamW must move (28 a parameter) "
         f"take {moved:.1f} ms at the speed at which this core copies memory.",
+        *worth_of_a_kernel(found["phases"]),
         "",
         "## Growth",
         "",
@@ -255,14 +257,29 @@ def inside() -> list[str]:
     return lines + table(head, *rows)
 
 
-def report(turns: int) -> str:
-    """All measurements as Markdown."""
-    lines = roofline(turns) + inside()
-    lines += ["", "## The program"]
+def worth_of_a_kernel(phases: dict[str, dict[str, float]]) -> list[str]:
+    """What a hand-written kernel for the part that touches all features would gain."""
+    if not shutil.which("c++"):
+        return []
+    pairs = told("ways.py", "native")["pairs"]
+    gains = []
+    for name, pairs_of_step in (("reference", 8_192 * 10_000), ("quickstart", 475 * 500)):
+        phase = phases[name]
+        rest = phase["step"] - phase["decode"] - phase["reductions"]
+        gains.append(f"{phase['step'] / (rest + 1e-3 * pairs_of_step / pairs):.2f} ({name})")
+    return [
+        "",
+        f"A kernel of our own for decode and reductions that did the {pairs:.1f} billion pairs a "
+        f"second of native.cpp would make a step faster by {' and '.join(gains)}.",
+    ]
+
+
+def program() -> list[str]:
+    """The command as a user meets it."""
+    lines = ["## The program"]
     rows = []
     for name, (_, show) in OTHERS.items():
-        value = told("run.py", "--measure", name)
-        rows.append((name, show(value)))
+        rows.append((name, show(told("run.py", "--measure", name))))
     steps, wall, saving = quickstart()
     rows += [
         ("superpos run quickstart", f"{wall:.0f} s, {steps:.1f} steps of 288 cells a second"),
@@ -275,10 +292,24 @@ def report(turns: int) -> str:
         print(f"{name}: {foreseen / 1e9:.2f} GB foreseen, {measured / 1e9:.2f}", file=sys.stderr)
         ratio = f"{foreseen / measured:.2f}"
         rows.append((name, f"{foreseen / 1e9:.2f} GB", f"{measured / 1e9:.2f} GB", ratio))
-    lines += table(
-        ("peak memory of a run, with a checkpoint", "`superpos plan`", "measured", "ratio"), *rows
-    )
-    return "\n".join(lines)
+    head = ("peak memory of a run, with a checkpoint", "`superpos plan`", "measured", "ratio")
+    return lines + table(head, *rows)
+
+
+SECTIONS: dict[str, Callable[..., list[str]]] = {
+    "step": roofline,
+    "inside": inside,
+    "program": program,
+}
+
+
+def rewrite(page: str, name: str, lines: list[str]) -> str:
+    """A page with one of its sections, which follows a mark with its name, replaced."""
+    parts = dict(re.findall(r"<!-- (\w+) -->\n(.*?)\n*(?=\n<!-- |\Z)", page, flags=re.DOTALL))
+    parts[name] = "\n".join(lines).strip()
+    header = "# Benchmarks\n\nWritten by `make bench`. The machine is shared: compare ratios.\n"
+    sections = [f"\n<!-- {one} -->\n{parts[one]}\n" for one in SECTIONS if one in parts]
+    return f"{header}{machine()}.\n" + "".join(sections)
 
 
 def machine() -> str:
@@ -299,15 +330,16 @@ def main() -> None:
     """Parse arguments; measure one thing, or everything."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--section", action="append", choices=SECTIONS, help="only these")
     parser.add_argument("--measure", choices=OTHERS)
     arguments = parser.parse_args()
     if arguments.measure:
         print(OTHERS[arguments.measure][0]())
-    else:
-        text = report(arguments.turns)
-        print(text)
-        header = "# Benchmarks\n\nWritten by `make bench`. The machine is shared: compare ratios.\n"
-        (HERE / "README.md").write_text(f"{header}{machine()}.\n\n{text}\n")
+        return
+    page = HERE / "README.md"
+    for name in arguments.section or SECTIONS:
+        lines = roofline(arguments.turns) if name == "step" else SECTIONS[name]()
+        page.write_text(rewrite(page.read_text() if page.exists() else "", name, lines))
 
 
 if __name__ == "__main__":

@@ -56,6 +56,8 @@ def join(
         return True
     if count == 1 and coordinator is None:
         return False
+    with contextlib.suppress(RuntimeError):  # JAX has started: its devices are what they are
+        jax.config.update("jax_num_cpu_devices", len(cores()))
     try:
         with _silent_stdout():
             jax.distributed.initialize(coordinator, count, index)

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -305,7 +306,8 @@ def find_devices(count: int | None) -> list[jax.Device]:
     Of several processes all devices are used.
 
     Raises:
-        UserError: there are fewer than `count`, or more in several processes.
+        UserError: there are fewer than `count`; or, of several processes, another number, or one
+            process has more than another.
     """
     if not processes.several():
         with contextlib.suppress(RuntimeError):  # JAX has started: its devices are what they are
@@ -313,6 +315,9 @@ def find_devices(count: int | None) -> list[jax.Device]:
     devices = jax.devices()
     if processes.several() and count not in (None, len(devices)):
         raise UserError(f"--devices {count}: {len(devices)} in all processes, and all are used")
+    each = Counter(device.process_index for device in devices)
+    if len(set(each.values())) > 1:
+        raise UserError(f"cluster: devices of each process: {list(each.values())}; allowed: equal")
     if count is not None and not 1 <= count <= len(devices):
         raise UserError(f"--devices {count}: allowed: 1 to {len(devices)} here")
     return devices[:count]
