@@ -21,13 +21,11 @@ WORTH_LAUNCHING = 20.0
 def processes_for(grid: Grid, devices: int | None) -> int:
     """How many processes to train with on this machine: on a CPU one for each core, else one."""
     cores = len(processes.cores())
-    wanted = devices or cores
-    if wanted > cores or not processes.can_launch():
-        return 1
     seconds = total_work(grid.study, grid.cells) / OPERATIONS_PER_SECOND["cpu"]
+    if (devices or 1) > cores or seconds < WORTH_LAUNCHING or not processes.can_launch():
+        return 1
     room = int(psutil.virtual_memory().available / (2 * memory.RUNTIME))
-    most = devices or max(1, min(len(grid.cells), room))
-    return min(wanted, most) if seconds > WORTH_LAUNCHING else 1
+    return devices or max(1, min(cores, len(grid.cells), room))
 
 
 def describe(
