@@ -111,7 +111,7 @@ def peaks(arguments: list[str]) -> tuple[float, float]:
         superpos = str(Path(sys.executable).with_name("superpos"))
         command = [superpos, "run", "quickstart", "--out", f"{folder}/out", *arguments]
         process = subprocess.Popen(
-            [*command, "--checkpoint-seconds", "0"],
+            [*command, "--checkpoint-seconds", "0", "--processes", str(cores)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -96,7 +96,7 @@ def run(
             "--processes",
             min=1,
             help="Train in that many processes. Default: those of the cluster, or on a CPU one "
-            "for each device.",
+            "for each core where it pays.",
         ),
     ] = None,
     coordinator: Annotated[
@@ -122,7 +122,7 @@ def run(
 
         superpos run quickstart --retry-dead --set lr=1e-4
     """
-    from superpos_jax import processes, train
+    from superpos_jax import estimate, processes, train
     from superpos_jax.folder import FIGURES
     from superpos_jax.sweep import parse
 
@@ -135,7 +135,7 @@ def run(
     checked = loaded, target, unfinished = processes.shared(ready)
     here = 1
     if unfinished and not joined:
-        here = processes.worth_launching(devices) if count is None else count
+        here = estimate.processes_for(loaded.grid(), devices) if count is None else count
     with processes.launched(here, [sys.executable, "-m", "superpos_jax", *sys.argv[1:]]):
         if here > 1:
             processes.shared(lambda: checked)

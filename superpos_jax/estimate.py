@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from superpos_jax import memory
-from superpos_jax.pack import make_plan
-from superpos_jax.processes import worth_launching
-from superpos_jax.sweep import Sweep
+import psutil
+
+from superpos_jax import memory, processes
+from superpos_jax.pack import make_plan, total_work
+from superpos_jax.sweep import Grid, Sweep
 from superpos_jax.train import find_devices
 
 OPERATIONS_PER_SECOND = {"cpu": 7e10, "gpu": 5e12, "tpu": 1e12}
 """Per device, as `Study.sample_cost` counts them. CPU: one core with AVX-512. The others are what
 published bandwidths allow (benchmarks/accelerators.md); nothing was run there."""
+
+
+WORTH_LAUNCHING = 20.0
+"""Seconds that one process would train for, from which several are worth their start."""
+
+
+def processes_for(grid: Grid, devices: int | None) -> int:
+    """How many processes to train with on this machine: on a CPU one for each core, else one."""
+    cores = len(processes.cores())
+    seconds = total_work(grid.study, grid.cells) / OPERATIONS_PER_SECOND["cpu"]
+    if (devices or 1) > cores or seconds < WORTH_LAUNCHING or not processes.can_launch():
+        return 1
+    room = int(psutil.virtual_memory().available / (2 * memory.RUNTIME))
+    return devices or max(1, min(cores, len(grid.cells), room))
 
 
 def describe(
@@ -31,13 +46,13 @@ def describe(
     '1'
     """
     grid = sweep.grid()
-    processes = worth_launching(devices)
+    count = processes_for(grid, devices)
     found = find_devices(devices)
     platform = found[0].platform
     free = memory.available(found[0]) if limit is None else limit * 2**30
     shape = len(found), platform
-    programs = memory.split(grid.study, grid.cells, *shape, free, processes)
-    need = max(memory.peak(grid.study, cells, *shape, processes) for cells in programs)
+    programs = memory.split(grid.study, grid.cells, *shape, free, count)
+    need = max(memory.peak(grid.study, cells, *shape, count) for cells in programs)
     plan = make_plan(grid.study, grid.cells, len(found), platform)
     operations = float((plan.work * plan.updates).sum())
     seconds = plan.per_device.max() / OPERATIONS_PER_SECOND.get(
@@ -51,7 +66,7 @@ def describe(
         ),
         "programs": f"{len(programs)}" + (", one after another" if len(programs) > 1 else ""),
         "groups": f"{len(plan.groups)} of equal layout",
-        "devices": f"{plan.devices} x {platform}, in {processes} processes",
+        "devices": f"{plan.devices} x {platform}, in {count} process{'es' * (count > 1)}",
         "updates": f"{int(plan.updates.sum()):,} cell-steps",
         "work": f"{operations:.3g} operations",
         "work done / needed": f"{plan.overhead:.3f}",

@@ -123,6 +123,14 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
     )  # fmt: skip
 
 
+def total_work(study: Study, cells: Sequence[Any]) -> float:
+    """Operations it takes to train cells, padding aside."""
+    return sum(
+        study.sample_cost(cell) * study.datasets(cell)[TRAIN].samples * int(study.steps(cell))
+        for cell in cells
+    )
+
+
 def data_blocks(
     study: Study, cells: Sequence[Any], platform: str
 ) -> dict[tuple[int, ...], tuple[Any, int]]:

@@ -19,6 +19,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -27,6 +28,7 @@ from jax.experimental import multihost_utils
 
 from superpos_jax.errors import Interrupted, LostProcess, UserError
 
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
 PIECE = 1 << 24
 """Bytes of each process that are gathered at once."""
 
@@ -144,18 +146,16 @@ def spread(tree: Any, sharding: jax.sharding.Sharding) -> Any:
     return jax.tree.map(place, tree)
 
 
-def worth_launching(devices: int | None) -> int:
-    """How many processes to train with on this machine: one a core on a CPU, else this one."""
-    mine = cores()
-    wanted = devices or len(mine)
+def can_launch() -> bool:
+    """Whether this process may lead others on this machine: on a CPU, before JAX has started."""
     platforms = os.environ.get("JAX_PLATFORMS")
-    on_cpu = platforms == "cpu" if platforms else not find_spec("jax_plugins")
-    in_use = False
+    if platforms != "cpu" if platforms else find_spec("jax_plugins"):
+        return False
     try:
         jax.config.update("jax_num_cpu_devices", 1)
     except RuntimeError:
-        in_use = True
-    return wanted if on_cpu and not in_use and wanted <= len(mine) else 1
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -229,10 +229,14 @@ FOLLOWS = "SUPERPOS_CORE"
 
 
 def cores() -> list[int]:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
+    """The cores that this process may use: those of its affinity, as many as a container grants."""
+    if not hasattr(os, "sched_getaffinity"):
+        return list(range(os.cpu_count() or 1))
+    mine = sorted(os.sched_getaffinity(0))
+    with contextlib.suppress(OSError, ValueError):  # no control group, or "max": no limit
+        quota, period = map(int, QUOTA.read_text().split())
+        mine = mine[: max(1, -(-quota // period))]
+    return mine
 
 
 def _pin(*cores: int) -> None:

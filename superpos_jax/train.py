@@ -20,11 +20,10 @@ from superpos_jax.checkpoint import Checkpoints, Saved, Tree, drop_finished, fin
 from superpos_jax.engine import Program, make_mesh
 from superpos_jax.errors import Interrupted, UserError
 from superpos_jax.folder import Folder
-from superpos_jax.pack import TRAIN, make_plan
+from superpos_jax.pack import make_plan, total_work
 from superpos_jax.records import Measured, Record, history_steps
 from superpos_jax.result import Result
 from superpos_jax.signals import stop_requests
-from superpos_jax.study import Study
 from superpos_jax.sweep import Grid, Sweep, load_sweep
 from superpos_jax.verdicts import DIVERGED, NON_FINITE, UNFINISHED
 
@@ -156,8 +155,8 @@ class _Job:
             self.folder.clear()
         self.publish({})
         self.begin(mesh)
-        work = np.array([_work(self.study, batch) for batch, _ in batches])
-        shares = work / work.sum()
+        shares = np.array([total_work(self.study, batch) for batch, _ in batches])
+        shares /= shares.sum()
         with stop_requests(self.folder is not None) as asked_to_stop:
             for i, (batch, saved) in enumerate(batches):
                 which = f", program {i + 1} of {len(batches)}" if len(batches) > 1 else ""
@@ -360,11 +359,3 @@ class _Trained:
             | {f"measured.{name}": value for name, value in stacked.items()}
             | {f"state.{name}": leaf for name, leaf in program.to_host(self.state).items()}
         )
-
-
-def _work(study: Study, cells: Sequence[Any]) -> float:
-    """Operations it takes to train cells, padding aside."""
-    return sum(
-        study.sample_cost(cell) * study.datasets(cell)[TRAIN].samples * int(study.steps(cell))
-        for cell in cells
-    )

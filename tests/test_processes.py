@@ -17,6 +17,9 @@ import pytest
 import xarray as xr
 
 import superpos_jax as sp
+from superpos_jax import processes
+from superpos_jax.estimate import processes_for
+from superpos_jax.sweep import load_sweep
 
 SUPERPOS = Path(sys.executable).with_name("superpos")
 SWEEP = sp.Sweep(
@@ -72,11 +75,9 @@ def same_bits(one: xr.Dataset, other: xr.Dataset) -> bool:
 
 
 def test_two_hosts_have_the_bits_of_one_process_and_only_the_first_writes(one, start, tmp_path):
-    processes = [
-        start("sweep.toml", "--out", f"out{i}", *flags) for i, flags in enumerate(members(2))
-    ]
-    assert [process.wait(120) for process in processes] == [1, 0]  # some cells died, says the first
-    assert processes[1].log.read_text() == ""
+    two = [start("sweep.toml", "--out", f"out{i}", *flags) for i, flags in enumerate(members(2))]
+    assert [process.wait(120) for process in two] == [1, 0]  # some cells died, says the first
+    assert two[1].log.read_text() == ""
     assert not (tmp_path / "out1").exists()
     assert same_bits(sp.load(tmp_path / "out0").dataset, one[0])
     assert json.loads((tmp_path / "out0" / "provenance.json").read_text())["processes"] == 2
@@ -130,6 +131,42 @@ def test_launched_processes_end_together_and_go_on(one, start, tmp_path):
     again = start("sweep.toml", "--out", out, "--processes", 1, "--set", "steps=900")
     assert again.wait(60) == 1
     assert same_bits(sp.load(out).dataset.squeeze(drop=True), one[1])
+
+
+def test_processes_are_launched_where_they_pay(monkeypatch):
+    monkeypatch.setattr(processes, "cores", lambda: [0, 1, 2, 3])
+    monkeypatch.setattr(processes, "can_launch", lambda: True)
+    long, short = (load_sweep("quickstart", [f"steps={steps}"]).grid() for steps in (2000, 20))
+    two = load_sweep("quickstart", ["T=1500", "m=6", "seed=[0, 1]", "steps=1_000_000"]).grid()
+    assert processes_for(long, None) == 4
+    assert processes_for(long, 2) == 2
+    assert processes_for(long, 5) == 1  # more devices than cores: they share one process
+    assert processes_for(short, None) == 1
+    assert processes_for(two, None) == 2
+    monkeypatch.setattr(processes, "can_launch", lambda: False)
+    assert processes_for(long, None) == 1
+
+
+@pytest.mark.parametrize(
+    ("quota", "most"), [("50000 100000", 1), ("max 100000", 10**6), (None, 10**6)]
+)
+def test_a_container_may_grant_fewer_cores(monkeypatch, tmp_path, quota, most):
+    if quota:
+        (tmp_path / "cpu.max").write_text(quota)
+    monkeypatch.setattr(processes, "QUOTA", tmp_path / "cpu.max")
+    assert len(processes.cores()) == min(most, len(os.sched_getaffinity(0)))
+
+
+def test_planning_does_not_start_jax():
+    """Else nothing could be launched any more."""
+    script = (
+        "from superpos_jax import estimate, processes; from superpos_jax.sweep import load_sweep; "
+        "estimate.processes_for(load_sweep('quickstart').grid(), None); "
+        "raise SystemExit(not processes.can_launch())"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script], check=True, env={**os.environ, "JAX_PLATFORMS": "cpu"}
+    )
 
 
 def test_the_three_flags_come_together(superpos):

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import jax.numpy as jnp
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 REDUCTIONS = {"sum": 0.0, "mean": 1.0}
@@ -77,12 +76,12 @@ class Cell:
     @property
     def data_key(self) -> Any:
         """The data seed: `data_seed`, or `seed` where none is given."""
-        return jnp.where(self.data_seed < 0, self.seed, self.data_seed)
+        return self.data_seed + (self.data_seed < 0) * (self.seed - self.data_seed)
 
     @property
     def init_key(self) -> Any:
         """The seed of the initial weights: `init_seed`, or `seed` where none is given."""
-        return jnp.where(self.init_seed < 0, self.seed, self.init_seed)
+        return self.init_seed + (self.init_seed < 0) * (self.seed - self.init_seed)
 
 
 class Options(BaseModel):
