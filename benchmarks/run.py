@@ -309,13 +309,13 @@ def plane(cores: Sequence[int]) -> float:
         sweep = Path(folder, "reference.toml")
         sweep.write_text(
             "[axes]\nT = [3, 5, 10, 30, 100, 200, 500, 1000, 2000, 5000]\nm = [2, 4, 8, 16]\n"
-            "[cell]\nS = 0.999\nsteps = 40\n[options]\nn = 10_000\ntest_samples = 100\n"
+            "[cell]\nS = 0.999\nsteps = 200\n[options]\nn = 10_000\ntest_samples = 100\n"
         )
         command = [superpos, "run", str(sweep), "--out", f"{folder}/out"]
         os.sched_setaffinity(0, cores)
         subprocess.run(command, check=True, capture_output=True)
         told = json.loads(Path(folder, "out", "provenance.json").read_text())
-    return (told["wall_seconds"] - told["compile_seconds"]) / 40
+    return (told["wall_seconds"] - told["compile_seconds"]) / 200
 
 
 SECTIONS: dict[str, Callable[..., list[str]]] = {

@@ -78,12 +78,13 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(uninterrupted, tmp_pa
 def test_terminate_the_command(uninterrupted, tmp_path):
     (tmp_path / "small.toml").write_text(SWEEP.to_toml())
     program = Path(sys.executable).with_name("superpos")
-    command = [program, "run", "small.toml", "--out", "out", "--checkpoint-seconds", "0.3"]
+    command = [program, "run", "small.toml", "--out", "out"]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
 
     def start_and_send(number):
         with (tmp_path / "log").open("w") as log:
-            process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=log)
+            often = [*command, "--checkpoint-seconds", "0"]
+            process = subprocess.Popen(often, cwd=tmp_path, env=environment, stderr=log)
         newest = checkpoints()
         before = time.monotonic()
         while checkpoints() <= newest:
