@@ -28,6 +28,8 @@ from jax.experimental import multihost_utils
 
 from superpos_jax.errors import Interrupted, LostProcess, UserError
 
+FOLLOWS = "SUPERPOS_CORE"
+"""Environment variable that tells a launched process its core."""
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 PIECE = 1 << 24
 """Bytes of each process that are gathered at once."""
@@ -223,9 +225,6 @@ def follow() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-FOLLOWS = "SUPERPOS_CORE"
 
 
 def cores() -> list[int]:
