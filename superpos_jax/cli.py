@@ -352,7 +352,7 @@ def _ask_to_drop(folder: Folder, yes: bool) -> None:
 
 
 def _draw_all(result: Result, target: Path, only: str | None = None) -> Iterator[Path]:
-    """Draw one figure, or all that the result's axes allow; PNG and CSV paths."""
+    """Draw one figure, those of the sweep, or all that its axes allow; PNG and CSV paths."""
     from superpos_jax.plots import save
     from superpos_jax.study import load_study
 
@@ -367,11 +367,10 @@ def _draw_all(result: Result, target: Path, only: str | None = None) -> Iterator
         raise UserError(
             f"--out {target}: one file for all figures; name a figure, or give a folder"
         )
-    for name, spec in figures.items():
-        if only not in (None, name):
-            continue
-        reason = spec.applies(result.dataset)
+    wanted = [only] if only is not None else result.sweep.figures
+    for name in wanted or figures:
+        reason = figures[name].applies(result.dataset)
         if reason is None:
-            yield from save(result, spec, target)
-        elif only is not None:
+            yield from save(result, figures[name], target)
+        elif name == only:
             raise UserError(f"figure {name}: {reason}")

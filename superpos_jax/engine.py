@@ -212,7 +212,14 @@ def _advance(program: Program, tables: Tables, state: list[State], stop: jax.Arr
         def step(state: State) -> State:
             view = jax.named_scope("view")(functools.partial(study.view, cell, group.layout))
             seen, pull_back = jax.vjp(view, state.params)
-            block = functools.partial(_block, study, tables, group.layout, cell, seen)
+
+            def block(
+                index: jax.Array, number: jax.Array, count: jax.Array
+            ) -> tuple[jax.Array, PyTree]:
+                stored = _stored(tables, group.layout, number)
+                batch = study.batch(cell, group.layout, stored, state.step, index)
+                return study.loss_and_grad(cell, group.layout, seen, batch, count)
+
             zeros = jnp.float32(0), jax.tree.map(jnp.zeros_like, seen)
             loss, summed = _sum(block, data[TRAIN], group.layout.rows, zeros)
             with jax.named_scope("view"):
@@ -237,8 +244,9 @@ def _evaluate(program: Program, tables: Tables, state: list[State]) -> list[dict
     ) -> dict[str, jax.Array]:
         seen = study.view(cell, group.layout, state.params)
 
-        def loss(*item: jax.Array) -> jax.Array:
-            return _block(study, tables, group.layout, cell, seen, *item)[0]
+        def loss(_: jax.Array, number: jax.Array, count: jax.Array) -> jax.Array:
+            stored = _stored(tables, group.layout, number)
+            return study.loss_and_grad(cell, group.layout, seen, stored, count)[0]
 
         found = {
             f"{name}_loss": _sum(loss, dataset, group.layout.rows, jnp.float32(0))
@@ -255,26 +263,20 @@ def _evaluate(program: Program, tables: Tables, state: list[State]) -> list[dict
     ]
 
 
-def _block(
-    study: Study,
-    tables: Tables,
-    layout: Layout,
-    cell: Any,
-    view: PyTree,
-    number: jax.Array,
-    count: jax.Array,
-) -> tuple[jax.Array, PyTree]:
-    """Loss and gradient of one block of a cell's data, of which `count` rows are its own."""
-    data = jax.tree.map(lambda leaf: leaf[number], tables.pools[layout.block])
-    return study.loss_and_grad(cell, layout, view, data, count)
+def _stored(tables: Tables, layout: Layout, number: jax.Array) -> PyTree:
+    """A block of data, by its number in the pool of its shape."""
+    return jax.tree.map(lambda leaf: leaf[number], tables.pools[layout.block])
 
 
 def _sum(block: Callable[..., PyTree], dataset: Range, rows: int, zeros: PyTree) -> PyTree:
-    """What a function of (number of the block, samples in it) gives, summed over a data set."""
+    """What a function of a block gives, summed over a data set.
+
+    Its arguments: which of the data set's blocks it is, its number in the pool, samples in it.
+    """
 
     def add(i: jax.Array, total: PyTree) -> PyTree:
         count = jnp.minimum(dataset.samples - i * rows, rows)
-        return jax.tree.map(jnp.add, total, block(dataset.first + i, count))
+        return jax.tree.map(jnp.add, total, block(i, dataset.first + i, count))
 
     return jax.lax.fori_loop(0, -(-dataset.samples // rows), add, zeros)
 

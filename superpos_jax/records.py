@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,9 +26,6 @@ FORMAT = 2
 DIVERGED_FACTOR = 2.0
 """A cell has diverged if its training loss ends above that many times its value at step 0."""
 
-HISTORY_POINTS = 24
-"""History is kept at about that many log-spaced steps, and at the first and the last."""
-
 RETRY = "retry_"
 """Prefix of the arrays that hold what a cell was trained with instead of the sweep's value."""
 
@@ -42,23 +38,12 @@ class Measured:
 
     steps: list[int] = field(default_factory=list)
     values: list[dict[str, np.ndarray]] = field(default_factory=list)
-    """One entry a step: name -> (cells,)."""
+    """One entry a step: name -> (cells,), or (cells, ...) of what the study traces."""
 
     def add(self, step: int, values: dict[str, np.ndarray]) -> None:
         """Add what was measured at a step."""
         self.steps.append(step)
         self.values.append(values)
-
-
-@lru_cache(maxsize=1024)
-def history_steps(length: int) -> tuple[int, ...]:
-    """Steps at which the history of a cell of that many updates is kept: 0, then log-spaced.
-
-    >>> history_steps(8)
-    (0, 1, 2, 3, 4, 5, 6, 7, 8)
-    """
-    steps = np.geomspace(1, length, HISTORY_POINTS).round().astype(int)
-    return tuple(sorted({0, *steps.tolist()}))
 
 
 def make_records(
@@ -84,9 +69,16 @@ def make_records(
     infinite = ~np.isfinite(losses).all(axis=0) & (now["died_at"] == ALIVE)
     died_at = np.where(infinite, now["updates"], now["died_at"])  # in its very last update
     start, end = measured.values[0]["train_loss"], now["train_loss"]
-    names = [name for name in now if name not in ("died_at", "updates")]
+    names = [name for name in now if name not in ("died_at", "updates", *study.traces)]
+
+    def past(name: str, i: int) -> np.ndarray:
+        """What was measured of a cell, at the steps of its own history; nothing after its death."""
+        values = np.array([values[name][i] for values in measured.values], np.float32)
+        values[np.array(measured.steps) > now["updates"][i]] = np.nan
+        return _at(study.recorded(cells[i]), measured.steps, values)
+
     found: list[Record] = []
-    for i, cell in enumerate(cells):
+    for i in range(len(cells)):
         verdict = UNFINISHED
         if reports is not None:
             verdict = DIVERGED if end[i] > DIVERGED_FACTOR * start[i] else FINISHED
@@ -102,14 +94,10 @@ def make_records(
             attrs = {"long_name": name.replace("_", " ")}
             value = np.asarray(now[name][i])
             record[name] = _value(Variable((), value, attrs), dead)
-            past = [
-                values[name][i] if step <= now["updates"][i] else np.nan
-                for step, values in zip(measured.steps, measured.values, strict=True)
-            ]
-            own = _at(
-                history_steps(int(study.steps(cell))), measured.steps, np.array(past, np.float32)
-            )
-            record[f"history_{name}"] = Variable(("step",), own, attrs)
+            record[f"history_{name}"] = Variable(("step",), past(name, i), attrs)
+        for name, dims in study.traces.items():
+            attrs = {"long_name": f"{name.replace('_', ' ')} along training"}
+            record[f"history_{name}"] = Variable(("step", *dims), _trimmed(past(name, i)), attrs)
         if reports is not None:
             record |= {name: _value(value, dead) for name, value in reports[i].items()}
         found.append(record)
@@ -138,10 +126,10 @@ def build(
         values = []
         for cell in grid.cells:
             value = np.asarray(records.get(cell, {}).get(name, blank).values)
-            if example.dims == ("step",):
+            if example.dims[:1] == ("step",):
                 value = _at(steps, _own_steps(grid.study, cell, records), value)
             values.append(value)
-        stacked = _stack(values)
+        stacked = stack(values)
         stacked = stacked.reshape((*grid.shape, *stacked.shape[1:]))
         variables[name] = ((*axes, *example.dims), stacked, dict(example.attrs))
     fixed = {k: v for k, v in asdict(grid.cells[0]).items() if k not in axes}
@@ -180,7 +168,7 @@ def take_apart(dataset: xr.Dataset, grid: Grid) -> dict[Any, Record]:
         }
         own = _own_steps(grid.study, cell, {cell: record})
         for name, (dims, values, attrs, _) in record.items():
-            if dims == ("step",):
+            if dims[:1] == ("step",):
                 record[name] = Variable(dims, _at(own, steps, values), attrs)
         found[cell] = record
     return found
@@ -218,14 +206,24 @@ def _standing(verdict: int, died_at: int, run: int) -> dict[str, Variable]:
 
 
 def _own_steps(study: Study, cell: Any, records: Mapping[Any, Record]) -> tuple[int, ...]:
-    return history_steps(int(study.steps(as_trained(cell, records.get(cell, {})))))
+    return study.recorded(as_trained(cell, records.get(cell, {})))
 
 
 def _at(wanted: Sequence[int], steps: Sequence[int], values: np.ndarray) -> np.ndarray:
     """Values known at `steps`, at the wanted steps; missing where they are not known."""
     known = dict(zip(steps, values, strict=False))
-    blank = _missing(values.dtype)
+    blank = np.full(values.shape[1:], _missing(values.dtype), values.dtype)
     return np.array([known.get(step, blank) for step in wanted], values.dtype)
+
+
+def _trimmed(values: np.ndarray) -> np.ndarray:
+    """A history (steps, ...) without the padding behind it, which other cells needed."""
+    known = np.isfinite(values)
+    lengths = (
+        np.flatnonzero(known.any(axis=tuple({*range(values.ndim)} - {axis})))
+        for axis in range(1, values.ndim)
+    )
+    return values[(slice(None), *(slice(int(at.max(initial=-1)) + 1) for at in lengths))]
 
 
 def _value(variable: Variable, dead: bool) -> Variable:
@@ -250,7 +248,7 @@ def _missing(dtype: np.dtype[Any]) -> float:
     return np.nan if np.issubdtype(dtype, np.floating) else -1
 
 
-def _stack(cells: Sequence[np.ndarray]) -> np.ndarray:
+def stack(cells: Sequence[np.ndarray]) -> np.ndarray:
     """Stack arrays of unequal shape; what a cell lacks is missing."""
     shape = np.max([cell.shape for cell in cells], axis=0).astype(int)
     stacked = np.full((len(cells), *shape), _missing(cells[0].dtype), cells[0].dtype)

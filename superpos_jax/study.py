@@ -14,6 +14,7 @@ import importlib
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import jax
@@ -27,6 +28,21 @@ if TYPE_CHECKING:
     from superpos_jax.plots import FigureSpec
 
 PyTree = Any
+HISTORY_POINTS = 24
+"""History is kept at about that many log-spaced steps, and at the first and the last."""
+
+
+@lru_cache(maxsize=1024)
+def history_steps(length: int, points: int = HISTORY_POINTS) -> tuple[int, ...]:
+    """Steps at which a training of that many updates is recorded: 0, then log-spaced.
+
+    >>> history_steps(8)
+    (0, 1, 2, 3, 4, 5, 6, 7, 8)
+    >>> history_steps(1000, points=4)
+    (0, 1, 10, 100, 1000)
+    """
+    steps = np.geomspace(1, length, points).round().astype(int)
+    return tuple(sorted({0, *steps.tolist()}))
 
 
 @dataclass(frozen=True)
@@ -110,6 +126,10 @@ class Study(abc.ABC):
     def steps(self, cell: Any) -> Any:
         """Number of optimizer updates of the cell; traced when the cell is."""
 
+    def recorded(self, cell: Any) -> tuple[int, ...]:
+        """Steps at which the cell's history is kept; the last one is its number of updates."""
+        return history_steps(int(self.steps(cell)))
+
     @abc.abstractmethod
     def datasets(self, cell: Any) -> Mapping[str, DataSet]:
         """The cell's data by name; `train` is trained on, all are evaluated."""
@@ -132,6 +152,15 @@ class Study(abc.ABC):
     def optimizer(self, cell: Any) -> optax.GradientTransformation:
         """The cell's optimizer; it sees the gradient *summed* over the cell's samples."""
 
+    def batch(
+        self, cell: Any, layout: Layout, block: PyTree, step: jax.Array, index: jax.Array
+    ) -> PyTree:
+        """What an update trains on in place of the training set's block number `index`.
+
+        The block itself by default; a study may draw new samples at every step.
+        """
+        return block
+
     def view(self, cell: Any, layout: Layout, params: PyTree) -> PyTree:
         """The parameters as blocks read them: computed once a step, then read by every block.
 
@@ -148,6 +177,18 @@ class Study(abc.ABC):
     @abc.abstractmethod
     def summary(self, cell: Any, params: PyTree) -> dict[str, jax.Array]:
         """Scalars recorded along the training history, next to the losses."""
+
+    @property
+    def traces(self) -> Mapping[str, tuple[str, ...]]:
+        """What `trace` gives, and the dimensions of each; none by default.
+
+        Where there are some, the parameters come to the host whenever the history is recorded.
+        """
+        return {}
+
+    def trace(self, cell: Any, params: PyTree) -> dict[str, np.ndarray]:
+        """Arrays recorded along the training history (host numbers, numpy parameters)."""
+        return {}
 
     @abc.abstractmethod
     def report(self, cell: Any, params: PyTree) -> dict[str, Variable]:

@@ -9,6 +9,8 @@ The file has one table per kind of value:
     lr = 3e-3
     [options]              # static choices: shapes and kinds
     n = 1000
+
+Above the tables, `figures = ["plane"]` says which figures to draw, and `name` names the folder.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import itertools
 import json
 import math
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -51,6 +53,7 @@ class Sweep(BaseModel):
         axes: name -> values; every combination of values is one cell.
         cell: values common to all cells.
         options: the study's static choices.
+        figures: which to draw, by name; by default all that the axes allow.
         name: names the result folder and the figures.
 
     Raises:
@@ -70,6 +73,7 @@ class Sweep(BaseModel):
     )
     cell: dict[str, Value] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict)
+    figures: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -80,6 +84,8 @@ class Sweep(BaseModel):
     def to_toml(self) -> str:
         """The sweep as a file that `load_sweep` reads back to an equal sweep."""
         lines = [f"study = {_toml(self.study)}", f"name = {_toml(self.name)}"]
+        if self.figures:
+            lines += [f"figures = {_toml(self.figures)}"]
         for table in ("axes", "cell", "options"):
             values = getattr(self, table)
             lines += ["", f"[{table}]", *(f"{key} = {_toml(v)}" for key, v in values.items())]
@@ -89,6 +95,9 @@ class Sweep(BaseModel):
         """The study and its checked cells, in the order of the axes (the last runs fastest)."""
         study = load_study(self.study)
         names = study.cell_fields()
+        for i, figure in enumerate(self.figures):
+            if figure not in (known := study.figures()):
+                raise UserError(f"figures[{i}] = {figure!r}: unknown; {_nearest(figure, known)}")
         for table, given in (("axes", self.axes), ("cell", self.cell)):
             for key in given:
                 if key not in names:
@@ -297,7 +306,7 @@ def _first(error: ValidationError, prefix: tuple[str, ...], allowed: Sequence[st
     return f"{where} = {detail['input']!r}: {detail['msg']}"
 
 
-def _nearest(key: str, allowed: Sequence[str]) -> str:
-    close = difflib.get_close_matches(key, allowed, n=1)
+def _nearest(key: str, allowed: Iterable[str]) -> str:
+    close = difflib.get_close_matches(key, list(allowed), n=1)
     known = f"allowed: {', '.join(allowed)}"
     return f"did you mean {close[0]}? {known}" if close else known

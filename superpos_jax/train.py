@@ -21,7 +21,7 @@ from superpos_jax.engine import Program, make_mesh
 from superpos_jax.errors import Interrupted, UserError
 from superpos_jax.folder import Folder
 from superpos_jax.pack import make_plan, total_work
-from superpos_jax.records import Measured, Record, history_steps
+from superpos_jax.records import Measured, Record
 from superpos_jax.result import Result
 from superpos_jax.signals import stop_requests
 from superpos_jax.sweep import Grid, Sweep, load_sweep
@@ -226,7 +226,7 @@ class _Job:
     ) -> Checkpoints | None:
         """Train a program's cells to their end; save and stop on the way when it is time to."""
         plan = program.plan
-        stops = _stops(plan.updates.tolist())
+        stops = sorted({step for cell in plan.cells for step in self.study.recorded(cell)})
         checkpoints = None
         if self.folder and processes.leads():
             checkpoints = Checkpoints(self.folder.path, plan.cells, self.checkpoint_seconds)
@@ -322,11 +322,6 @@ def find_devices(count: int | None) -> list[jax.Device]:
     return devices[:count]
 
 
-def _stops(lengths: Sequence[int]) -> list[int]:
-    """Steps at which something is recorded for any cell; every cell ends at one of them."""
-    return sorted({step for length in set(lengths) for step in history_steps(length)})
-
-
 class _Trained:
     """Where the training of a program stands: step, state of all cells, what was measured."""
 
@@ -346,8 +341,16 @@ class _Trained:
         self.compile_seconds = time.perf_counter() - begin
 
     def record(self, program: Program) -> None:
-        """Measure losses and norms at this step."""
-        self.measured.add(self.step, program.evaluate(self.state))
+        """Measure losses and norms at this step, and what the study traces."""
+        values, study, cells = program.evaluate(self.state), program.study, program.plan.cells
+        if study.traces:
+            pairs = zip(cells, program.params(self.state), strict=True)
+            traced = [study.trace(cell, params) for cell, params in pairs]
+            values |= {
+                name: records.stack([np.asarray(one[name], np.float32) for one in traced])
+                for name in study.traces
+            }
+        self.measured.add(self.step, values)
 
     def snapshot(self, program: Program) -> Tree:
         """All of it as arrays, and whose they are; `saved` of a later `_Trained`."""

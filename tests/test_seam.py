@@ -12,8 +12,7 @@ from ridge import FEATURES, Cell, Ridge, Stream, draw
 
 import superpos_jax as sp
 from superpos_jax.pack import make_plan
-from superpos_jax.records import history_steps
-from superpos_jax.study import load_study
+from superpos_jax.study import history_steps, load_study
 
 TEXT = """# Ridge regression against the number of samples
 study = "ridge:Ridge"

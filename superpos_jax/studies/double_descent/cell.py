@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from superpos_jax.study import HISTORY_POINTS
+
 REDUCTIONS = {"sum": 0.0, "mean": 1.0}
 LOSSES = {"absolute": 1, "squared": 2, "fourth": 4}
 
@@ -39,7 +41,8 @@ class Cell:
     repeated, repeats: the first `repeated` of the T samples are there `repeats` times each, at the
     beginning of X, which then has T + repeated (repeats - 1) rows. loss: the power p of
     |x - x'|^p; "absolute" is 1, "squared" 2, "fourth" 4. untied: 1 gives the decoder weights V of
-    its own. relu: 1 puts a ReLU between the layers, h = ReLU(W x).
+    its own. relu: 1 puts a ReLU between the layers, h = ReLU(W x). online: 1 trains on T new
+    samples at every step, the limit of infinite data; the training set is only evaluated.
     """
 
     T: Annotated[int, Field(ge=1, le=100_000_000, description="samples to train on")] = 1000
@@ -66,6 +69,7 @@ class Cell:
     ] = 2
     untied: Annotated[int, Field(ge=0, le=1, description="1: a decoder of its own")] = 0
     relu: Annotated[int, Field(ge=0, le=1, description="1: h = ReLU(W x)")] = 0
+    online: Annotated[int, Field(ge=0, le=1, description="1: T new samples at every step")] = 0
 
     @property
     def rows(self) -> Any:
@@ -95,3 +99,10 @@ class Options(BaseModel):
         int, Field(ge=1, description="sample dimensionalities stored per cell: the first ones")
     ] = 1_000
     save_weights: Annotated[bool, Field(description="store the final W and b")] = True
+    history_points: Annotated[
+        int, Field(ge=2, le=10_000, description="log-spaced steps at which history is kept")
+    ] = HISTORY_POINTS
+    trace_dimensions: Annotated[bool, Field(description="keep D_f and D_X along the history")] = (
+        False
+    )
+    trace_weights: Annotated[bool, Field(description="keep W along the history")] = False

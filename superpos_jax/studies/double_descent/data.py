@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 CHUNK = 1024
-STREAMS = {"train": 0, "test": 1}
+STREAMS = {"train": 0, "test": 1, "online": 2}
 
 
 class Stream(NamedTuple):

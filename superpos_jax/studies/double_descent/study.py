@@ -14,9 +14,9 @@ import optax
 from pydantic import BaseModel
 
 from superpos_jax.errors import UserError
-from superpos_jax.studies.double_descent import data, geometry, model
+from superpos_jax.studies.double_descent import data, geometry, model, online
 from superpos_jax.studies.double_descent.cell import Cell, Options
-from superpos_jax.study import DataSet, Layout, Study, Variable
+from superpos_jax.study import DataSet, Layout, Study, Variable, history_steps
 
 if TYPE_CHECKING:
     from superpos_jax.plots import FigureSpec
@@ -36,6 +36,8 @@ class Shape(NamedTuple):
     columns: int
     form: model.Form
     untied: bool
+    new_samples: int = 0
+    """Most non-zeros of a sample, where samples are drawn anew at every step."""
 
 
 class Weights(NamedTuple):
@@ -50,8 +52,9 @@ class Weights(NamedTuple):
 class Inspection:
     """One cell as numpy; its data and initial weights are regenerated when they are asked for.
 
-    W: (m, n) and b: (n,), final. X: (T, n) samples. H: (T, m) hidden vectors. W0, b0: initial.
-    V: (m, n) the decoder of an untied model, else W.
+    W: (m, n) and b: (n,), final. X: (T, n) samples, each as often as it is repeated. H: (T, m)
+    hidden vectors of the distinct samples. W0, b0: initial. V: (m, n) the decoder of an untied
+    model, else W. D_f: (n,), D_X: (T,) and D_max: (T,) dimensionalities.
     """
 
     study: DoubleDescent
@@ -67,8 +70,23 @@ class Inspection:
 
     @cached_property
     def H(self) -> np.ndarray:
-        """Hidden vectors h = W x of the training samples: (T, m) float32."""
+        """Hidden vectors h = W x of the distinct training samples: (T, m) float32."""
         return self.study.hidden(self.cell, self.W)
+
+    @property
+    def D_f(self) -> np.ndarray:
+        """Feature dimensionalities: (n,) float64."""
+        return geometry.dimensionality(self.W.T)
+
+    @property
+    def D_X(self) -> np.ndarray:
+        """Sample dimensionalities: (T,) float64."""
+        return geometry.dimensionality(self.H)
+
+    @property
+    def D_max(self) -> np.ndarray:
+        """Maximal data dimensionalities D*_X: (T,) float64."""
+        return geometry.maximal_dimensionality(self.H)
 
     @property
     def W0(self) -> np.ndarray:
@@ -121,7 +139,9 @@ class DoubleDescent(Study):
             tiles, columns = _tiles(n, n)
             rows = 4096 if cell.rows >= 8192 else rows
         form = model.Form(cell.loss, bool(cell.relu))
-        shape = Shape(hidden, tiles, columns, form, bool(cell.untied))
+        mean = n * (1 - cell.S)
+        slots = min(n, int(mean + 8 * np.sqrt(mean)) + 16) if cell.online else 0
+        shape = Shape(hidden, tiles, columns, form, bool(cell.untied), slots)
         block = (rows, _entries(rows, n, cell.S))
         return Layout(block, shape, _operations(hidden, tiles * columns, n * (1 - cell.S)))
 
@@ -133,6 +153,10 @@ class DoubleDescent(Study):
     def steps(self, cell: Cell) -> Any:
         """The cell's number of updates."""
         return cell.steps
+
+    def recorded(self, cell: Cell) -> tuple[int, ...]:
+        """About `history_points` log-spaced steps."""
+        return history_steps(cell.steps, self.options.history_points)
 
     def datasets(self, cell: Cell) -> Mapping[str, DataSet]:
         """The training set and a held-out set of the same distribution and data seed."""
@@ -182,6 +206,19 @@ class DoubleDescent(Study):
         adamw = optax.adamw(schedule, eps=cell.eps, weight_decay=cell.weight_decay)
         return optax.chain(optax.scale(per_sample), adamw)
 
+    def batch(
+        self, cell: Cell, layout: Layout, block: model.Block, step: jax.Array, index: jax.Array
+    ) -> model.Block:
+        """The block; or new samples of the same distribution, where the cell is `online`."""
+        shape: Shape = layout.shape
+        if not shape.new_samples:
+            return block
+        n = self.options.n
+        key = jax.random.key(cell.data_key)
+        for value in (n, data.STREAMS["online"], step, index):
+            key = jax.random.fold_in(key, value)
+        return online.draw_block(key, layout.block, shape.new_samples, n, cell.S)
+
     def view(self, cell: Cell, layout: Layout, params: model.Params) -> model.View:
         """The parameters in tiles, for all features, and by feature, for the non-zeros."""
         shape: Shape = layout.shape
@@ -198,8 +235,28 @@ class DoubleDescent(Study):
         """Frobenius norm of W and Euclidean norm of b."""
         return {"W_norm": jnp.linalg.norm(params.W), "b_norm": jnp.linalg.norm(params.b)}
 
+    @property
+    def traces(self) -> Mapping[str, tuple[str, ...]]:
+        """Dimensionalities with `trace_dimensions`, W with `trace_weights`."""
+        found: dict[str, tuple[str, ...]] = {}
+        if self.options.trace_dimensions:
+            found |= {"feature_dimensionality": ("feature",), "sample_dimensionality": ("sample",)}
+        if self.options.trace_weights:
+            found |= {"W": ("hidden", "feature")}
+        return found
+
+    def trace(self, cell: Cell, params: model.Params) -> dict[str, np.ndarray]:
+        """D_f, D_X of the first samples, and W."""
+        W = self.crop(cell, params).W
+        D_X = geometry.dimensionality(self.hidden(cell, W))
+        return {
+            "feature_dimensionality": geometry.dimensionality(W.T),
+            "sample_dimensionality": D_X[: self.options.report_samples],
+            "W": W,
+        }
+
     def report(self, cell: Cell, params: model.Params) -> dict[str, Variable]:
-        """Dimensionalities, regime and (with `save_weights`) W and b."""
+        """Dimensionalities, regime, what predicting zero scores, and (`save_weights`) W and b."""
         W, b, V = self.crop(cell, params)
         D_f = geometry.dimensionality(W.T)
         D_X = geometry.dimensionality(self.hidden(cell, W))
@@ -212,6 +269,9 @@ class DoubleDescent(Study):
                 ("sample",),
                 D_X[: self.options.report_samples].astype(np.float32),
                 {"long_name": "sample dimensionality D_X of the first samples"},
+            ),
+            "zero_test_loss": Variable(
+                (), np.float32(self.zero_loss(cell)), {"long_name": "test loss of predicting zero"}
             ),
             "regime": Variable((), np.int8(geometry.regime(D_f, D_X, cell.m)), flags),
         }
@@ -232,13 +292,20 @@ class DoubleDescent(Study):
         return Inspection(self, cell, W, report["b"], V)
 
     def hidden(self, cell: Cell, W: np.ndarray) -> np.ndarray:
-        """H = X W^T from the non-zeros, (T, m); or its ReLU."""
+        """H = X W^T of the distinct samples, from the non-zeros, (T, m); or its ReLU."""
+        stream: data.Stream = self.datasets(cell)["train"].key
         parts = []
-        for samples in data.chunks(*self.datasets(cell)["train"]):
+        for samples in data.chunks(stream._replace(repeated=0, repeats=1), cell.T):
             parts.append(np.zeros((samples.T, cell.m), np.float32))
             np.add.at(parts[-1], samples.row, samples.val[:, None] * W.T[samples.col])
         H = np.concatenate(parts)
         return np.maximum(H, 0) if cell.relu else H
+
+    def zero_loss(self, cell: Cell) -> float:
+        """What predicting zero scores on the test set: the mean of sum_i x_i^p; 1 where p = 2."""
+        key, count = self.datasets(cell)["test"]
+        total = sum((part.val.astype(float) ** cell.loss).sum() for part in data.chunks(key, count))
+        return float(total) / count
 
     def crop(self, cell: Cell, params: model.Params) -> Weights:
         """W (m, n), b (n,) and V (m, n), which is W where the weights are tied; no padding."""
