@@ -155,12 +155,21 @@ def test_held_out_loss_and_norms(name):
 def test_inspected_cell(name):
     run = trained(name)
     for cell, found in zip(run.cells, run.found, strict=True):
-        T, m, n = cell.rows, cell.m, run.n
-        shapes = {"X": (T, n), "W": (m, n), "b": (n,), "H": (T, m), "W0": (m, n), "b0": (n,)}
+        m, n = cell.m, run.n
+        shapes = {
+            "X": (cell.rows, n),
+            "W": (m, n),
+            "b": (n,),
+            "H": (cell.T, m),
+            "W0": (m, n),
+            "b0": (n,),
+        }
         assert {name: getattr(found, name).shape for name in shapes} == shapes
         norms = np.linalg.norm(found.X, axis=1)
         np.testing.assert_allclose(norms, (found.X > 0).any(axis=1), atol=1e-6)
-        H = found.X @ found.W.T
+        repeated = min(cell.repeated, cell.T) * cell.repeats
+        distinct = np.r_[0 : repeated : cell.repeats, repeated : cell.rows]
+        H = found.X[distinct] @ found.W.T
         expected = np.maximum(H, 0) if cell.relu else H
         np.testing.assert_allclose(found.H, expected, rtol=1e-5, atol=1e-6)
         assert np.abs(found.W0).max() <= np.sqrt(6 / (m + n)) * (1 + 1e-6)

@@ -1,0 +1,75 @@
+"""What is kept along the training: dimensionalities and weights, and how often."""
+
+import signal
+
+import numpy as np
+import pytest
+
+import superpos_jax as sp
+from superpos_jax.errors import Interrupted
+from superpos_jax.studies.double_descent import geometry
+from superpos_jax.study import history_steps
+
+SWEEP = sp.Sweep(
+    axes={"T": [4, 40], "m": [1, 2], "steps": [30, 600], "lr": [1e-2, 1e30]},
+    cell={"S": 0.9},
+    options={
+        "n": 20,
+        "test_samples": 20,
+        "report_samples": 10,
+        "history_points": 7,
+        "trace_dimensions": True,
+        "trace_weights": True,
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def result():
+    return sp.run(SWEEP)
+
+
+def test_the_last_entry_is_the_end(result):
+    dataset = result.dataset.sel(lr=1e-2)
+    assert dataset.step.values.tolist() == sorted({*history_steps(30, 7), *history_steps(600, 7)})
+    for steps in (30, 600):
+        for name in ("feature_dimensionality", "sample_dimensionality", "W"):
+            final = dataset[name].sel(steps=steps)
+            history = dataset[f"history_{name}"].sel(steps=steps)
+            np.testing.assert_array_equal(history.sel(step=steps), final)
+            own = history.step.isin(history_steps(steps, 7))
+            some = np.isfinite(history).any([d for d in history.dims if d != "step"])
+            np.testing.assert_array_equal(some, own)
+
+
+def test_dimensionalities_are_those_of_the_weights_on_the_way(result):
+    history = result.dataset.sel(T=40, m=2, steps=600, lr=1e-2)
+    for step in history_steps(600, 7):
+        W = history.history_W.sel(step=step)
+        D_f = history.history_feature_dimensionality.sel(step=step)
+        np.testing.assert_allclose(D_f, geometry.dimensionality(W.values.T), rtol=1e-5)
+    cell = result.cell(T=40, m=2, steps=600, lr=1e-2)
+    np.testing.assert_allclose(history.sample_dimensionality, cell.D_X[:10], rtol=1e-5)
+    np.testing.assert_array_equal(W, cell.W)
+    assert cell.D_max.sum() == pytest.approx(2)
+
+
+def test_a_dead_cell_has_a_history_until_its_death(result):
+    dead = result.dataset.sel(lr=1e30, steps=600, T=40, m=2)
+    assert dead.verdict == 1
+    known = np.isfinite(dead.history_feature_dimensionality).any("feature")
+    assert known.sel(step=0)
+    assert not known.sel(step=600)
+
+
+def test_an_interrupted_run_keeps_it(result, tmp_path):
+    def progress(now):
+        if now.doing == "training" and now.step >= 100:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        sp.run(SWEEP, out=tmp_path, progress=progress)
+    continued = sp.run(SWEEP, out=tmp_path).dataset
+    assert continued.drop_attrs(deep=False).identical(result.dataset.drop_attrs(deep=False))
+    again = sp.load(tmp_path).dataset
+    assert again.drop_attrs(deep=False).identical(result.dataset.drop_attrs(deep=False))
