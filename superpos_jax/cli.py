@@ -42,7 +42,9 @@ app = typer.Typer(
 SweepArgument = Annotated[
     str, typer.Argument(help="A sweep file, or the name of a shipped sweep (`superpos list`).")
 ]
-ResultArgument = Annotated[Path, typer.Argument(help="A result folder, as `results/quickstart`.")]
+ResultArgument = Annotated[
+    Path, typer.Argument(help="A result folder, as `results/quickstart`, or an archive, `.zip`.")
+]
 SetOption = Annotated[
     list[str],
     typer.Option(
@@ -279,6 +281,13 @@ def plot(
     out_folder: Annotated[
         Path | None, typer.Option("--out", help="Where to write. Default: `RESULT/figures`.")
     ] = None,
+    best: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AXIS",
+            help="Of the cells along an axis (`init_seed`), draw the one of lowest training loss.",
+        ),
+    ] = None,
 ) -> int:
     """Draw figures of a result: a PNG, and a CSV of the plotted numbers beside it.
 
@@ -287,12 +296,17 @@ def plot(
         superpos plot results/quickstart
 
         superpos plot results/quickstart plane --out plane.png
+
+        superpos plot figures/data/P5.zip plane
     """
     from superpos_jax import folder
     from superpos_jax.result import load
 
     loaded = load(result)
-    target = out_folder or result / folder.FIGURES
+    if best is not None:
+        loaded = loaded.best(best)
+    beside = result.with_suffix("") if result.suffix == ".zip" else result / folder.FIGURES
+    target = out_folder or beside
     for path in _draw_all(loaded, target, figure):
         out.print(str(path), soft_wrap=True)
     return DONE
@@ -305,9 +319,9 @@ def list_() -> int:
 
     sweeps = [(name, headline(path)) for name, path in shipped().items()]
     print_table("sweeps", ("sweep", "what it makes"), sweeps)
-    from superpos_jax.plots import FIGURES
+    from superpos_jax.plots import DIGITS, FIGURES
 
-    figures = [(name, spec.summary) for name, spec in FIGURES.items()]
+    figures = [(name, spec.summary) for name, spec in {**FIGURES, **DIGITS}.items()]
     print_table("figures", ("figure", "what it shows"), figures)
     return DONE
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from zarr.storage import LocalStore, ZipStore
 
 from superpos_jax import records
 from superpos_jax.errors import UserError
-from superpos_jax.verdicts import DIVERGED, NON_FINITE, UNFINISHED
+from superpos_jax.verdicts import DIVERGED, FINISHED, NON_FINITE, UNFINISHED
 
 if TYPE_CHECKING:
     from superpos_jax.sweep import Grid, Sweep
@@ -92,6 +93,16 @@ class Result:
                 raise UserError(f"cell: {axis}={value!r} was not swept; allowed: {values}")
         return self.dataset.sel(point)
 
+    def best(self, axis: str = "init_seed", by: str = "train_loss") -> Best:
+        """Of several trainings along an axis, the one that has the smallest `by`; see `Best`.
+
+        Raises:
+            UserError: the axis was not swept.
+        """
+        if axis not in self.axes:
+            raise UserError(f"best: {axis} was not swept; allowed: {', '.join(self.axes)}")
+        return Best(self, axis, by)
+
     def count(self, verdict: int) -> int:
         """How many cells ended so (`FINISHED`, ...)."""
         return int((self.dataset["verdict"] == verdict).sum())
@@ -118,6 +129,39 @@ class Result:
         return folder / STORE
 
 
+class Best(Result):
+    """A result without one of its axes: of the cells along it the one with the smallest loss.
+
+    The paper keeps, of several initialisations on one data set, the one with the lowest training
+    loss ("best of several", Henighan et al., 2023). Cells that died or are not trained to their end
+    are chosen only where there is no other. `dataset[axis]` says which were chosen.
+
+    >>> import superpos_jax as sp
+    >>> result = sp.run(sp.Sweep(
+    ...     axes=dict(T=[3, 5], init_seed=range(3)), cell=dict(steps=20, S=0.9), options=dict(n=50)
+    ... ))
+    >>> best = result.best("init_seed").dataset
+    >>> bool((best.train_loss == result.dataset.train_loss.min("init_seed")).all())
+    True
+    """
+
+    def __init__(self, whole: Result, axis: str, by: str = "train_loss") -> None:
+        fit = whole.dataset["verdict"].isin((FINISHED, DIVERGED))
+        loss = whole.dataset[by].where(fit, np.inf).fillna(np.inf)
+        super().__init__(whole.dataset.isel({axis: loss.argmin(axis)}))
+        self._whole, self._axis = whole, axis
+
+    def at(self, **point: Any) -> xr.Dataset:
+        """The values of one cell, named by its values of the other axes."""
+        chosen = super().at(**point)[self._axis].item()
+        return self._whole.at(**point, **{self._axis: chosen})
+
+    def cell(self, **point: Any) -> Any:
+        """One cell as numpy, named by its values of the other axes."""
+        chosen = super().at(**point)[self._axis].item()
+        return self._whole.cell(**point, **{self._axis: chosen})
+
+
 def remove(path: Path) -> None:
     """Remove a folder, or the file or link that is in its place."""
     if path.is_symlink() or path.is_file():
@@ -134,7 +178,7 @@ def mend(folder: Path) -> None:
 
 
 def load(folder: str | Path) -> Result:
-    """Read a result folder: the cells of its sweep, trained or not.
+    """Read a result folder, or an archive (`.zip`): the cells of its sweep, trained or not.
 
     Raises:
         UserError: the folder holds no readable result.
@@ -155,6 +199,8 @@ def load_all(folder: Path) -> xr.Dataset:
     Raises:
         UserError: the folder holds no readable result.
     """
+    if folder.suffix == ".zip":
+        return _read(folder)
     for _ in range(READS):
         between = [folder / NEW, folder / OLD] if (folder / OLD).is_dir() else []  # two renames
         store = next((path for path in (folder / STORE, *between) if path.is_dir()), None)
@@ -169,7 +215,8 @@ def load_all(folder: Path) -> xr.Dataset:
 
 def _read(store: Path) -> xr.Dataset:
     try:
-        dataset = xr.open_zarr(store, consolidated=False, chunks=None).load()
+        with ZipStore(store, mode="r") if store.suffix == ".zip" else LocalStore(store) as files:
+            dataset = xr.open_zarr(files, consolidated=False, chunks=None).load()
         version = int(dataset.attrs["format"])
         if version == records.FORMAT:
             expected = json.loads(dataset.attrs.pop("crc32"))

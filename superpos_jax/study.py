@@ -95,6 +95,8 @@ class Study(abc.ABC):
 
     cell_type: ClassVar[type]
     options_type: ClassVar[type[BaseModel]]
+    seeds: ClassVar[tuple[str, ...]] = ("seed", "data_seed", "init_seed")
+    """Fields of a cell that repeat an experiment; figures pool them."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

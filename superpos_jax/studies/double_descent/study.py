@@ -285,7 +285,7 @@ class DoubleDescent(Study):
 
     def inspect(self, cell: Cell, report: Mapping[str, np.ndarray]) -> Inspection:
         """The cell's stored weights beside data and initial weights regenerated from keys."""
-        if "W" not in report:
+        if "W" not in report or not np.isfinite(report["W"][: cell.m]).all():
             raise UserError("cell: the weights were not stored; train with save_weights = true")
         W = report["W"][: cell.m]
         V = report["V"][: cell.m] if cell.untied else W

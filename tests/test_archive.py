@@ -1,0 +1,96 @@
+"""A result in one small file, and the best of several trainings."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import superpos_jax as sp
+from superpos_jax import archive
+
+
+@pytest.fixture(scope="module")
+def result():
+    """Of three initialisations of each T, one dies."""
+    sweep = sp.Sweep(
+        name="several",
+        axes={"T": [3, 5], "init_seed": range(3), "lr": [1e-2, 1e30]},
+        cell={"steps": 20, "S": 0.9},
+        options={"n": 30, "test_samples": 20},
+    )
+    return sp.run(sweep)
+
+
+def test_an_archive_holds_what_is_named_and_reads_as_a_folder(result, tmp_path, superpos):
+    thin = archive.thin(result, ["W", "feature_dimensionality"], large=1500)
+    path = archive.write(thin, tmp_path / "deep" / "several.zip")
+    xr.testing.assert_identical(sp.load(path).dataset, thin.dataset)
+    kept = sp.load(path).dataset
+    for name in ("test_loss", "history_train_loss", "verdict", "regime", "W_norm"):
+        xr.testing.assert_identical(kept[name], result.dataset[name])
+    assert "b" not in kept
+    assert "sample_dimensionality" not in kept
+    xr.testing.assert_identical(kept.feature_dimensionality, result.dataset.feature_dimensionality)
+    W, whole = kept.W, result.dataset.W
+    xr.testing.assert_identical(W.sel(init_seed=0), whole.sel(init_seed=0))
+    assert W.sel(init_seed=[1, 2]).isnull().all()
+    code, out, _ = superpos("show", path)
+    assert code == 0
+    assert "several" in out
+    assert not list(path.parent.glob(".*"))
+
+
+def test_equal_results_are_equal_files(result, tmp_path):
+    one = archive.write(result, tmp_path / "one.zip").read_bytes()
+    assert one == archive.write(result, tmp_path / "two.zip").read_bytes()
+
+
+def test_a_damaged_archive_says_so(result, tmp_path):
+    path = archive.write(result, tmp_path / "several.zip")
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(sp.UserError, match="not a readable result"):
+        sp.load(path)
+    with pytest.raises(sp.UserError, match="not a readable result"):
+        sp.load(tmp_path / "none.zip")
+
+
+def test_weights_that_were_thinned_out_are_not_inspected(result):
+    thin = archive.thin(result, ["W", "b"], large=0)
+    assert np.isfinite(thin.cell(T=3, init_seed=0, lr=1e-2).W).all()
+    with pytest.raises(sp.UserError, match="weights were not stored"):
+        thin.cell(T=3, init_seed=1, lr=1e-2)
+
+
+def test_best_has_the_smallest_training_loss(result):
+    best = result.best("init_seed")
+    assert best.axes == ("T", "lr")
+    losses = result.dataset.train_loss.sel(lr=1e-2)
+    for T in (3, 5):
+        chosen = int(losses.sel(T=T).argmin("init_seed"))
+        assert best.dataset.init_seed.sel(T=T, lr=1e-2) == chosen
+        assert best.dataset.train_loss.sel(T=T, lr=1e-2) == losses.sel(T=T).min()
+        cell = best.cell(T=T, lr=1e-2)
+        np.testing.assert_array_equal(cell.W, result.cell(T=T, lr=1e-2, init_seed=chosen).W)
+        assert best.at(T=T, lr=1e-2).test_loss == best.dataset.test_loss.sel(T=T, lr=1e-2)
+
+
+def test_a_dead_cell_is_best_only_among_dead_ones(result):
+    best = result.best("lr").dataset
+    assert (best.verdict == 0).all()
+    assert (best.lr == 1e-2).all()
+    assert (result.best("init_seed").dataset.verdict.sel(lr=1e30) == 1).all()
+
+
+def test_best_wants_a_swept_axis(result):
+    with pytest.raises(sp.UserError, match=r"best: m was not swept; allowed: T, init_seed, lr"):
+        result.best("m")
+
+
+def test_figures_of_the_best(result, tmp_path, superpos):
+    result.save(tmp_path)
+    target = tmp_path / "best.png"
+    code, _, err = superpos("plot", tmp_path, "vectors", "--best", "init_seed", "--out", target)
+    assert (code, err) == (0, "")
+    assert target.exists()
+    code, _, err = superpos("plot", tmp_path, "--best", "m")
+    assert code == 2
+    assert "best: m was not swept" in err
