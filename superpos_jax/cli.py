@@ -285,7 +285,8 @@ def plot(
         str | None,
         typer.Option(
             metavar="AXIS",
-            help="Of the cells along an axis (`init_seed`), draw the one of lowest training loss.",
+            help="Of the cells along an axis (`init_seed`), draw the one of lowest training loss. "
+            "Default: the sweep's.",
         ),
     ] = None,
 ) -> int:
@@ -303,11 +304,9 @@ def plot(
     from superpos_jax.result import load
 
     loaded = load(result)
-    if best is not None:
-        loaded = loaded.best(best)
     beside = result.with_suffix("") if result.suffix == ".zip" else result / folder.FIGURES
     target = out_folder or beside
-    for path in _draw_all(loaded, target, figure):
+    for path in _draw_all(loaded, target, figure, best):
         out.print(str(path), soft_wrap=True)
     return DONE
 
@@ -365,7 +364,9 @@ def _ask_to_drop(folder: Folder, yes: bool) -> None:
     typer.confirm(f"{folder.path} holds {worth}. Drop it?", abort=True)
 
 
-def _draw_all(result: Result, target: Path, only: str | None = None) -> Iterator[Path]:
+def _draw_all(
+    result: Result, target: Path, only: str | None = None, best: str | None = None
+) -> Iterator[Path]:
     """Draw one figure, those of the sweep, or all that its axes allow; PNG and CSV paths."""
     from superpos_jax.plots import save
     from superpos_jax.study import load_study
@@ -381,6 +382,8 @@ def _draw_all(result: Result, target: Path, only: str | None = None) -> Iterator
         raise UserError(
             f"--out {target}: one file for all figures; name a figure, or give a folder"
         )
+    if axis := best if best is not None else result.sweep.best:
+        result = result.best(axis)
     wanted = [only] if only is not None else result.sweep.figures
     for name in wanted or figures:
         reason = figures[name].applies(result.dataset)
@@ -388,3 +391,5 @@ def _draw_all(result: Result, target: Path, only: str | None = None) -> Iterator
             yield from save(result, figures[name], target)
         elif name == only:
             raise UserError(f"figure {name}: {reason}")
+        elif wanted:
+            err.print(f"superpos: figure {name} is not drawn: {reason}", soft_wrap=True)

@@ -10,7 +10,8 @@ The file has one table per kind of value:
     [options]              # static choices: shapes and kinds
     n = 1000
 
-Above the tables, `figures = ["plane"]` says which figures to draw, and `name` names the folder.
+Above the tables `name` names the folder, `figures = ["plane"]` says which figures to draw, and
+`best = "init_seed"` that they show, of the cells along that axis, the one that trained best.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Sweep(BaseModel):
         cell: values common to all cells.
         options: the study's static choices.
         figures: which to draw, by name; by default all that the axes allow.
+        best: an axis; of the cells along it figures show the one of lowest training loss.
         name: names the result folder and the figures.
 
     Raises:
@@ -74,6 +76,7 @@ class Sweep(BaseModel):
     cell: dict[str, Value] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict)
     figures: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    best: str = ""
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -86,6 +89,8 @@ class Sweep(BaseModel):
         lines = [f"study = {_toml(self.study)}", f"name = {_toml(self.name)}"]
         if self.figures:
             lines += [f"figures = {_toml(self.figures)}"]
+        if self.best:
+            lines += [f"best = {_toml(self.best)}"]
         for table in ("axes", "cell", "options"):
             values = getattr(self, table)
             lines += ["", f"[{table}]", *(f"{key} = {_toml(v)}" for key, v in values.items())]
@@ -98,6 +103,8 @@ class Sweep(BaseModel):
         for i, figure in enumerate(self.figures):
             if figure not in (known := study.figures()):
                 raise UserError(f"figures[{i}] = {figure!r}: unknown; {_nearest(figure, known)}")
+        if self.best and self.best not in self.axes:
+            raise UserError(f"best = {self.best!r}: not swept; {_nearest(self.best, self.axes)}")
         for table, given in (("axes", self.axes), ("cell", self.cell)):
             for key in given:
                 if key not in names:
@@ -231,7 +238,7 @@ def _locate(source: str | Path) -> Path:
     if path.is_dir():
         raise UserError(f"{path}: a folder, not a sweep file")
     if not path.exists():
-        raise UserError(f"{path}: no such sweep file; shipped sweeps: {', '.join(known)}")
+        raise UserError(f"{path}: no such sweep file; {_nearest(str(source), known)}")
     return path
 
 

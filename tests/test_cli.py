@@ -114,6 +114,18 @@ def test_plot_draws_one_figure_into_a_file(trained, superpos, tmp_path):
     assert {path.name for path in (tmp_path / "a").iterdir()} == {"curve.png", "curve.csv"}
 
 
+def test_a_sweep_says_what_is_drawn_and_of_which_cells(superpos, sweep_file, tmp_path):
+    named = 'figures = ["t_sweep", "plane"]\nbest = "seed"\n' + SWEEP
+    sweep_file.write_text(named)
+    code, _, err = superpos("run", sweep_file, "--out", tmp_path / "out", "--set", "m=2")
+    assert code == 0, err
+    assert {path.name for path in (tmp_path / "out" / "figures").iterdir()} == {
+        "t_sweep.png", "t_sweep.csv",
+    }  # fmt: skip
+    assert "figure plane is not drawn: plane needs two swept axes T and m" in err
+    assert load(tmp_path / "out").sweep == load_sweep(sweep_file, ["m=2"])
+
+
 def test_plan_trains_nothing(superpos, sweep_file, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     code, out, _ = superpos("plan", sweep_file)
@@ -187,6 +199,8 @@ BAD_FILES = {
     "a truth value for a number": ("[cell]\nT = true", "cell.T"),
     "unknown reduction": ('[cell]\nreduction = "max"', "'sum' is 0, 'mean' is 1"),
     "n of the wrong type": ('[options]\nn = "many"', "options.n"),
+    "unknown figure": ('figures = ["plan"]', "figures[0] = 'plan': unknown; did you mean plane?"),
+    "best of nothing": ('best = "T"\n[axes]\nm = [2]', "best = 'T': not swept; allowed: m"),
     "a name that is a path": ('name = "../up"', "name"),
     "too many cells": (
         "[axes]\n" + "\n".join(f"{a} = {list(range(1, 201))}" for a in ("T", "m", "seed")),
@@ -210,7 +224,7 @@ def test_bad_files_get_one_line_and_exit_code_2(superpos, tmp_path, kind):
 
 
 BAD_FLAGS = {
-    "no such sweep": (["run", "quickstar"], "shipped sweeps: quickstart"),
+    "no such sweep": (["run", "quickstar"], "did you mean quickstart?"),
     "a folder": (["run", "."], "a folder, not a sweep file"),
     "unknown command": (["rn", "quickstart"], "rn"),
     "unknown flag": (["run", "quickstart", "--outt", "x"], "--out"),
@@ -223,6 +237,10 @@ BAD_FLAGS = {
     "no result": (["show", "nowhere"], "no result here"),
     "no result to plot": (["plot", "nowhere"], "no result here"),
     "unknown figure": (["plot", "RESULT", "plan"], "allowed: plane"),
+    "best along the figure's axis": (
+        ["plot", "RESULT", "t_sweep", "--best", "m"],
+        "needs the axis m",
+    ),
     "folder of something else": (["run", "FILE", "--out", "BUSY"], "not a result folder"),
     "file in the way": (["run", "FILE", "--out", "FILE"], "a file is in the way"),
 }

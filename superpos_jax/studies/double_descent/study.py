@@ -256,10 +256,12 @@ class DoubleDescent(Study):
         }
 
     def report(self, cell: Cell, params: model.Params) -> dict[str, Variable]:
-        """Dimensionalities, regime, what predicting zero scores, and (`save_weights`) W and b."""
+        """Dimensionalities, regime, what predicting zero scores; W and b, and H, if asked for."""
         W, b, V = self.crop(cell, params)
-        D_f = geometry.dimensionality(W.T)
-        D_X = geometry.dimensionality(self.hidden(cell, W))
+        H = self.hidden(cell, W)
+        D_f, D_X = geometry.dimensionality(W.T), geometry.dimensionality(H)
+        repeated = D_X[: cell.repeated] if cell.repeats > 1 else D_X[:0]
+        rank = (D_X > repeated.min()).sum() if len(repeated) else -1
         flags = {"flag_values": [0, 1, 2], "flag_meanings": " ".join(geometry.REGIMES)}
         found = {
             "feature_dimensionality": Variable(
@@ -275,6 +277,12 @@ class DoubleDescent(Study):
             ),
             "regime": Variable((), np.int8(geometry.regime(D_f, D_X, cell.m)), flags),
         }
+        found["repeated_rank"] = Variable(
+            (), np.int32(rank), {"long_name": "samples of larger D_X than a repeated one; -1: none"}
+        )
+        if self.options.save_hidden:
+            first = H[: self.options.report_samples]
+            found["H"] = Variable(("sample", "hidden"), first, {"long_name": "hidden vectors"})
         if self.options.save_weights:
             found["W"] = Variable(("hidden", "feature"), W, {"long_name": "encoder weights"}, True)
             if params.V is not None:

@@ -73,3 +73,19 @@ def test_an_interrupted_run_keeps_it(result, tmp_path):
     assert continued.drop_attrs(deep=False).identical(result.dataset.drop_attrs(deep=False))
     again = sp.load(tmp_path).dataset
     assert again.drop_attrs(deep=False).identical(result.dataset.drop_attrs(deep=False))
+
+
+def test_hidden_vectors_and_the_rank_of_repeated_samples():
+    sweep = sp.Sweep(
+        axes={"T": [4, 40], "repeats": [1, 9]},
+        cell={"S": 0.9, "steps": 300, "repeated": 2, "lr": 1e-2},
+        options={"n": 20, "test_samples": 20, "report_samples": 10, "save_hidden": True},
+    )
+    result = sp.run(sweep)
+    assert (result.dataset.repeated_rank.sel(repeats=1) == -1).all()
+    for T in (4, 40):
+        cell = result.cell(T=T, repeats=9)
+        at = result.dataset.sel(T=T, repeats=9)
+        np.testing.assert_array_equal(at.H.dropna("sample"), cell.H[:10])
+        larger = [(cell.D_X > D).sum() for D in cell.D_X[:2]]
+        assert at.repeated_rank == max(larger)
