@@ -1,8 +1,9 @@
 """A result in one small file: what its figures read, and nothing else.
 
 An archive is a result store in a zip file, which `superpos plot` and `superpos show` read as they
-read a folder. Numbers, one a cell, and their histories stay; of the arrays only those that the
-sweep's figures read; and of an array that is large, the values of the first seed.
+read a folder. Numbers, one a cell, and their histories stay. Of the arrays those stay that the
+sweep's figures read; of a large one, what they read of the first seed, and of the other seeds a few
+of the largest values.
 """
 
 from __future__ import annotations
@@ -10,39 +11,64 @@ from __future__ import annotations
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
+import xarray as xr
 
 from superpos_jax.result import Result
 from superpos_jax.study import load_study
 
-LARGE = 1_000_000
-"""Bytes from which an array is kept for the first value of each seed axis only."""
+LARGE = 1_500_000
+"""Bytes from which an array is thinned."""
 
 
-def thin(result: Result, arrays: Iterable[str], large: int = LARGE) -> Result:
-    """The result without the arrays that are not named, and large ones for the first seed only.
+def thin(result: Result, arrays: Mapping[str, int], large: int = LARGE) -> Result:
+    """The result without the arrays that are not named, and with less of the large ones.
+
+    Args:
+        result: of any study.
+        arrays: which to keep, and how many values of a large one, those that are largest along its
+            last dimension, stay where the cell has not the first value of every seed axis (the
+            best one of the axis that the sweep draws the best of); along a history, the values
+            that are largest at any step stay, of all cells.
+        large: bytes from which an array is thinned.
 
     >>> import superpos_jax as sp
     >>> sweep = sp.Sweep(axes=dict(seed=range(2)), cell=dict(T=3, steps=1), options=dict(n=50))
-    >>> small = thin(sp.run(sweep), ["W"], large=0).dataset
-    >>> bool(small.W.sel(seed=0).isnull().any()), bool(small.W.sel(seed=1).isnull().all())
-    (False, True)
-    >>> "b" in small
+    >>> small = thin(sp.run(sweep), {"feature_dimensionality": 4}, large=0).dataset
+    >>> small.feature_dimensionality.count("feature").values
+    array([50,  4])
+    >>> "W" in small
     False
     """
-    dataset, axes = result.dataset, set(result.axes)
-    keep = set(arrays)
-    for name, array in dataset.data_vars.items():
+    dataset, axes = result.dataset.copy(), result.axes
+    seeds = [axis for axis in axes if axis in load_study(result.sweep.study).seeds]
+    shown = xr.DataArray(True)
+    for axis in seeds:
+        best = axis == result.sweep.best
+        value = result.best(axis).dataset[axis] if best else dataset[axis][0]
+        shown = shown & (dataset[axis] == value)
+    for name, array in result.dataset.data_vars.items():
         if set(array.dims) <= {*axes, "step"}:
             continue
-        if name not in keep:
+        if name not in arrays:
             dataset = dataset.drop_vars(str(name))
         elif array.nbytes > large:
-            for axis in axes.intersection(load_study(result.sweep.study).seeds):
-                first = dataset[axis] == dataset[axis][0]
-                dataset[name] = dataset[name].where(first).astype(array.dtype)
+            stays = _largest(array, arrays[str(name)])
+            if "step" not in array.dims:
+                stays = stays | shown
+            dataset[name] = array.where(stays).astype(array.dtype)
     return Result(dataset)
+
+
+def _largest(array: xr.DataArray, count: int) -> xr.DataArray:
+    """Which entries along the last dimension are among the largest ones."""
+    peaks = array.max("step") if "step" in array.dims else array
+    order = np.argsort(-peaks.values, axis=-1, kind="stable")  # NaN last
+    rank = np.argsort(order, axis=-1, kind="stable")
+    return peaks.copy(data=rank) < count
 
 
 def write(result: Result, path: Path) -> Path:

@@ -21,18 +21,25 @@ def result():
 
 
 def test_an_archive_holds_what_is_named_and_reads_as_a_folder(result, tmp_path, superpos):
-    thin = archive.thin(result, ["W", "feature_dimensionality"], large=1500)
+    keep = {"W": 0, "feature_dimensionality": 0, "sample_dimensionality": 2}
+    thin = archive.thin(result, keep, large=200)
     path = archive.write(thin, tmp_path / "deep" / "several.zip")
     xr.testing.assert_identical(sp.load(path).dataset, thin.dataset)
     kept = sp.load(path).dataset
     for name in ("test_loss", "history_train_loss", "verdict", "regime", "W_norm"):
         xr.testing.assert_identical(kept[name], result.dataset[name])
     assert "b" not in kept
-    assert "sample_dimensionality" not in kept
-    xr.testing.assert_identical(kept.feature_dimensionality, result.dataset.feature_dimensionality)
-    W, whole = kept.W, result.dataset.W
-    xr.testing.assert_identical(W.sel(init_seed=0), whole.sel(init_seed=0))
-    assert W.sel(init_seed=[1, 2]).isnull().all()
+    for name, count in keep.items():
+        whole = result.dataset[name]
+        xr.testing.assert_identical(kept[name].sel(init_seed=0), whole.sel(init_seed=0))
+        others, all_of_them = (
+            kept[name].sel(init_seed=1, lr=1e-2, T=5),
+            whole.sel(init_seed=1, lr=1e-2, T=5),
+        )
+        ranked = np.sort(all_of_them.values.ravel())[::-1]
+        np.testing.assert_array_equal(
+            np.sort(others.values[np.isfinite(others)])[::-1], ranked[:count]
+        )
     code, out, _ = superpos("show", path)
     assert code == 0
     assert "several" in out
@@ -54,7 +61,7 @@ def test_a_damaged_archive_says_so(result, tmp_path):
 
 
 def test_weights_that_were_thinned_out_are_not_inspected(result):
-    thin = archive.thin(result, ["W", "b"], large=0)
+    thin = archive.thin(result, {"W": 0, "b": 0}, large=0)
     assert np.isfinite(thin.cell(T=3, init_seed=0, lr=1e-2).W).all()
     with pytest.raises(sp.UserError, match="weights were not stored"):
         thin.cell(T=3, init_seed=1, lr=1e-2)
@@ -94,3 +101,20 @@ def test_figures_of_the_best(result, tmp_path, superpos):
     code, _, err = superpos("plot", tmp_path, "--best", "m")
     assert code == 2
     assert "best: m was not swept" in err
+
+
+def test_of_a_history_the_lines_stay_that_are_large_at_any_step():
+    sweep = sp.Sweep(
+        axes={"seed": range(2)},
+        cell={"T": 3, "steps": 20, "S": 0.9},
+        options={"n": 30, "test_samples": 20, "trace_dimensions": True},
+    )
+    result = sp.run(sweep)
+    name = "history_feature_dimensionality"
+    kept = archive.thin(result, {name: 4}, large=0).dataset[name]
+    whole = result.dataset[name]
+    for seed in (0, 1):
+        large = np.sort(np.argsort(-whole.sel(seed=seed).max("step").values)[:4])
+        rest = np.setdiff1d(np.arange(30), large)
+        np.testing.assert_array_equal(kept[seed, :, large], whole[seed, :, large])
+        assert kept[seed, :, rest].isnull().all()

@@ -10,10 +10,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from superpos_jax.errors import UserError
 from superpos_jax.verdicts import NON_FINITE, UNFINISHED
 
 SEEDS = ("seed", "data_seed", "init_seed")
 SETTING = ("n", "S", "steps", "lr", "weight_decay", "eps", "reduction")
+VARIANTS = {"loss": 2, "untied": 0, "relu": 0, "online": 0}
+"""What the setting names where it is not as usual."""
 NAMES = {
     "weight_decay": "weight decay",
     "eps": "ε",
@@ -107,8 +110,10 @@ def narrow(
         dataset = dataset.isel({axis: index if stays else index[0]}, drop=True)
     shared = json.loads(dataset.attrs.get("cell", "{}"))
     for axis in keep:
-        if axis not in swept:
+        if axis in shared:
             dataset = dataset.expand_dims({axis: [shared[axis]]})
+        elif axis not in swept:
+            raise UserError(f"best: the figure needs the axis {axis}; choose among another one")
     return dataset.sortby(list(keep)), taken
 
 
@@ -177,8 +182,9 @@ def tidy(result: Result, frame: pd.DataFrame, taken: Mapping[str, Any]) -> pd.Da
     """Add the values of the axes that are not shown, and the line that states the setting."""
     for axis, value in taken.items():
         frame[axis] = value
-    shared = {key: value for key, value in fixed(result.dataset).items() if key in SETTING}
-    shared = {key: shared[key] for key in SETTING if key in shared}
+    held = fixed(result.dataset)
+    shared = {key: held[key] for key in SETTING if key in held}
+    shared |= {key: held[key] for key, usual in VARIANTS.items() if held.get(key, usual) != usual}
     parts = [result.name, describe(taken), describe(shared)]
     frame.attrs["setting"] = f" {NBSP}·{NBSP} ".join(part for part in parts if part)
     return frame

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ class FigureSpec:
         table: `table(result, **select)` returns the plotted numbers, one observation a row.
         summary: one line that says what the figure shows.
         applies: `applies(dataset)` returns None, or one sentence that says why it cannot be drawn.
+        arrays: the variables it reads that are more than a number or a history per cell, and how
+            many of the largest values of each are enough for other seeds than the first.
     """
 
     name: str
@@ -32,6 +34,7 @@ class FigureSpec:
     table: Callable[..., pd.DataFrame]
     summary: str
     applies: Callable[[xr.Dataset], str | None]
+    arrays: Mapping[str, int] = field(default_factory=dict)
 
 
 def save(result: Any, spec: FigureSpec, target: str | Path, **select: Any) -> list[Path]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -17,12 +18,12 @@ from ._style import FEATURE, INK, SAMPLE, dress, log_ticks, page, page_key, styl
 
 LARGEST, SPREAD = 30, 30
 KINDS = {"feature": (FEATURE, -1.0), "sample": (SAMPLE, 1.0)}
+DIMENSIONALITIES = {f"{kind}_dimensionality": LARGEST for kind in KINDS}
 
 
 def applies(dataset: xr.Dataset) -> str | None:
     """None if dimensionalities can be drawn against T, else why not."""
-    variables = ("feature_dimensionality", "sample_dimensionality")
-    return missing(dataset, "dimensions", variables, ("T",))
+    return missing(dataset, "dimensions", DIMENSIONALITIES, ("T",))
 
 
 def dimensions_table(result: Result, **select: Any) -> pd.DataFrame:
@@ -83,15 +84,15 @@ def _draw(table: pd.DataFrame) -> Figure:
     lines = -(-len(ms) // columns)
     width, tall = (7.6, 4.0) if columns == 1 else (3.6 * columns + 0.5, 2.75 * lines + 0.3)
     title = "Dimensionality of features and of samples against data-set size T"
-    figure = page(width, tall, title, table.attrs["setting"], _caption(table), key="top")
+    figure = page(width, tall, title, table.attrs["setting"], dimension_words(table), key="top")
     grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
-    low = _floor(table)
+    low = lowest(table)
     for index, panel in enumerate(grid.flat):
         if index >= len(ms):
             panel.set_visible(False)
             continue
         m = ms[index]
-        _panel(panel, table[table["m"] == m], float(m), T, low)
+        draw_dimensions(panel, table[table["m"] == m], float(m), T, low)
         if len(ms) > 1:
             panel.set_title(f"m = {m:g}", loc="left", weight="bold")
         log_ticks(panel.xaxis, T, (width - 1.0) / columns - 0.4)
@@ -100,18 +101,19 @@ def _draw(table: pd.DataFrame) -> Figure:
         panel.tick_params(labelbottom=index + columns >= len(ms))
     for panel in grid[:, 0]:
         panel.set_ylabel("dimensionality D")
-    _legend(figure)
+    page_key(figure, dimension_key())
     return figure
 
 
-def _floor(table: pd.DataFrame) -> float:
+def lowest(table: pd.DataFrame) -> float:
     """Smallest D drawn in place: a tenth of an even share of the longest crowd."""
     crowd = float((table["count"] / table["runs"].clip(lower=1)).max())
-    lowest = 0.1 * float(table["m"].min()) / max(crowd, float(table["T"].max()))
-    return float(10.0 ** np.floor(np.log10(lowest)))
+    share = 0.1 * float(table["m"].min()) / max(crowd, float(table["T"].max()))
+    return float(10.0 ** np.floor(np.log10(share)))
 
 
-def _panel(axes: Axes, table: pd.DataFrame, m: float, T: np.ndarray, low: float) -> None:
+def draw_dimensions(axes: Axes, table: pd.DataFrame, m: float, T: np.ndarray, low: float) -> None:
+    """Both kinds of dimensionality against T, and the line m/T."""
     dress(axes, grid="y")
     axes.set(xscale="log", yscale="log", ylim=(0.6 * low, 1.7))
     decades = 10.0 ** np.arange(round(np.log10(low)), 1)
@@ -132,15 +134,17 @@ def _panel(axes: Axes, table: pd.DataFrame, m: float, T: np.ndarray, low: float)
     axes.plot(ends, m / ends, color=INK, lw=1.1, ls=(0, (4, 2.5)), zorder=4, gid="guide")
 
 
-def _legend(figure: Figure) -> None:
+def dimension_key() -> list[Artist]:
+    """The entries of the legend: features, samples, the line m/T."""
     dot: dict[str, Any] = {"ls": "none", "marker": "o", "ms": 4, "mew": 0}
     guide = Line2D([], [], color=INK, lw=1.1, ls=(0, (4, 2.5)), label="even share m/T")
     features = Line2D([], [], color=FEATURE, label="features, columns of W", **dot)
     samples = Line2D([], [], color=SAMPLE, label="samples, h = W x", **dot)
-    page_key(figure, [features, samples, guide])
+    return [features, samples, guide]
 
 
-def _caption(table: pd.DataFrame) -> str:
+def dimension_words(table: pd.DataFrame) -> str:
+    """What D is and how to read the points."""
     text = (
         "D of a vector v: its squared length, divided by the sum of the squared projections of all"
         " vectors of its kind on its direction; 1 for a vector with a dimension of its own, 1/k"
@@ -159,4 +163,5 @@ DIMENSIONS = FigureSpec(
     dimensions_table,
     "dimensionality of features and samples against T, a panel per m",
     applies,
+    DIMENSIONALITIES,
 )

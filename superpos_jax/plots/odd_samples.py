@@ -162,4 +162,5 @@ ODD_SAMPLES = FigureSpec(
     odd_samples_table,
     "images with the largest maximal data dimensionality in a classifier",
     applies,
+    {"maximal_dimensionality": 0, "image": 0},
 )

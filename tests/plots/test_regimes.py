@@ -120,3 +120,9 @@ def test_applies_gives_the_reason():
     assert applies(result.dataset) == reason
     with pytest.raises(ValueError, match=reason):
         plots.regimes(result)
+
+
+def test_it_names_the_arrays_it_reads():
+    arrays = {*FIGURES["vectors"].arrays, *FIGURES["dimensions"].arrays}
+    assert set(FIGURES["regimes"].arrays) == arrays
+    assert {"W", "b", "feature_dimensionality", "sample_dimensionality"} <= arrays

@@ -14,17 +14,14 @@ N = 100
 
 
 def fill(cell):
-    """Seed s memorizes the sample where R > 0.5 (1 + s/10) T/n; its D is then the largest."""
-    D = np.linspace(0.01, 0.02, cell.T)
+    """Seed s memorizes the sample where R > 0.5 (1 + s/10) T/n."""
     held = cell.repeats > 0.5 * (1 + cell.seed / 10) * cell.T / N
-    D[0] = 0.3 if held else 0.001
-    return {"sample_dimensionality": D}
+    return {"repeated_rank": 0 if held else cell.T - 1}
 
 
-def many(seeds=4, options=(), **more):
+def many(seeds=4, **more):
     axes = {"repeats": TIMES[::-1], "seed": list(range(seeds)), "T": SIZES}
-    options = {"report_samples": 1600, **dict(options)}
-    return Traced(axes, fill, n=N, options=options, **{"repeated": 1, **more})
+    return Traced(axes, fill, n=N, **{"repeated": 1, **more})
 
 
 def kind(table, name):
@@ -47,10 +44,7 @@ def test_shares_count_the_seeds_that_hold_the_sample():
 )
 def test_a_sample_is_held_among_the_largest_thousandth(T, over, held):
     def crowd(cell):
-        D = np.full(cell.T, 0.01)
-        D[0] = 0.2
-        D[5 : 5 + over] = 0.25
-        return {"sample_dimensionality": D}
+        return {"repeated_rank": over}
 
     result = Traced({"T": [500, T], "repeats": [1, 2]}, crowd, repeated=1)
     cells = kind(plots.repeats_table(result), "cell").set_index("T")
@@ -107,9 +101,8 @@ def test_resampled_seeds_widen_the_boundary():
     """Half of the seeds turn at R = 2 to 4, the other half at R = 8 to 16."""
 
     def split(cell):
-        D = np.linspace(0.01, 0.02, cell.T)
-        D[0] = 0.3 if cell.repeats > (3 if cell.seed % 2 else 12) else 0.0
-        return {"sample_dimensionality": D}
+        held = cell.repeats > (3 if cell.seed % 2 else 12)
+        return {"repeated_rank": 0 if held else 50}
 
     axes = {"T": [200, 400], "repeats": TIMES, "seed": list(range(8))}
     edge = kind(plots.repeats_table(Traced(axes, split, n=N, repeated=1)), "boundary")
@@ -120,9 +113,9 @@ def test_resampled_seeds_widen_the_boundary():
     assert one["low"].isna().all()
 
 
-def test_dead_unfinished_and_not_stored_runs_are_not_counted():
+def test_dead_unfinished_and_unknown_runs_are_not_counted():
     result = many(dead=[(0, slice(None), 0), (1, 0, 0)], training=[(1, 1, 0)])
-    result.dataset["sample_dimensionality"][2, 2:] = np.nan
+    result.dataset["repeated_rank"][2, 2:] = -1
     table = plots.repeats_table(result)
     cells = kind(table, "cell").set_index(["T", "repeats"])
     assert np.isnan(cells.loc[(100, 16), "share"])
@@ -144,13 +137,13 @@ def test_without_three_boundaries_no_line_is_fitted():
     assert any("At T/n = 1 it lies below the smallest R." in text for text in texts(figure))
 
 
-def test_applies_says_when_too_few_samples_are_stored(tmp_path):
+def test_applies_says_what_is_missing(tmp_path):
     applies = FIGURES["repeats"].applies
-    few = many(options={"report_samples": 1000})
-    reason = applies(few.dataset)
-    assert "all T = 1,600 samples; this result stores the first 1,000" in reason
-    with pytest.raises(ValueError, match="stores the first 1,000"):
-        save(few, FIGURES["repeats"], tmp_path)
+    older = many()
+    older.dataset = older.dataset.drop_vars("repeated_rank")
+    assert "needs repeated_rank, which this result does not hold" in applies(older.dataset)
+    with pytest.raises(ValueError, match="needs repeated_rank"):
+        save(older, FIGURES["repeats"], tmp_path)
     assert applies(many(repeated=2).dataset).endswith("this result holds repeated = 2")
     assert applies(many().dataset.isel(T=[0])).startswith("repeats needs two swept axes T and")
     assert applies(many().dataset) is None

@@ -99,9 +99,9 @@ class Options(BaseModel):
         int, Field(ge=1, description="sample dimensionalities stored per cell: the first ones")
     ] = 1_000
     save_weights: Annotated[bool, Field(description="store the final W and b")] = True
-    save_hidden: Annotated[
-        bool, Field(description="store hidden vectors of the first samples")
-    ] = False
+    save_hidden: Annotated[bool, Field(description="store hidden vectors of the first samples")] = (
+        False
+    )
     history_points: Annotated[
         int, Field(ge=2, le=10_000, description="log-spaced steps at which history is kept")
     ] = HISTORY_POINTS

@@ -1,5 +1,6 @@
 """What is kept along the training: dimensionalities and weights, and how often."""
 
+import itertools
 import signal
 
 import numpy as np
@@ -54,6 +55,10 @@ def test_dimensionalities_are_those_of_the_weights_on_the_way(result):
     assert cell.D_max.sum() == pytest.approx(2)
 
 
+def test_without_a_repeated_sample_there_is_no_rank(result):
+    assert (result.dataset.repeated_rank == -1).all()
+
+
 def test_a_dead_cell_has_a_history_until_its_death(result):
     dead = result.dataset.sel(lr=1e30, steps=600, T=40, m=2)
     assert dead.verdict == 1
@@ -82,10 +87,9 @@ def test_hidden_vectors_and_the_rank_of_repeated_samples():
         options={"n": 20, "test_samples": 20, "report_samples": 10, "save_hidden": True},
     )
     result = sp.run(sweep)
-    assert (result.dataset.repeated_rank.sel(repeats=1) == -1).all()
-    for T in (4, 40):
-        cell = result.cell(T=T, repeats=9)
-        at = result.dataset.sel(T=T, repeats=9)
+    for T, repeats in itertools.product((4, 40), (1, 9)):
+        cell = result.cell(T=T, repeats=repeats)
+        at = result.dataset.sel(T=T, repeats=repeats)
         np.testing.assert_array_equal(at.H.dropna("sample"), cell.H[:10])
         larger = [(cell.D_X > D).sum() for D in cell.D_X[:2]]
         assert at.repeated_rank == max(larger)

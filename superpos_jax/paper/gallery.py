@@ -1,0 +1,165 @@
+"""The gallery: every figure of the paper from stored results, and the page that shows them.
+
+Trained results become archives in figures/data; figures, numbers and the page are made from these
+alone, so that they can be drawn again without training.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from superpos_jax import archive
+from superpos_jax.paper.checks import Finding, check
+from superpos_jax.paper.statements import STATEMENTS
+from superpos_jax.plots import save
+from superpos_jax.records import provenance
+from superpos_jax.result import STORE, Result, load
+from superpos_jax.study import load_study
+from superpos_jax.sweep import Sweep, load_sweep, shipped
+from superpos_jax.verdicts import UNFINISHED
+
+FOLDERS = ("paper", "reference")
+LETTERS = "PJHCA"
+MARK = "<!-- From here on written by `make figures`. -->"
+
+
+class Entry(NamedTuple):
+    """A sweep that makes a figure of the paper."""
+
+    key: str
+    """As `superpos run` takes it: "paper/P6"."""
+    title: str
+    paragraphs: list[str]
+    """The other paragraphs of the sweep file's header."""
+    sweep: Sweep
+
+
+def entries() -> list[Entry]:
+    """The sweeps of the paper's figures, in the order of the figures, reduced scale first.
+
+    >>> [entry.key for entry in entries()][:3]
+    ['paper/P1', 'reference/P1', 'paper/P2']
+    """
+    found = []
+    for key, path in shipped().items():
+        if key.startswith(FOLDERS):
+            title, *paragraphs = header(path)
+            found.append(Entry(key, title, paragraphs, load_sweep(path)))
+
+    def place(entry: Entry) -> tuple[int, int, str]:
+        stem = entry.key.partition("/")[2]
+        return LETTERS.index(stem[0]), int(re.findall(r"\d+", stem)[0]), entry.key
+
+    return sorted(found, key=place)
+
+
+def header(path: Path) -> list[str]:
+    """The paragraphs of the comment at the beginning of a sweep file."""
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.removeprefix("#").strip())
+    return [" ".join(part.split("\n")) for part in "\n".join(lines).split("\n\n")]
+
+
+def store(results: Path, data: Path) -> Iterator[Path]:
+    """Archive every result of the paper's sweeps that is there; the archives' paths."""
+    for name in dict.fromkeys(entry.sweep.name for entry in entries()):
+        if (results / name / STORE).is_dir():
+            result = load(results / name)
+            yield archive.write(archive.thin(result, _arrays(name, result)), data / f"{name}.zip")
+
+
+def _arrays(name: str, result: Result) -> dict[str, int]:
+    """What the figures and the statements of all sweeps of a name read."""
+    figures = load_study(result.sweep.study).figures()
+    keys = [entry.key for entry in entries() if entry.sweep.name == name]
+    wanted = [
+        figures[f].arrays for entry in entries() if entry.key in keys for f in entry.sweep.figures
+    ]
+    wanted += [statement.reads for statement in STATEMENTS if statement.key in keys]
+    found: dict[str, int] = {}
+    for array, largest in (item for arrays in wanted for item in arrays.items()):
+        found[array] = max(largest, found.get(array, 0))
+    return found
+
+
+def draw(data: Path, figures: Path, only: Sequence[str] = ()) -> Iterator[Path]:
+    """Draw the figures of every archive, in a folder named after the sweep file; paths."""
+    for entry in entries():
+        path = data / f"{entry.sweep.name}.zip"
+        if not path.exists() or (only and entry.key not in only):
+            continue
+        result = load(path)
+        if entry.sweep.best:
+            result = result.best(entry.sweep.best)
+        specs = load_study(entry.sweep.study).figures()
+        for name in entry.sweep.figures:
+            if specs[name].applies(result.dataset) is None:
+                yield from save(result, specs[name], figures / entry.key)
+
+
+def page(data: Path, figures: Path) -> Path:
+    """Rewrite figures/README.md below its mark: every figure, how it was made, what was found."""
+    path = figures / "README.md"
+    top, mark, _ = path.read_text(encoding="utf-8").partition(MARK)
+    findings = check(data, STATEMENTS)
+    parts = [top + mark]
+    for entry in entries():
+        archived = data / f"{entry.sweep.name}.zip"
+        if archived.exists():
+            parts.append(_section(entry, load(archived), figures, findings))
+    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    return path
+
+
+def _section(entry: Entry, result: Result, figures: Path, findings: Sequence[Finding]) -> str:
+    lines = [f"## {entry.title}", f"    superpos run {entry.key}", _made(result)]
+    for name in entry.sweep.figures:
+        if (figures / entry.key / f"{name}.png").exists():
+            lines.append(f"![{name}]({entry.key}/{name}.png)")
+    for text in entry.paragraphs:
+        word, colon, rest = text.partition(":")
+        lines.append(f"**{word}.**{rest}" if colon else text)
+    mine = [finding for finding in findings if finding.key == entry.key]
+    if mine:
+        lines.append(table(mine))
+    return "\n\n".join(lines)
+
+
+def table(findings: Sequence[Finding]) -> str:
+    """Findings as a Markdown table."""
+    rows = ["| statement | found | expected | |", "|---|---|---|---|"]
+    rows += [f"| {f.statement} | {f.found} | {f.expected} | {f.verdict} |" for f in findings]
+    return "\n".join(rows)
+
+
+def _made(result: Result) -> str:
+    """How many models, seeds, and how long they took."""
+    dataset = result.dataset
+    trained = int((dataset["verdict"] != UNFINISHED).sum())
+    text = f"{trained:,} models"
+    if trained < dataset["verdict"].size:
+        text += f" of {dataset['verdict'].size:,}"
+    text += f": {_grid(dataset)}."
+    spent = sum(run["wall_seconds"] * run["devices"] for run in provenance(dataset)) / 60
+    return text + f" {spent:,.0f} core-minutes."
+
+
+def _grid(dataset: xr.Dataset) -> str:
+    """The axes in words, `T = 5 ... 5,000 (15 values), seed = 0 ... 3`."""
+    fixed = json.loads(dataset.attrs["options"]) | json.loads(dataset.attrs["cell"])
+    parts = []
+    for dim in dataset["verdict"].dims:
+        values = np.sort(dataset[dim].values)
+        ends = f"{values[0]:,.10g}" + (f" ... {values[-1]:,.10g}" if len(values) > 1 else "")
+        parts.append(f"{dim} = {ends}" + (f" ({len(values)} values)" if len(values) > 2 else ""))
+    return ", ".join([*parts, f"n = {fixed['n']:,}"] if "n" in fixed else parts)

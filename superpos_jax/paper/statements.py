@@ -1,0 +1,273 @@
+"""The statements of the paper and of the comments printed beneath it, each as a number.
+
+Numbers read off the paper's plots are good to 0.0005. Sources: Henighan et al., "Superposition,
+Memorization, and Double Descent" (2023), its comments by Jermyn and Hobbhahn, public checkpoints of
+replications, and the note on the intermediate regime in "Circuits Updates, July 2023".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from superpos_jax.paper.checks import Statement
+from superpos_jax.paper.statistics import (
+    INF,
+    Statistic,
+    at,
+    below_one,
+    best_start,
+    bigger_hurts,
+    bump,
+    bump_at,
+    edge_exponent,
+    edge_factor,
+    failed,
+    fair_share,
+    fallen,
+    features,
+    features_of,
+    forgotten,
+    generalizes_at_best,
+    generalizes_usually,
+    inner_maximum,
+    mean,
+    median_over,
+    middle,
+    more_hurts,
+    most,
+    near_misses,
+    odd_one,
+    of_five,
+    onset,
+    quotient,
+    ratio_over,
+    ridge,
+    same_n_eps,
+    seen_at_onset,
+    steps_against,
+    total,
+    whole,
+)  # fmt: skip
+
+FIVE = "five features have a direction of their own"
+PLATEAU: dict[str, tuple[str, str, tuple[float, float]]] = {
+    "test_loss": ("test loss", "0.9986 to 0.9989", (0.9981, 0.9994)),
+    "W_norm": ("||W||", "2.46 to 2.48", (2.41, 2.53)),
+    "b_norm": ("||b||", "0.15 to 0.24", (0.1, 0.29)),
+}
+READ_OFF = {
+    5: 1.000, 6: 1.000, 8: 1.018, 15: 1.022, 30: 1.0075, 100: 1.003, 200: 1.0015, 1000: 1.0007,
+    2000: 1.015, 5000: 0.9995, 20_000: 0.9987,
+}  # fmt: skip
+"""Test loss of the paper's figure, by T, read by eye."""
+
+CHECKPOINTS = {
+    (6, "W_norm"): 3.63, (100, "test_loss"): 1.0036, (100, "W_norm"): 25.0,
+    (1000, "test_loss"): 1.0002, (1000, "W_norm"): 26.0, (5000, "test_loss"): 0.9993,
+    (5000, "W_norm"): 4.5,
+}  # fmt: skip
+"""Public checkpoints that minimised the mean, one seed each."""
+
+
+def _three_regimes(key: str, of: Callable[[Statistic], Statistic], scale: float) -> list[Statement]:
+    """Statements of P2, P3 and P4 that hold at any n; `scale` is n / 10,000."""
+    small = [5, 6]
+    return [
+        Statement(
+            key, "hidden vectors share the space evenly at T = 5, 6: D_X T/m", "1",
+            (0.95, 1.05), of(at(fair_share, T=small)),
+        ),
+        Statement(
+            key, "the bump: largest median test loss, T >= 100", "above 1.01",
+            (1.01, INF), of(bump),
+        ),
+        Statement(
+            key, "the bump lies at T / n", "0.2 (T = 2,000)", (0.1, 0.5),
+            of(quotient(bump_at, features_of)),
+        ),
+        Statement(
+            key, "features appear (largest D_f above 0.15 for good) from T / n",
+            "between 0.07 and 0.7", (0.07, 0.7), of(quotient(onset, features_of)),
+        ),
+        Statement(
+            key, "||W|| has fallen to half of its largest value at the largest T", "yes: 0.1",
+            (0, 0.5), of(fallen),
+        ),
+    ]  # fmt: skip
+
+
+REFERENCE = "reference/P3"
+STATEMENTS: tuple[Statement, ...] = (
+    *(
+        statement
+        for key in ("paper/P1", "reference/P1")
+        for statement in (
+            Statement(key, f"{FIVE} (D_f >= 0.1)", "5", (5, 5), features),
+            Statement(key, "their D_f", "0.2 to 0.3", (0.2, 0.3), of_five),
+        )
+    ),
+    Statement(
+        "reference/P1", "test loss", "0.9986 to 0.9989", (0.9981, 0.9994), middle("test_loss"),
+        ".5g",
+    ),
+    *(
+        Statement(
+            key, f"samples share the space evenly at T = {T}, the best of ten: D_X T/m", "1",
+            (0.97, 1.03),
+            at(best_start(fair_share), T=T), reads={"sample_dimensionality": 0},
+        )
+        for key in ("paper/P2", "reference/P2")
+        for T in (3, 5, 8)
+    ),
+    *_three_regimes("paper/P3", whole, 0.1),
+    Statement("paper/P3", f"{FIVE} at T = 5,000", "5", (5, 5), at(features, T=5000)),
+    Statement("paper/P3", "their D_f", "0.2 to 0.3", (0.2, 0.3), at(of_five, T=5000)),
+    *_three_regimes(REFERENCE, mean, 1.0),
+    *(
+        Statement(
+            REFERENCE, f"mean: test loss at T = {T:,}", f"{value:g}", (value - 5e-4, value + 5e-4),
+            mean(at(middle("test_loss"), T=T)), ".5g",
+        )
+        for T, value in READ_OFF.items()
+    ),
+    *(
+        Statement(
+            REFERENCE, f"mean: {name.replace('_', ' ')} at T = {T:,}, as checkpoints have it",
+            f"{value:g}",
+            (value - 5e-4, value + 5e-4) if name == "test_loss" else (0.9 * value, 1.1 * value),
+            mean(at(middle(name), T=T)), ".5g",
+        )
+        for (T, name), value in CHECKPOINTS.items()
+    ),
+    *(
+        Statement(REFERENCE, f"{word}: plateau of {label} at T = 20,000", expected, within,
+                  of(at(middle(name), T=20_000)), ".5g")
+        for word, of in (("mean", mean), ("sum", total))
+        for name, (label, expected, within) in PLATEAU.items()
+    ),
+    Statement(REFERENCE, f"mean: {FIVE} at T = 20,000", "5", (5, 5), mean(at(features, T=20_000))),
+    Statement(
+        REFERENCE, "mean: the median test loss is below 1 from T", "below 5,000", (2000, 5000),
+        mean(below_one),
+    ),
+    Statement(
+        REFERENCE, "sum: the median test loss is below 1 from T", "between 10,000 and 20,000",
+        (10_000, 20_000), total(below_one),
+    ),
+    Statement(
+        REFERENCE, "sum: largest ||b||", "about 420", (380, 460), total(most("b_norm")),
+    ),
+    Statement(
+        REFERENCE, "sum: largest ||W||", "about 155", (140, 170), total(most("W_norm")),
+    ),
+    Statement(
+        REFERENCE, "sum: largest median test loss", "hundreds to 5,000", (100, 5000), total(bump),
+    ),
+    Statement(
+        "paper/P5", "the ridge moves back when m grows, times", "never", (0, 0),
+        steps_against("m", ridge, 1),
+    ),
+    Statement(
+        "paper/P5", "more data hurts, at every m: least rise to the ridge", "above 0.01",
+        (0.01, INF), more_hurts,
+    ),
+    Statement(
+        "paper/P5", "a bigger model hurts: largest rise with m at one T", "above 0.01",
+        (0.01, INF), bigger_hurts,
+    ),
+    Statement(
+        "paper/P6", "a larger weight decay raises the bump, times", "never", (0, 0),
+        steps_against("weight_decay", bump, -1),
+    ),
+    Statement(
+        "paper/P6", "weight decay 1.0 removes the bump: largest median test loss", "at most 1.01",
+        (0, 1.01), at(bump, weight_decay=1.0), ".4g",
+    ),
+    Statement(
+        "paper/P7", "more steps lower the bump, times", "never", (0, 0),
+        steps_against("steps", bump, 1),
+    ),
+    *(
+        Statement(
+            key, f"share of seeds that fail at T = {T}", expected, within, at(failed, T=T),
+        )
+        for key in ("paper/P8", "reference/P8")
+        for T, expected, within in ((5, "few", (0.0, 0.5)), (12, "some or more", (0.01, 1.0)))
+    ),
+    *(
+        Statement(
+            "paper/J1", f"lr {lr:g}: mean and sum with the same n^r eps differ by, of the bump",
+            "0 but for rounding", (0, 0.05), at(same_n_eps, lr=lr),
+        )
+        for lr in (1e-3, 3e-3)
+    ),
+    Statement(
+        "paper/J1", "test loss is below 1 from T, sum, eps 1e-8, over that of the mean",
+        "above 2 (20,000 and 5,000 or less)", (2, INF),
+        quotient(
+            at(below_one, reduction=0.0, eps=1e-8, lr=1e-3),
+            at(below_one, reduction=1.0, eps=1e-8, lr=1e-3),
+        ),
+    ),
+    Statement(
+        "paper/J2", "the onset of features moves with weight decay up to 0.3, by a factor", "1",
+        (1, 1.3),
+        lambda d: ratio_over("weight_decay", onset)(d.sel(weight_decay=d["weight_decay"] < 0.5)),
+    ),
+    *(
+        Statement(
+            key, "features appear where each was seen T (1 - S) times (median over S)", "about 10",
+            (7, 14), median_over("S", seen_at_onset),
+        )
+        for key in ("paper/J3", "paper/J3_n300")
+    ),
+    *(
+        Statement(
+            key, "spread of that number over S, largest to smallest", "1 (curves collapse)",
+            (1, 1.5),
+            ratio_over("S", seen_at_onset),
+        )
+        for key in ("paper/J3", "paper/J3_n300")
+    ),
+    Statement(
+        "paper/J5", "features left with one sample repeated 5 times", "4", (4, 4),
+        at(features, repeated=1, repeats=5),
+    ),
+    Statement(
+        "paper/J5", "features left with 12 samples repeated 5 times", "0", (0, 0),
+        at(features, repeated=12, repeats=5),
+    ),
+    Statement(
+        "paper/J6", "R at the edge of memorization goes as (T/n)^a, a", "1", (0.8, 1.2),
+        edge_exponent,
+    ),
+    Statement(
+        "paper/J6", "R at T = n on that line", "0.4", (0.3, 0.5), edge_factor,
+    ),
+    Statement(
+        "paper/J7", "share of trainings that rise and fall", "some", (0.01, 1), near_misses,
+    ),
+    Statement(
+        "paper/J8", "features forgotten in a training of the middle regime (T = 400, 500)",
+        "some, in some seeds", (0.05, INF), lambda d: forgotten(d.sel(T=[400, 500])),
+    ),
+    *(
+        Statement(
+            "paper/H1",
+            f"{name}, {'ReLU' if relu else 'linear'}, {'untied' if untied else 'tied'}: "
+            "inner maximum of the test loss above both ends",
+            "above 0", (1e-6, INF), at(inner_maximum, loss=power, relu=relu, untied=untied),
+        )
+        for power, name in ((1, "absolute"), (2, "squared"), (4, "fourth"))
+        for relu in (0, 1)
+        for untied in (0, 1)
+    ),
+    Statement(
+        "paper/C1", "m = 32: largest D*_X over the median image's", "many times", (5, INF),
+        at(odd_one, m=32),
+    ),
+    Statement(
+        "paper/A1", "T at which the optimum generalizes, over T at which training usually does",
+        "far above 1", (1.5, INF), quotient(generalizes_at_best, generalizes_usually),
+    ),
+)  # fmt: skip

@@ -1,0 +1,279 @@
+"""Numbers that statements are about: functions of the trained cells of one result.
+
+Each reads a dataset over the swept axes that are left, seeds among them, and pools the seeds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from superpos_jax.plots import _edge
+from superpos_jax.plots._lines import crossing
+from superpos_jax.plots._select import runs
+
+Statistic = Callable[[xr.Dataset], float]
+INF = float("inf")
+LEVEL = 0.15
+"""Largest D_f from which on a model counts as having learned features."""
+OWN = 0.1
+"""Dimensionality from which on a vector counts as having a direction of its own."""
+
+
+def at(statistic: Statistic, **point: Any) -> Statistic:
+    """A statistic at some values of the axes."""
+    return lambda dataset: statistic(dataset.sel(point))
+
+
+def middle(name: str) -> Statistic:
+    """The median over seeds of a number."""
+    return lambda dataset: float(dataset[name].median())
+
+
+def by_T(dataset: xr.Dataset, name: str = "test_loss") -> np.ndarray:
+    """(T,): the median over seeds."""
+    with np.errstate(all="ignore"):
+        return np.nanmedian(runs(dataset[name], ("T",)).astype(float), axis=1)
+
+
+def bump(dataset: xr.Dataset) -> float:
+    """The largest median test loss from T = 100 on; below, single T have peaks of their own."""
+    return float(np.nanmax(by_T(dataset.sel(T=dataset["T"] >= 100))))
+
+
+def bump_at(dataset: xr.Dataset) -> float:
+    """The T of the largest median test loss, from T = 100 on."""
+    late = dataset.sel(T=dataset["T"] >= 100)
+    return float(late["T"][np.nanargmax(by_T(late))])
+
+
+def most(name: str) -> Statistic:
+    """The largest median of a number over T."""
+    return lambda dataset: float(np.nanmax(by_T(dataset, name)))
+
+
+def most_at(name: str) -> Statistic:
+    """The T at which the median of a number is largest."""
+    return lambda dataset: float(dataset["T"][np.nanargmax(by_T(dataset, name))])
+
+
+def below_one(dataset: xr.Dataset) -> float:
+    """The T, interpolated, from which on the median test loss is below 1."""
+    return crossing(dataset["T"].values.astype(float), 1 - by_T(dataset))
+
+
+def onset(dataset: xr.Dataset) -> float:
+    """The T, interpolated, from which on the median over seeds of the largest D_f is above 0.15."""
+    largest = runs(dataset["feature_dimensionality"], ("T",)).max(axis=-1)
+    with np.errstate(all="ignore"):
+        return crossing(dataset["T"].values.astype(float), np.nanmedian(largest, axis=1) - LEVEL)
+
+
+def features(dataset: xr.Dataset) -> float:
+    """The median over seeds of the number of features with D_f of 0.1 or more."""
+    counts = (dataset["feature_dimensionality"] >= OWN).sum(_last(dataset))
+    return float(counts.where(dataset["test_loss"].notnull()).median())
+
+
+def of_five(dataset: xr.Dataset) -> float:
+    """The mean over seeds of the five largest D_f."""
+    ranked = -np.sort(-dataset["feature_dimensionality"].values, axis=-1)[..., :5]
+    return float(np.nanmean(ranked))
+
+
+def fair_share(dataset: xr.Dataset) -> float:
+    """The median D_X in units of m/T, over samples, seeds and the T that are left; m = 2."""
+    D = dataset["sample_dimensionality"]
+    T = D.notnull().sum(str(D.dims[-1]))
+    return float((D * T / np.minimum(2, T)).median())
+
+
+def ratio_over(axis: str, statistic: Statistic) -> Statistic:
+    """Largest over smallest of a statistic along an axis; NaN if it is not finite somewhere."""
+
+    def ratio(dataset: xr.Dataset) -> float:
+        values = np.array([statistic(dataset.sel({axis: v})) for v in dataset[axis].values])
+        fit = np.isfinite(values).all() and (values > 0).all()
+        return float(values.max() / values.min()) if fit else float("nan")
+
+    return ratio
+
+
+def steps_against(axis: str, statistic: Statistic, sign: int) -> Statistic:
+    """How often a statistic goes the other way from one value of an axis to the next."""
+
+    def count(dataset: xr.Dataset) -> float:
+        values = [statistic(dataset.sel({axis: v})) for v in np.sort(dataset[axis].values)]
+        return float((sign * np.diff(values) < 0).sum())
+
+    return count
+
+
+def ridge(dataset: xr.Dataset) -> float:
+    """The T of the largest mean test loss."""
+    with np.errstate(all="ignore"):
+        mean = np.nanmean(runs(dataset["test_loss"], ("T",)), axis=1)
+    return float(dataset["T"][np.nanargmax(mean)])
+
+
+def bigger_hurts(dataset: xr.Dataset) -> float:
+    """The largest rise of the mean test loss from one m to the next, at one T."""
+    mean = dataset["test_loss"].mean("seed").transpose("T", "m").values
+    return float(np.nanmax(np.diff(mean, axis=1)))
+
+
+def more_hurts(dataset: xr.Dataset) -> float:
+    """The smallest rise along T up to the ridge, over all m: ridge less the least loss before."""
+    rises = []
+    for m in dataset["m"].values:
+        mean = dataset["test_loss"].sel(m=m).mean("seed").values
+        top = int(np.nanargmax(mean))
+        rises.append(mean[top] - np.nanmin(mean[: top + 1]))
+    return float(min(rises))
+
+
+def failed(dataset: xr.Dataset) -> float:
+    """The share of trainings that end above a training loss of 0.01."""
+    loss = dataset["train_loss"]
+    return float((loss > 0.01).sum() / loss.notnull().sum())
+
+
+def same_n_eps(dataset: xr.Dataset) -> float:
+    """Largest relative difference of medians where mean and sum have the same n^r eps."""
+    n = features_of(dataset)
+    apart = []
+    for eps in dataset["eps"].values:
+        other = dataset["eps"].values[np.isclose(dataset["eps"].values, n * eps)]
+        if len(other):
+            mean = by_T(dataset.sel(reduction=1.0, eps=eps)) - 1
+            total = by_T(dataset.sel(reduction=0.0, eps=other[0])) - 1
+            apart.append(np.abs(mean - total).max() / np.abs(total).max())
+    return float(max(apart))
+
+
+def held(dataset: xr.Dataset) -> np.ndarray:
+    """(T, repeats, seed): whether the repeated sample is among the top 0.1 % of D_X."""
+    rank = dataset["repeated_rank"].transpose("T", "repeats", "seed")
+    return np.where(rank.isnull(), np.nan, rank < np.maximum(1, dataset["T"] // 1000))
+
+
+def edge_exponent(dataset: xr.Dataset) -> float:
+    """Exponent a of the boundary R = c (T/n)^a for T/n of 2 and more."""
+    return _edge_line(dataset)[0]
+
+
+def edge_factor(dataset: xr.Dataset) -> float:
+    """Factor c of the boundary R = c (T/n)^a."""
+    return _edge_line(dataset)[1]
+
+
+def _edge_line(dataset: xr.Dataset) -> tuple[float, float]:
+    ratio = dataset["T"].values / features_of(dataset)
+    R = dataset["repeats"].values.astype(float)
+    found = np.array([_edge.boundary(R, line) for line in _edge.share(held(dataset))])
+    late = ratio >= 2
+    return _edge.power_law(ratio[late], np.where(np.isfinite(found), found, np.nan)[late]) or (
+        float("nan"),
+        float("nan"),
+    )
+
+
+def near_misses(dataset: xr.Dataset) -> float:
+    """The share of trainings in which D of the repeated sample was twice its end, above 0.02."""
+    D = dataset["history_sample_dimensionality"][..., 0]
+    peak, end = D.max("step"), D.dropna("step", how="all").isel(step=-1)
+    missed = (peak > 0.02) & (peak >= 2 * end) & (end < OWN)
+    return float(missed.sum() / end.notnull().sum())
+
+
+def forgotten(dataset: xr.Dataset) -> float:
+    """Features a training that once had D_f above 0.1 and ended below half of their peak."""
+    D = dataset["history_feature_dimensionality"]
+    peak, end = D.max("step"), D.dropna("step", how="all").isel(step=-1)
+    lost = (peak > OWN) & (end < 0.5 * peak)
+    return float(lost.sum(str(lost.dims[-1])).mean())
+
+
+def inner_maximum(dataset: xr.Dataset) -> float:
+    """The largest median test loss less that at both ends of T, in units of the zero predictor."""
+    loss = by_T(dataset.assign(test_loss=dataset["test_loss"] / dataset["zero_test_loss"]))
+    return float(np.nanmax(loss[1:-1]) - max(loss[0], loss[-1]))
+
+
+def odd_one(dataset: xr.Dataset) -> float:
+    """The largest D*_X over the median one, its median over seeds."""
+    D = dataset["maximal_dimensionality"]
+    return float((D.max("sample") / D.median("sample")).median())
+
+
+def generalizes_usually(dataset: xr.Dataset) -> float:
+    """The T from which on the usual training, the mean at the first lr, has a test loss below 1."""
+    return below_one(dataset.isel(lr=0).sel(reduction=1.0))
+
+
+def generalizes_at_best(dataset: xr.Dataset) -> float:
+    """The T from which on the lowest training loss of all belongs to a test loss below 1."""
+    stacked = dataset[["train_loss", "test_loss"]].stack(run=("lr", "reduction", "init_seed"))
+    best = stacked["train_loss"].fillna(INF).argmin("run")
+    test = stacked["test_loss"].isel(run=best).values
+    return crossing(dataset["T"].values.astype(float), 1 - test)
+
+
+def quotient(one: Statistic, other: Statistic) -> Statistic:
+    """One statistic over another."""
+    return lambda dataset: one(dataset) / other(dataset)
+
+
+def _last(dataset: xr.Dataset) -> str:
+    return str(dataset["feature_dimensionality"].dims[-1])
+
+
+def features_of(dataset: xr.Dataset) -> float:
+    """n, the number of features."""
+    return float(json.loads(dataset.attrs["options"])["n"])
+
+
+def best_start(statistic: Statistic) -> Statistic:
+    """A statistic of the initialisation with the lowest training loss."""
+
+    def best(dataset: xr.Dataset) -> float:
+        return statistic(dataset.isel(init_seed=[int(dataset["train_loss"].argmin("init_seed"))]))
+
+    return best
+
+
+def seen_at_onset(dataset: xr.Dataset) -> float:
+    """How often a feature is seen, T (1 - S), at the onset; at one S."""
+    return float((1 - dataset["S"]) * onset(dataset))
+
+
+def median_over(axis: str, statistic: Statistic) -> Statistic:
+    """The median of a statistic along an axis."""
+    return lambda dataset: float(
+        np.median([statistic(dataset.sel({axis: value})) for value in dataset[axis].values])
+    )
+
+
+def fallen(dataset: xr.Dataset) -> float:
+    """||W|| at the largest T over its largest value, both medians."""
+    norms = by_T(dataset, "W_norm")
+    return float(norms[-1] / np.nanmax(norms))
+
+
+def whole(dataset_statistic: Statistic) -> Statistic:
+    """The statistic itself: of all cells."""
+    return dataset_statistic
+
+
+def mean(statistic: Statistic) -> Statistic:
+    """A statistic of the cells that minimise the mean over features."""
+    return at(statistic, reduction=1.0)
+
+
+def total(statistic: Statistic) -> Statistic:
+    """A statistic of the cells that minimise the sum over features."""
+    return at(statistic, reduction=0.0)

@@ -1,0 +1,122 @@
+"""Cells along training: which are shown, and their lines and final vectors as rows of a table."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from ._runs import STANDS_OUT, evenly
+from ._select import SEEDS, axes, describe, representative
+
+CELLS, LINES = 6, 12
+REPETITION = ("repeated", "repeats")
+LONGEST, SPREAD = 60, 140
+FORGOTTEN = 0.5
+"""A learned feature is forgotten when it ends below this share of its peak."""
+VARIABLES = {kind: f"history_{kind}_dimensionality" for kind in ("feature", "sample")}
+
+
+def across_axes(dataset: xr.Dataset, select: Mapping[str, Any]) -> tuple[str, ...]:
+    """The axes along which cells are chosen as columns."""
+    swept = axes(dataset)
+    if listed := tuple(axis for axis in swept if np.ndim(select.get(axis, 0))):
+        return listed
+    free = [axis for axis in swept if dataset.sizes[axis] > 1 and axis not in select]
+    if repetition := tuple(axis for axis in REPETITION if axis in free):
+        return repetition
+    return tuple(sorted(free, key=lambda axis: axis in SEEDS)[:1])
+
+
+def chosen_cells(
+    dataset: xr.Dataset, across: tuple[str, ...], shared: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """At most `CELLS` points, evenly spaced; of those that repeat no sample one at the most."""
+    values = [dataset[axis].values.tolist() for axis in across]
+    points = [dict(zip(across, point, strict=True)) for point in itertools.product(*values)]
+    if set(across) <= set(REPETITION):
+        plain = [point for point in points if not repeated_samples({**shared, **point})]
+        points = [point for point in points if point not in plain[1:]]
+    return [points[i] for i in evenly(len(points), CELLS)]
+
+
+def repeated_samples(where: Mapping[str, Any]) -> int:
+    """How many samples are in the training set more than once."""
+    count = min(where.get("repeated") or 0, where.get("T") or 0)
+    return int(count) if (where.get("repeats") or 1) > 1 else 0
+
+
+def cell_label(point: Mapping[str, Any], repeated: int) -> str:
+    """The values of a cell along the columns, one a line."""
+    if point and set(point) <= set(REPETITION) and not repeated:
+        return "no repeats"
+    return "\n".join(describe({name: value}) for name, value in point.items())
+
+
+def trace_rows(here: xr.Dataset, repeated: int) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The lines of one cell, and what its features and repeated samples came to.
+
+    Columns: kind, fate, index, step, value, x and y (NaN), as in the table of the figure `history`;
+    a cell without a history has one empty row. The numbers: learned, forgotten, features, samples
+    and largest, explained there too.
+    """
+    steps = here["step"].values
+    features, at = _history(here, "feature")
+    peak, end = features.max(axis=0, initial=0.0), features[-1:].sum(axis=0)
+    learned = peak > STANDS_OUT
+    lost = learned & (end < FORGOTTEN * peak)
+    fate = np.where(lost, "forgotten", np.where(learned, "kept", "never"))
+    parts = [_line("feature", fate[i], i, at, features[:, i]) for i in _top(peak)]
+    numbers = {"learned": learned.sum(), "forgotten": lost.sum(), "features": end > STANDS_OUT}
+
+    samples, at = _history(here, "sample")
+    peak, end = samples.max(axis=0, initial=0.0), samples[-1:].sum(axis=0)
+    fate = np.where(np.arange(len(end)) < repeated, "repeated", "once")
+    chosen = [*_top(peak[:repeated]), *(repeated + _top(peak[repeated:]))]
+    parts += [_line("sample", fate[i], i, at, samples[:, i]) for i in chosen]
+    largest = np.argsort(-end, kind="stable")[:repeated] < repeated
+    numbers |= {"samples": end[:repeated] > STANDS_OUT, "largest": largest}
+
+    for split in ("train", "test"):
+        loss = here[f"history_{split}_loss"].values.astype(float)
+        known = np.isfinite(loss)
+        parts.append(_line("loss", split, -1, steps[known], loss[known]))
+    parts = [part for part in parts if len(part)]
+    empty = _line("loss", "train", -1, np.array([-1]), np.array([np.nan]))
+    counts = {name: int(np.sum(number)) for name, number in numbers.items()}
+    return pd.concat(parts or [empty], ignore_index=True), counts
+
+
+def _history(here: xr.Dataset, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """D (step, vector) of the vectors that the cell has, and its recorded steps."""
+    D = here[VARIABLES[kind]].values.astype(float)
+    D = D[:, np.isfinite(D).any(axis=0)]
+    known = np.isfinite(D).all(axis=1) & (D.shape[1] > 0)
+    return D[known], here["step"].values[known]
+
+
+def _top(peak: np.ndarray) -> np.ndarray:
+    return np.argsort(-peak, kind="stable")[:LINES]
+
+
+def _line(kind: str, fate: str, index: int, steps: np.ndarray, values: np.ndarray) -> pd.DataFrame:
+    frame = pd.DataFrame({"kind": kind, "fate": fate, "index": index, "step": steps})
+    return frame.assign(value=values, x=np.nan, y=np.nan)
+
+
+def final_rows(cell: Any, repeated: int) -> pd.DataFrame:
+    """The longest final vectors and a spread of the others; all repeated samples."""
+    parts = []
+    for kind, array in (("feature", np.asarray(cell.W).T), ("hidden", np.asarray(cell.H))):
+        index, _ = representative(np.linalg.norm(array, axis=1), LONGEST, SPREAD)
+        if kind == "hidden":
+            index = np.union1d(index, np.arange(min(repeated, len(array))))
+        fate = np.where(index < repeated, "repeated", "once") if kind == "hidden" else ""
+        points = {"x": array[index, 0].astype(float), "y": array[index, 1].astype(float)}
+        frame = pd.DataFrame({"kind": f"{kind} vector", "fate": fate, "index": index, **points})
+        parts.append(frame.assign(step=-1, value=np.nan))
+    return pd.concat(parts, ignore_index=True)
