@@ -260,8 +260,8 @@ class DoubleDescent(Study):
         W, b, V = self.crop(cell, params)
         H = self.hidden(cell, W)
         D_f, D_X = geometry.dimensionality(W.T), geometry.dimensionality(H)
-        repeated = D_X[: cell.repeated]
-        rank = int((D_X > min(repeated)).sum()) if len(repeated) else -1
+        least = D_X[: cell.repeated].min(initial=np.inf)
+        rank = (least < D_X).sum() if cell.repeated else -1
         flags = {"flag_values": [0, 1, 2], "flag_meanings": " ".join(geometry.REGIMES)}
         found = {
             "feature_dimensionality": Variable(
