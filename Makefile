@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: plane test format bench torture clean
+.PHONY: plane test format bench torture paper figures check-paper clean
 
 plane: $(VENV)/installed ## train the quickstart plane and draw it
 	$(BIN)/superpos run quickstart
@@ -24,6 +24,17 @@ bench: $(VENV)/installed-bench ## measure speed and memory, rewrite benchmarks/*
 
 torture: $(VENV)/installed-test ## kill the command again and again, rewrite benchmarks/torture.md
 	$(BIN)/python tests/torture.py
+
+paper: $(VENV)/installed-paper ## train all figures of the paper at reduced scale, or go on; then draw
+	for sweep in sweeps/paper/*.toml; do $(BIN)/superpos run $$sweep || [ $$? -eq 1 ] || exit; done
+	$(BIN)/python -m superpos_jax.paper results
+	$(BIN)/superpos check-paper
+
+figures: $(VENV)/installed-paper ## draw figures/paper and figures/reference from figures/data
+	$(BIN)/python -m superpos_jax.paper
+
+check-paper: $(VENV)/installed ## the paper's statements, against the numbers in figures/data
+	$(BIN)/superpos check-paper
 
 clean:
 	rm -rf $(VENV) results build dist

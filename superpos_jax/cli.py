@@ -311,6 +311,30 @@ def plot(
     return DONE
 
 
+@app.command("check-paper")
+def check_paper(
+    data: Annotated[
+        Path, typer.Option(help="Folder of archives, which `make paper` writes.")
+    ] = Path("figures/data"),
+) -> int:
+    """Print what the paper says, in numbers, beside what was found: agrees, differs, undecided.
+
+    The interval is the middle 95 % of what other choices of the seeds give.
+
+    Example:
+
+        superpos check-paper
+    """
+    from superpos_jax.paper.checks import check
+    from superpos_jax.paper.statements import STATEMENTS
+
+    if not (findings := check(data, STATEMENTS)):
+        raise UserError(f"--data {data}: no archive of a paper's sweep; `make paper` writes them")
+    rows = [(f.key, f.statement, f.found, f.expected, f.verdict) for f in findings]
+    print_table("the paper", ("sweep", "statement", "found", "paper", ""), rows)
+    return DONE
+
+
 @app.command("list")
 def list_() -> int:
     """List the sweeps and the figures that ship."""

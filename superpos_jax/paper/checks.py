@@ -8,6 +8,7 @@ is undecided; and so it is where too few seeds leave no uncertainty.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from superpos_jax.result import load
+from superpos_jax.result import Result, load
 from superpos_jax.sweep import load_sweep
 from superpos_jax.verdicts import DIVERGED, FINISHED
 
@@ -39,7 +40,7 @@ class Statement(NamedTuple):
     """Of the trained cells; the others are NaN."""
     form: str = ".3g"
     reads: Mapping[str, int] = {}
-    """Arrays, as `FigureSpec.arrays`, that no figure of the sweep reads."""
+    """Arrays that it needs, as `FigureSpec.arrays`; numbers one a cell are there anyway."""
 
 
 class Finding(NamedTuple):
@@ -65,7 +66,7 @@ def check(data: Path, statements: Sequence[Statement]) -> list[Finding]:
     for statement in statements:
         if statement.key not in results:
             path = data / f"{load_sweep(statement.key).name}.zip"
-            results[statement.key] = trained(load(path).dataset) if path.exists() else None
+            results[statement.key] = trained(load(path)) if path.exists() else None
         dataset = results[statement.key]
         if dataset is not None:
             found.append(judge(statement, dataset))
@@ -80,14 +81,17 @@ def judge(statement: Statement, dataset: xr.Dataset) -> Finding:
     >>> judge(mean, xr.Dataset({"test_loss": losses})).verdict
     'agrees'
     """
-    value = float(statement.statistic(dataset))
-    others = np.array([statement.statistic(one) for one in resampled(dataset)], float)
-    others = others[np.isfinite(others)]
+    dataset = dataset[
+        [name for name, array in dataset.items() if _small(array) or name in statement.reads]
+    ]
+    value = _number(statement, dataset)
+    others = np.array([_number(statement, one) for one in resampled(dataset)])
+    others = others[~np.isnan(others)]
     known = len(others) >= DRAWS / 2
-    low, high = np.percentile(others, [2.5, 97.5]) if known else (np.nan, np.nan)
+    low, high = np.percentile(others, [2.5, 97.5], method="nearest") if known else (np.nan, np.nan)
     least, most = statement.within
-    if not np.isfinite(value):
-        verdict, text = UNDECIDED, "-"
+    if np.isnan(value):
+        verdict, text = UNDECIDED, "not known"
     elif not known:
         verdict, text = UNDECIDED, f"{value:{statement.form}} (one seed)"
     else:
@@ -102,6 +106,21 @@ def judge(statement: Statement, dataset: xr.Dataset) -> Finding:
     return Finding(statement.key, statement.text, text, statement.expected, verdict)
 
 
+def _small(array: xr.DataArray) -> bool:
+    """Whether it has one number a cell: axes of the grid have coordinates, histories have steps."""
+    return all(dim in array.coords and dim != "step" for dim in array.dims)
+
+
+def _number(statement: Statement, dataset: xr.Dataset) -> float:
+    """The number, NaN where what it is about was not swept or not trained."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # NaN where nothing is trained
+        try:
+            return float(statement.statistic(dataset))
+        except (KeyError, ValueError):
+            return float("nan")
+
+
 def resampled(dataset: xr.Dataset) -> Iterator[xr.Dataset]:
     """The dataset with other seeds: as many as it has, drawn with replacement, again and again."""
     axes = _seed_axes(dataset)
@@ -112,12 +131,10 @@ def resampled(dataset: xr.Dataset) -> Iterator[xr.Dataset]:
         yield dataset.isel({axis: rng.integers(size, size=size) for axis, size in axes.items()})
 
 
-def trained(dataset: xr.Dataset) -> xr.Dataset:
-    """The dataset with NaN for what is not trained to its end, or died."""
-    fit = dataset["verdict"].isin((FINISHED, DIVERGED))
-    numbers = [name for name, array in dataset.data_vars.items() if array.dtype.kind == "f"]
-    whole = dataset[[*numbers, "regime"] if "regime" in dataset else numbers]
-    return whole.where(fit)
+def trained(result: Result) -> xr.Dataset:
+    """The dataset of a result with NaN for what is not trained to its end, or died."""
+    fit = result.dataset["verdict"].isin((FINISHED, DIVERGED))
+    return result.dataset.where(fit)
 
 
 def _seed_axes(dataset: xr.Dataset) -> Mapping[str, int]:

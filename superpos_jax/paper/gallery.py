@@ -73,8 +73,10 @@ def header(path: Path) -> list[str]:
 def store(results: Path, data: Path) -> Iterator[Path]:
     """Archive every result of the paper's sweeps that is there; the archives' paths."""
     for name in dict.fromkeys(entry.sweep.name for entry in entries()):
-        if (results / name / STORE).is_dir():
-            result = load(results / name)
+        if not (results / name / STORE).is_dir():
+            continue
+        result = load(results / name)
+        if result.count(UNFINISHED) < result.dataset["verdict"].size:
             yield archive.write(archive.thin(result, _arrays(name, result)), data / f"{name}.zip")
 
 

@@ -7,6 +7,7 @@ replications, and the note on the intermediate regime in "Circuits Updates, July
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 
 from superpos_jax.paper.checks import Statement
@@ -21,6 +22,7 @@ from superpos_jax.paper.statistics import (
     bump_at,
     edge_exponent,
     edge_factor,
+    excess,
     failed,
     fair_share,
     fallen,
@@ -50,6 +52,7 @@ from superpos_jax.paper.statistics import (
 )  # fmt: skip
 
 FIVE = "five features have a direction of their own"
+SHARE = "0.2 to 0.3 (n = 10,000)"
 PLATEAU: dict[str, tuple[str, str, tuple[float, float]]] = {
     "test_loss": ("test loss", "0.9986 to 0.9989", (0.9981, 0.9994)),
     "W_norm": ("||W||", "2.46 to 2.48", (2.41, 2.53)),
@@ -69,17 +72,16 @@ CHECKPOINTS = {
 """Public checkpoints that minimised the mean, one seed each."""
 
 
-def _three_regimes(key: str, of: Callable[[Statistic], Statistic], scale: float) -> list[Statement]:
-    """Statements of P2, P3 and P4 that hold at any n; `scale` is n / 10,000."""
-    small = [5, 6]
+D_F = {"feature_dimensionality": 10}
+D_X = {"sample_dimensionality": 0}
+
+
+def _three_regimes(key: str, of: Callable[[Statistic], Statistic]) -> list[Statement]:
+    """Statements of P2, P3 and P4 that hold at any n with n (1 - S) = 10."""
     return [
         Statement(
             key, "hidden vectors share the space evenly at T = 5, 6: D_X T/m", "1",
-            (0.95, 1.05), of(at(fair_share, T=small)),
-        ),
-        Statement(
-            key, "the bump: largest median test loss, T >= 100", "above 1.01",
-            (1.01, INF), of(bump),
+            (0.95, 1.05), of(at(fair_share, T=[5, 6])), reads=D_X,
         ),
         Statement(
             key, "the bump lies at T / n", "0.2 (T = 2,000)", (0.1, 0.5),
@@ -87,7 +89,7 @@ def _three_regimes(key: str, of: Callable[[Statistic], Statistic], scale: float)
         ),
         Statement(
             key, "features appear (largest D_f above 0.15 for good) from T / n",
-            "between 0.07 and 0.7", (0.07, 0.7), of(quotient(onset, features_of)),
+            "between 0.07 and 0.7", (0.07, 0.7), of(quotient(onset, features_of)), reads=D_F,
         ),
         Statement(
             key, "||W|| has fallen to half of its largest value at the largest T", "yes: 0.1",
@@ -102,8 +104,8 @@ STATEMENTS: tuple[Statement, ...] = (
         statement
         for key in ("paper/P1", "reference/P1")
         for statement in (
-            Statement(key, f"{FIVE} (D_f >= 0.1)", "5", (5, 5), features),
-            Statement(key, "their D_f", "0.2 to 0.3", (0.2, 0.3), of_five),
+            Statement(key, f"{FIVE} (D_f >= 0.1)", "5", (5, 5), features, reads=D_F),
+            Statement(key, "their D_f", SHARE, (0.2, 0.3), of_five, reads=D_F),
         )
     ),
     Statement(
@@ -113,16 +115,23 @@ STATEMENTS: tuple[Statement, ...] = (
     *(
         Statement(
             key, f"samples share the space evenly at T = {T}, the best of ten: D_X T/m", "1",
-            (0.97, 1.03),
-            at(best_start(fair_share), T=T), reads={"sample_dimensionality": 0},
+            (0.95, 1.05),
+            at(best_start(fair_share), T=T), reads=D_X,
         )
         for key in ("paper/P2", "reference/P2")
         for T in (3, 5, 8)
     ),
-    *_three_regimes("paper/P3", whole, 0.1),
-    Statement("paper/P3", f"{FIVE} at T = 5,000", "5", (5, 5), at(features, T=5000)),
-    Statement("paper/P3", "their D_f", "0.2 to 0.3", (0.2, 0.3), at(of_five, T=5000)),
-    *_three_regimes(REFERENCE, mean, 1.0),
+    *_three_regimes("paper/P3", whole),
+    Statement(
+        "paper/P3", "the bump: largest median test loss, T >= 100", "above 1.01", (1.01, INF), bump,
+    ),
+    Statement("paper/P3", f"{FIVE} at T = 5,000", "5", (5, 5), at(features, T=5000), reads=D_F),
+    Statement("paper/P3", "their D_f", SHARE, (0.2, 0.3), at(of_five, T=5000), reads=D_F),
+    *_three_regimes(REFERENCE, mean),
+    Statement(
+        REFERENCE, "the bump: median test loss at T = 2,000 less that at 1,000", "0.014",
+        (5e-4, INF), mean(quotient(at(excess, T=2000), at(excess, T=1000), operator.sub)),
+    ),
     *(
         Statement(
             REFERENCE, f"mean: test loss at T = {T:,}", f"{value:g}", (value - 5e-4, value + 5e-4),
@@ -145,7 +154,8 @@ STATEMENTS: tuple[Statement, ...] = (
         for word, of in (("mean", mean), ("sum", total))
         for name, (label, expected, within) in PLATEAU.items()
     ),
-    Statement(REFERENCE, f"mean: {FIVE} at T = 20,000", "5", (5, 5), mean(at(features, T=20_000))),
+    Statement(REFERENCE, f"mean: {FIVE} at T = 20,000", "5", (5, 5), mean(at(features, T=20_000)),
+              reads=D_F),
     Statement(
         REFERENCE, "mean: the median test loss is below 1 from T", "below 5,000", (2000, 5000),
         mean(below_one),
@@ -213,11 +223,12 @@ STATEMENTS: tuple[Statement, ...] = (
         "paper/J2", "the onset of features moves with weight decay up to 0.3, by a factor", "1",
         (1, 1.3),
         lambda d: ratio_over("weight_decay", onset)(d.sel(weight_decay=d["weight_decay"] < 0.5)),
+        reads=D_F,
     ),
     *(
         Statement(
             key, "features appear where each was seen T (1 - S) times (median over S)", "about 10",
-            (7, 14), median_over("S", seen_at_onset),
+            (7, 14), median_over("S", seen_at_onset), reads=D_F,
         )
         for key in ("paper/J3", "paper/J3_n300")
     ),
@@ -225,17 +236,17 @@ STATEMENTS: tuple[Statement, ...] = (
         Statement(
             key, "spread of that number over S, largest to smallest", "1 (curves collapse)",
             (1, 1.5),
-            ratio_over("S", seen_at_onset),
+            ratio_over("S", seen_at_onset), reads=D_F,
         )
         for key in ("paper/J3", "paper/J3_n300")
     ),
     Statement(
         "paper/J5", "features left with one sample repeated 5 times", "4", (4, 4),
-        at(features, repeated=1, repeats=5),
+        at(features, repeated=1, repeats=5), reads=D_F,
     ),
     Statement(
         "paper/J5", "features left with 12 samples repeated 5 times", "0", (0, 0),
-        at(features, repeated=12, repeats=5),
+        at(features, repeated=12, repeats=5), reads=D_F,
     ),
     Statement(
         "paper/J6", "R at the edge of memorization goes as (T/n)^a, a", "1", (0.8, 1.2),
@@ -246,10 +257,12 @@ STATEMENTS: tuple[Statement, ...] = (
     ),
     Statement(
         "paper/J7", "share of trainings that rise and fall", "some", (0.01, 1), near_misses,
+        reads={"history_sample_dimensionality": 20},
     ),
     Statement(
         "paper/J8", "features forgotten in a training of the middle regime (T = 400, 500)",
-        "some, in some seeds", (0.05, INF), lambda d: forgotten(d.sel(T=[400, 500])),
+        "some, in some seeds", (0.05, INF), at(forgotten, T=[400, 500]),
+        reads={"history_feature_dimensionality": 20},
     ),
     *(
         Statement(
@@ -264,7 +277,7 @@ STATEMENTS: tuple[Statement, ...] = (
     ),
     Statement(
         "paper/C1", "m = 32: largest D*_X over the median image's", "many times", (5, INF),
-        at(odd_one, m=32),
+        at(odd_one, m=32), reads={"maximal_dimensionality": 0},
     ),
     Statement(
         "paper/A1", "T at which the optimum generalizes, over T at which training usually does",

@@ -6,6 +6,7 @@ Each reads a dataset over the swept axes that are left, seeds among them, and po
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -36,8 +37,7 @@ def middle(name: str) -> Statistic:
 
 def by_T(dataset: xr.Dataset, name: str = "test_loss") -> np.ndarray:
     """(T,): the median over seeds."""
-    with np.errstate(all="ignore"):
-        return np.nanmedian(runs(dataset[name], ("T",)).astype(float), axis=1)
+    return np.nanmedian(runs(dataset[name], ("T",)).astype(float), axis=1)
 
 
 def bump(dataset: xr.Dataset) -> float:
@@ -61,16 +61,22 @@ def most_at(name: str) -> Statistic:
     return lambda dataset: float(dataset["T"][np.nanargmax(by_T(dataset, name))])
 
 
+def rises(dataset: xr.Dataset, values: np.ndarray) -> float:
+    """The T, interpolated, from which on values (T,) are positive; infinity if not at the last."""
+    if np.isnan(values[-1]):
+        return float("nan")  # not trained there
+    return crossing(dataset["T"].values.astype(float), values)
+
+
 def below_one(dataset: xr.Dataset) -> float:
     """The T, interpolated, from which on the median test loss is below 1."""
-    return crossing(dataset["T"].values.astype(float), 1 - by_T(dataset))
+    return rises(dataset, 1 - by_T(dataset))
 
 
 def onset(dataset: xr.Dataset) -> float:
     """The T, interpolated, from which on the median over seeds of the largest D_f is above 0.15."""
-    largest = runs(dataset["feature_dimensionality"], ("T",)).max(axis=-1)
-    with np.errstate(all="ignore"):
-        return crossing(dataset["T"].values.astype(float), np.nanmedian(largest, axis=1) - LEVEL)
+    largest = np.nanmax(runs(dataset["feature_dimensionality"], ("T",)), axis=-1)
+    return rises(dataset, np.nanmedian(largest, axis=1) - LEVEL)
 
 
 def features(dataset: xr.Dataset) -> float:
@@ -115,8 +121,7 @@ def steps_against(axis: str, statistic: Statistic, sign: int) -> Statistic:
 
 def ridge(dataset: xr.Dataset) -> float:
     """The T of the largest mean test loss."""
-    with np.errstate(all="ignore"):
-        mean = np.nanmean(runs(dataset["test_loss"], ("T",)), axis=1)
+    mean = np.nanmean(runs(dataset["test_loss"], ("T",)), axis=1)
     return float(dataset["T"][np.nanargmax(mean)])
 
 
@@ -220,12 +225,19 @@ def generalizes_at_best(dataset: xr.Dataset) -> float:
     stacked = dataset[["train_loss", "test_loss"]].stack(run=("lr", "reduction", "init_seed"))
     best = stacked["train_loss"].fillna(INF).argmin("run")
     test = stacked["test_loss"].isel(run=best).values
-    return crossing(dataset["T"].values.astype(float), 1 - test)
+    return rises(dataset, 1 - test)
 
 
-def quotient(one: Statistic, other: Statistic) -> Statistic:
-    """One statistic over another."""
-    return lambda dataset: one(dataset) / other(dataset)
+def quotient(
+    one: Statistic, other: Statistic, of: Callable[[float, float], float] = operator.truediv
+) -> Statistic:
+    """One statistic over another, or another function `of` the two."""
+    return lambda dataset: of(one(dataset), other(dataset))
+
+
+def excess(dataset: xr.Dataset) -> float:
+    """The median test loss above what predicting zero scores."""
+    return middle("test_loss")(dataset) - 1
 
 
 def _last(dataset: xr.Dataset) -> str:
