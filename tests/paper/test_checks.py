@@ -1,0 +1,165 @@
+"""How statements are judged, and that the numbers they rest on are what they say."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import superpos_jax as sp
+from superpos_jax.paper import checks, statistics
+from superpos_jax.paper.checks import Statement, check, judge, trained
+from superpos_jax.paper.statements import STATEMENTS
+from superpos_jax.sweep import load_sweep
+from superpos_jax.verdicts import UNFINISHED
+
+DATA = Path(__file__).parents[2] / "figures" / "data"
+
+
+def judged(losses, within, statistic=None):
+    dataset = xr.Dataset(
+        {"test_loss": ("seed", np.asarray(losses, float))}, {"seed": range(len(losses))}
+    )
+    statistic = statistic or statistics.middle("test_loss")
+    return judge(Statement("", "a number", "some", within, statistic), dataset)
+
+
+@pytest.mark.parametrize(
+    ("losses", "within", "verdict"),
+    [
+        ([1.0, 1.1, 1.2, 1.1], (0.9, 1.3), "agrees"),
+        ([1.0, 1.1, 1.2, 1.1], (1.3, 2.0), "differs"),
+        ([1.0, 1.1, 1.2, 1.1], (0.0, 0.9), "differs"),
+        ([1.0, 1.1, 1.2, 1.1], (1.1, 2.0), "undecided"),
+        ([1.1], (0.9, 1.3), "undecided"),
+        ([np.nan, np.nan], (0.9, 1.3), "undecided"),
+    ],
+)
+def test_a_number_is_judged_with_its_spread_over_seeds(losses, within, verdict):
+    assert judged(losses, within).verdict == verdict
+
+
+def test_a_finding_tells_the_interval_and_few_seeds():
+    assert judged([1.0, 1.1, 1.2, 1.1], (0, 2)).found == "1.1 (1 to 1.2)"
+    assert judged([1.0, 1.2], (0, 2)).found == "1.1 (1 to 1.2), 2 seeds"
+    assert judged([1.1], (0, 2)).found == "1.1 (one seed)"
+    assert judged([np.nan], (0, 2)).found == "not known"
+    missing = judged([1.0, 1.2], (0, 2), lambda dataset: dataset["W_norm"].mean())
+    assert missing.found == "not known"
+
+
+def test_infinity_counts_as_a_number():
+    assert judged([1.0, 1.0], (0, np.inf), lambda dataset: np.inf).verdict == "agrees"
+    assert judged([1.0, 1.0], (0, 10), lambda dataset: np.inf).verdict == "differs"
+
+
+def test_only_trained_cells_count():
+    sweep = sp.Sweep(
+        axes={"T": [5], "lr": [1e-2, 1e30], "seed": [0, 1]},
+        cell={"m": 2, "S": 0.9, "steps": 3},
+        options={"n": 20, "test_samples": 20},
+    )
+    result = sp.run(sweep)
+    dataset = trained(result)
+    assert np.isfinite(dataset.test_loss.sel(lr=1e-2)).all()
+    assert dataset.W_norm.sel(lr=1e30).isnull().all()
+    assert dataset.regime.sel(lr=1e30).isnull().all()
+
+
+T = np.array([10, 100, 1000, 10_000])
+
+
+def curves(losses):
+    """(T, seed) losses as a dataset."""
+    variables = {"test_loss": (("T", "seed"), np.asarray(losses, float))}
+    return xr.Dataset(variables, {"T": T, "seed": range(np.shape(losses)[1])})
+
+
+def test_bump_peak_and_crossing():
+    dataset = curves([[9, 9, 9], [1.1, 1.3, 1.2], [1.5, 1.4, 7], [0.9, 0.8, 0.9]])
+    assert statistics.bump(dataset) == 1.5  # neither T = 10 nor the seed with 7
+    assert statistics.bump_at(dataset) == 1000
+    assert statistics.ridge(dataset) == 10
+    # medians 1.5 and 0.9: one is 0.5 / 0.6 of the way in log T
+    assert statistics.below_one(dataset) == pytest.approx(1000 * 10 ** (5 / 6))
+    assert statistics.below_one(dataset.isel(T=slice(3))) == np.inf
+    dataset["test_loss"][-1] = np.nan
+    with pytest.warns(RuntimeWarning, match="All-NaN"):
+        assert np.isnan(statistics.below_one(dataset))
+
+
+def test_features_and_their_onset():
+    D = np.full((4, 2, 7), 0.01)
+    D[2, :, :5] = [[0.2, 0.3, 0.25, 0.09, 0.11], [0.2, 0.2, 0.2, 0.2, 0.2]]
+    D[3, :, :5] = 0.4
+    dataset = curves(np.ones((4, 2)))
+    dataset["feature_dimensionality"] = (("T", "seed", "feature"), D)
+    assert statistics.features(dataset.sel(T=[1000])) == 4.5
+    assert statistics.of_five(dataset.sel(T=[10_000])) == pytest.approx(0.4)
+    # medians of the largest: 0.01 and 0.25
+    assert statistics.onset(dataset) == pytest.approx(100 * 10 ** (0.14 / 0.24))
+    whole = statistics.onset(dataset)
+    D[:, :, 5:] = np.nan  # as an archive has it
+    dataset["feature_dimensionality"] = (("T", "seed", "feature"), D)
+    assert statistics.onset(dataset) == whole
+
+
+def test_ratios_and_steps_along_an_axis():
+    losses = np.stack([np.ones((4, 2)) * k for k in (1.0, 1.3, 1.2)])
+    dataset = xr.concat([curves(loss) for loss in losses], "m").assign_coords(m=[2, 3, 4])
+    assert statistics.ratio_over("m", statistics.bump)(dataset) == pytest.approx(1.3)
+    assert statistics.steps_against("m", statistics.bump, 1)(dataset) == 1
+    assert statistics.steps_against("m", statistics.bump, -1)(dataset) == 1
+    assert statistics.bigger_hurts(dataset) == pytest.approx(0.3)
+
+
+def test_more_data_hurts_is_the_least_rise():
+    rising = [[1.0, 1.0], [0.9, 0.9], [1.4, 1.4], [0.8, 0.8]]
+    flat = [[1.0, 1.0], [1.0, 1.0], [1.02, 1.02], [0.8, 0.8]]
+    dataset = xr.concat([curves(rising), curves(flat)], "m").assign_coords(m=[2, 3])
+    assert statistics.more_hurts(dataset) == pytest.approx(0.02)
+
+
+def test_what_is_forgotten_and_what_nearly_memorized():
+    D = np.zeros((3, 2, 4))
+    D[:, 0, 0] = [0.0, 0.3, 0.1]  # forgotten
+    D[:, 0, 1] = [0.0, 0.3, 0.2]
+    D[:, 1, 2] = [0.0, 0.09, 0.0]  # never learned; but a near miss, were it sample 0
+    dims = ("step", "seed", "sample")
+    dataset = xr.Dataset({"history_sample_dimensionality": (dims, D)}, {"step": [0, 1, 2]})
+    dataset["history_feature_dimensionality"] = (("step", "seed", "feature"), D)
+    assert statistics.forgotten(dataset) == 0.5
+    dataset["history_sample_dimensionality"][:, 1, 0] = [0.0, 0.09, 0.0]
+    dataset["history_sample_dimensionality"][:, 0, 0] = [0.0, 0.3, 0.2]
+    assert statistics.near_misses(dataset) == 0.5
+
+
+def test_the_exact_equality_of_the_conventions_is_found():
+    eps, reductions = [1e-8, 1e-5], [0.0, 1.0]
+    dims = ("eps", "reduction", "T", "seed")
+    loss = np.random.default_rng(0).uniform(1, 2, (2, 2, 4, 3))
+    loss[0, 1] = loss[1, 0]  # the mean with 1e-8 is the sum with n 1e-8
+    dataset = xr.Dataset(
+        {"test_loss": (dims, loss)},
+        {"eps": eps, "reduction": reductions, "T": T},
+        {"options": '{"n": 1000}'},
+    )
+    assert statistics.same_n_eps(dataset) == 0
+    dataset["test_loss"][0, 1, 2] += 0.3
+    assert statistics.same_n_eps(dataset) > 0.1
+
+
+def test_every_statement_of_a_finished_result_is_a_number(monkeypatch):
+    """So that none is silently about an axis or an array that is not there."""
+    monkeypatch.setattr(checks, "DRAWS", 4)
+    known = {key: load_sweep(key).name for key in {statement.key for statement in STATEMENTS}}
+    finished = []
+    for key, name in known.items():
+        path = DATA / f"{name}.zip"
+        if path.exists() and sp.load(path).count(UNFINISHED) == 0:
+            finished.append(key)
+    assert len(finished) >= 5
+    chosen = [statement for statement in STATEMENTS if statement.key in finished]
+    findings = check(DATA, chosen)
+    assert len(findings) == len(chosen)
+    assert [f.statement for f in findings if f.found == "not known"] == []
