@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,7 +42,8 @@ class Entry(NamedTuple):
     sweep: Sweep
 
 
-def entries() -> list[Entry]:
+@cache
+def entries() -> tuple[Entry, ...]:
     """The sweeps of the paper's figures, in the order of the figures, reduced scale first.
 
     >>> [entry.key for entry in entries()][:3]
@@ -57,7 +59,7 @@ def entries() -> list[Entry]:
         stem = entry.key.partition("/")[2]
         return LETTERS.index(stem[0]), int(re.findall(r"\d+", stem)[0]), entry.key
 
-    return sorted(found, key=place)
+    return tuple(sorted(found, key=place))
 
 
 def header(path: Path) -> list[str]:
