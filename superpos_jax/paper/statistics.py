@@ -16,6 +16,7 @@ import xarray as xr
 from superpos_jax.plots import _edge
 from superpos_jax.plots._lines import crossing
 from superpos_jax.plots._select import runs
+from superpos_jax.plots.near_misses import FALL, PEAK
 
 Statistic = Callable[[xr.Dataset], float]
 INF = float("inf")
@@ -188,10 +189,16 @@ def _edge_line(dataset: xr.Dataset) -> tuple[float, float]:
 
 
 def near_misses(dataset: xr.Dataset) -> float:
-    """The share of trainings in which D of the repeated sample was twice its end, above 0.02."""
-    D = dataset["history_sample_dimensionality"][..., 0]
-    peak, end = D.max("step"), D.dropna("step", how="all").isel(step=-1)
-    missed = (peak > 0.02) & (peak >= 2 * end) & (end < OWN)
+    """The share of trainings in which D of the repeated sample rises above 5 m/T and falls by half.
+
+    Its end is not among the largest stored D_X of its cell.
+    """
+    D = dataset["history_sample_dimensionality"]
+    given = json.loads(dataset.attrs["cell"])
+    end = D.dropna("step", how="all").isel(step=-1)
+    held = end[..., 0] >= end.max("sample")
+    peak, end = D[..., 0].max("step"), end[..., 0]
+    missed = (peak > PEAK * given["m"] / given["T"]) & (peak >= FALL * end) & ~held
     return float(missed.sum() / end.notnull().sum())
 
 

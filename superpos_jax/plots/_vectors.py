@@ -19,7 +19,8 @@ from ._style import DEAD, FEATURE, GRID, INK, SAMPLE, SOFT
 
 COLUMNS = 8
 LARGEST, SPREAD = 100, 300
-FEW = 40
+RAYS = ((0.1, 40), (0.5, 8))
+"""Vectors longer than a share of the longest are drawn from the origin, if so many at most."""
 ARRAYS = {"W": 0, "b": 0, "V": 0}
 """What the arrays of a cell are made of."""
 REGIME_NAMES = {0: "memorizing", 1: "middle", 2: "generalizing", -1: ""}
@@ -125,13 +126,15 @@ def _panel(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
     for line in (axes.axhline, axes.axvline):
         line(0, color=GRID, lw=0.7, zorder=0)
     length = np.hypot(points[:, 0], points[:, 1])
-    long = length > 0.1 * length.max()
-    few = long.sum() <= FEW
-    if few:
-        segments = np.stack([np.zeros_like(points[long]), points[long]], axis=1)
-        axes.add_collection(LineCollection(list(segments), colors=colour, lw=1.1, alpha=0.85))
+    rays = np.zeros(len(points), bool)
+    for share, most in RAYS:
+        long = length > share * length.max()
+        if long.sum() <= most:
+            rays |= long
+    segments = np.stack([np.zeros_like(points[rays]), points[rays]], axis=1)
+    axes.add_collection(LineCollection(list(segments), colors=colour, lw=1.1, alpha=0.85))
     faint = float(np.clip(60 / len(points), 0.25, 0.7))
-    for which, size, alpha in ((~(few & long), 3.5, faint), (few & long, 9.0, 0.9)):
+    for which, size, alpha in ((~rays, 3.5, faint), (rays, 9.0, 0.9)):
         x, y = points[which].T
         axes.scatter(x, y, s=size, color=colour, alpha=alpha, lw=0, zorder=3)
     _ruler(axes, half)

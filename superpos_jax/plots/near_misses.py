@@ -17,8 +17,8 @@ from ._select import Result, dead, missing, narrow, runs, tidy, unfinished
 from ._spec import FigureSpec
 from ._style import DEAD, INK, SAMPLE, SOFT
 
-PEAK, FALL = 0.02, 2.0
-"""A near miss rises above PEAK and ends at 1/FALL of its highest value, or less."""
+PEAK, FALL = 5.0, 2.0
+"""A near miss rises above PEAK times m/T and ends at 1/FALL of its highest value, or less."""
 HISTORY = "history_sample_dimensionality"
 LOOKS: dict[str, dict[str, Any]] = {
     "other": {"color": DEAD, "lw": 0.9, "alpha": 0.8, "zorder": 2},
@@ -48,7 +48,7 @@ def near_misses_table(result: Result, **select: Any) -> pd.DataFrame:
 
     Columns: repeats, the seed axes, run (a number), step, dimensionality (D_X of the repeated
     sample), peak and end (of it, over training), outcome ("memorized": at the end above 0.1 or
-    among the top 0.1 % of the stored D_X; "near miss": once above 0.02, and at the end at most
+    among the top 0.1 % of the stored D_X; "near miss": once above 5 m/T, and at the end at most
     half of its peak; "other"; "died" and "unfinished" are not judged), T, m, and the value of
     every other swept axis. A run without a history has one row of NaN.
     """
@@ -59,6 +59,8 @@ def near_misses_table(result: Result, **select: Any) -> pd.DataFrame:
         wanted = {"repeated": 1, **select}
     dataset, taken = narrow(result.dataset, ("repeats",), wanted)
     died, training = dead(dataset, ("repeats",)), unfinished(dataset, ("repeats",))
+    taken = standing(result.dataset, "T", "m") | taken
+    share = taken["m"] / taken["T"]
     histories, steps = runs(dataset[HISTORY], ("repeats",)), dataset["step"].values
     frames = []
     for i, R in enumerate(dataset["repeats"].values):
@@ -66,7 +68,7 @@ def near_misses_table(result: Result, **select: Any) -> pd.DataFrame:
             history = histories[i, k]
             known = np.isfinite(history[:, 0])
             D = history[known, 0].astype(float) if known.any() else np.array([np.nan])
-            outcome = _outcome(history[known])
+            outcome = _outcome(history[known], share)
             outcome = "died" if died[i, k] else "unfinished" if training[i, k] else outcome
             shown = {"step": steps[known] if known.any() else -1, "dimensionality": D}
             group = {"repeats": R, **seeds, "run": k, "outcome": outcome}
@@ -74,18 +76,17 @@ def near_misses_table(result: Result, **select: Any) -> pd.DataFrame:
             frames.append(frame)
     table = pd.concat(frames, ignore_index=True)
     first = ["repeats", *seed_values(dataset)[0], "run", "step", "dimensionality"]
-    taken |= standing(result.dataset, "T", "m")
     return tidy(result, table[[*first, "peak", "end", "outcome"]], taken)
 
 
-def _outcome(history: np.ndarray) -> str:
-    """What became of sample 0, from the D_X (step, sample) of a whole training."""
+def _outcome(history: np.ndarray, share: float) -> str:
+    """What became of sample 0, from the D_X (step, sample) of a whole training; share: m/T."""
     if not len(history):
         return "unknown"
     peak, end = history[:, 0].max(), history[-1, 0]
     if end > STANDS_OUT or holds_first(history[-1]):
         return "memorized"
-    return "near miss" if peak > PEAK and peak >= FALL * end else "other"
+    return "near miss" if peak > PEAK * share and peak >= FALL * end else "other"
 
 
 def near_misses(result: Result, **select: Any) -> Figure:
@@ -161,9 +162,9 @@ def _caption(table: pd.DataFrame) -> str:
     text = (
         "D of the one sample that is in the training set several times (repeats, above a panel), a"
         f" line a seed. Memorized: at the end its D is above {STANDS_OUT:g} or among the top 0.1 %"
-        f" of all samples. Near miss: its D rose above {PEAK:g} and fell to half of its highest"
-        f" value or less. Of {look.count(sum(done), 'seed')} in all panels {done[0]} memorized it,"
-        f" {done[1]} nearly did and {done[2]} did neither."
+        f" of all samples. Near miss: its D rose above {PEAK:g} m/T and fell to half of its"
+        f" highest value or less. Of {look.count(sum(done), 'seed')} in all panels {done[0]}"
+        f" memorized it, {done[1]} nearly did and {done[2]} did neither."
     )
     near = seen[seen == "near miss"].reset_index()["repeats"].unique()
     if len(near):

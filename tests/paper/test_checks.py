@@ -117,17 +117,25 @@ def test_more_data_hurts_is_the_least_rise():
 
 
 def test_what_is_forgotten_and_what_nearly_memorized():
-    D = np.zeros((3, 2, 4))
-    D[:, 0, 0] = [0.0, 0.3, 0.1]  # forgotten
+    D = np.zeros((3, 3, 4))
+    D[:, 0, 0] = [0.0, 0.3, 0.1]  # falls to a third
     D[:, 0, 1] = [0.0, 0.3, 0.2]
-    D[:, 1, 2] = [0.0, 0.09, 0.0]  # never learned; but a near miss, were it sample 0
-    dims = ("step", "seed", "sample")
-    dataset = xr.Dataset({"history_sample_dimensionality": (dims, D)}, {"step": [0, 1, 2]})
-    dataset["history_feature_dimensionality"] = (("step", "seed", "feature"), D)
-    assert statistics.forgotten(dataset) == 0.5
-    dataset["history_sample_dimensionality"][:, 1, 0] = [0.0, 0.09, 0.0]
-    dataset["history_sample_dimensionality"][:, 0, 0] = [0.0, 0.3, 0.2]
-    assert statistics.near_misses(dataset) == 0.5
+    D[:, 1, 0] = [0.0, 0.09, 0.01]  # as well, though never above 0.1
+    D[:, 1, 1] = 0.05
+    D[:, 2, 0] = [0.0, 0.004, 0.0]  # below 5 m/T
+    D[:, 2, 1] = 0.01
+    dataset = xr.Dataset(
+        {
+            "history_sample_dimensionality": (("step", "seed", "sample"), D),
+            "history_feature_dimensionality": (("step", "seed", "feature"), D),
+        },
+        {"step": [0, 1, 2], "seed": [0, 1, 2]},
+        {"cell": '{"m": 2, "T": 1000}'},
+    )
+    assert statistics.forgotten(dataset) == pytest.approx(1 / 3)
+    assert statistics.near_misses(dataset) == pytest.approx(2 / 3)
+    D[2, 0, 1] = 0.05  # now sample 0 has the largest D at the end
+    assert statistics.near_misses(dataset) == pytest.approx(1 / 3)
 
 
 def test_the_exact_equality_of_the_conventions_is_found():
