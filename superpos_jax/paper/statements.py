@@ -41,6 +41,7 @@ from superpos_jax.paper.statistics import (
     odd_one,
     of_five,
     onset,
+    pentagon,
     quotient,
     ratio_over,
     ridge,
@@ -106,6 +107,10 @@ STATEMENTS: tuple[Statement, ...] = (
         for statement in (
             Statement(key, f"{FIVE} (D_f >= 0.1)", "5", (5, 5), features, reads=D_F),
             Statement(key, "their D_f", SHARE, (0.2, 0.3), of_five, reads=D_F),
+            Statement(
+                key, "degrees by which angles between the five differ from 72, at most",
+                "0 (a regular pentagon)", (0, 5), pentagon, reads={"W": 0},
+            ),
         )
     ),
     Statement(

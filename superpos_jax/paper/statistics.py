@@ -92,6 +92,20 @@ def of_five(dataset: xr.Dataset) -> float:
     return float(np.nanmean(ranked))
 
 
+def pentagon(dataset: xr.Dataset) -> float:
+    """How far, in degrees, the angles between the five longest columns of W are from 72, at most.
+
+    The median over seeds.
+    """
+    apart = []
+    for W in dataset["W"].values.reshape(-1, 2, dataset.sizes["feature"]):
+        x, y = W[:, np.argsort(-np.linalg.norm(W, axis=0))[:5]]
+        angles = np.sort(np.degrees(np.arctan2(y, x)))
+        gaps = np.diff(np.append(angles, angles[0] + 360))
+        apart.append(np.abs(gaps - 72).max())
+    return float(np.nanmedian(apart))
+
+
 def fair_share(dataset: xr.Dataset) -> float:
     """The median D_X in units of m/T, over samples, seeds and the T that are left; m = 2."""
     D = dataset["sample_dimensionality"]

@@ -100,6 +100,18 @@ def test_features_and_their_onset():
     assert statistics.onset(dataset) == whole
 
 
+def test_a_pentagon_is_regular_or_not():
+    angles = np.radians([10, 82, 154, 226, 298])
+    W = np.zeros((2, 2, 9))
+    W[:, :, [1, 4, 2, 8, 5]] = [np.cos(angles), np.sin(angles)]
+    W[:, :, 0] = 0.3  # shorter than the five
+    dataset = xr.Dataset({"W": (("seed", "hidden", "feature"), W)})
+    assert statistics.pentagon(dataset) == pytest.approx(0)
+    turned = np.radians(82 + 6)
+    W[:, :, 4] = np.cos(turned), np.sin(turned)
+    assert statistics.pentagon(dataset) == pytest.approx(6)
+
+
 def test_ratios_and_steps_along_an_axis():
     losses = np.stack([np.ones((4, 2)) * k for k in (1.0, 1.3, 1.2)])
     dataset = xr.concat([curves(loss) for loss in losses], "m").assign_coords(m=[2, 3, 4])
