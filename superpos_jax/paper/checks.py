@@ -41,6 +41,8 @@ class Statement(NamedTuple):
     form: str = ".3g"
     reads: Mapping[str, int] = {}
     """Arrays that it needs, as `FigureSpec.arrays`; numbers one a cell are there anyway."""
+    reason: str = ""
+    """Why the number most likely differs, if it does."""
 
 
 class Finding(NamedTuple):
@@ -52,6 +54,8 @@ class Finding(NamedTuple):
     """The number, and between which numbers it lies for other seeds."""
     expected: str
     verdict: str
+    reason: str
+    """Why it most likely differs; empty if it does not, or if nobody knows."""
 
 
 def check(data: Path, statements: Sequence[Statement]) -> list[Finding]:
@@ -103,7 +107,8 @@ def judge(statement: Statement, dataset: xr.Dataset) -> Finding:
         text = f"{value:{statement.form}} ({low:{statement.form}} to {high:{statement.form}})"
         if (count := _seeds(dataset)) < FEWEST:
             text += f", {count} seeds"
-    return Finding(statement.key, statement.text, text, statement.expected, verdict)
+    reason = statement.reason if verdict == DIFFERS else ""
+    return Finding(statement.key, statement.text, text, statement.expected, verdict, reason)
 
 
 def _small(array: xr.DataArray) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 import xarray as xr
 
 from superpos_jax import archive
-from superpos_jax.paper.checks import Finding, check
+from superpos_jax.paper.checks import AGREES, DIFFERS, UNDECIDED, Finding, check
 from superpos_jax.paper.statements import STATEMENTS
 from superpos_jax.plots import save
 from superpos_jax.records import provenance
@@ -99,7 +100,7 @@ def _arrays(name: str, result: Result) -> dict[str, int]:
 def draw(data: Path, figures: Path, only: Sequence[str] = ()) -> Iterator[Path]:
     """Draw the figures of every archive, in a folder named after the sweep file; paths."""
     for entry in entries():
-        path = data / f"{entry.sweep.name}.zip"
+        path = _archive(entry, data)
         if not path.exists() or (only and entry.key not in only):
             continue
         result = load(path)
@@ -116,13 +117,26 @@ def page(data: Path, figures: Path) -> Path:
     path = figures / "README.md"
     top, mark, _ = path.read_text(encoding="utf-8").partition(MARK)
     findings = check(data, STATEMENTS)
-    parts = [top + mark]
-    for entry in entries():
-        archived = data / f"{entry.sweep.name}.zip"
-        if archived.exists():
-            parts.append(_section(entry, load(archived), figures, findings))
+    shown = [entry for entry in entries() if _archive(entry, data).exists()]
+    parts = [top + mark, _contents(shown, findings)]
+    parts += [_section(entry, load(_archive(entry, data)), figures, findings) for entry in shown]
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return path
+
+
+def _archive(entry: Entry, data: Path) -> Path:
+    return data / f"{entry.sweep.name}.zip"
+
+
+def _contents(shown: Sequence[Entry], findings: Sequence[Finding]) -> str:
+    """How many statements agree, and a line for each figure."""
+    counts = Counter(finding.verdict for finding in findings)
+    words = ", ".join(f"{counts[verdict]} {verdict}" for verdict in (AGREES, DIFFERS, UNDECIDED))
+    lines = [f"Of {len(findings)} statements (`superpos check-paper`): {words}.", ""]
+    for entry in shown:
+        anchor = re.sub(r"[^\w\- ]", "", entry.title.lower()).replace(" ", "-")
+        lines.append(f"- [{entry.title}](#{anchor})")
+    return "\n".join(lines)
 
 
 def _section(entry: Entry, result: Result, figures: Path, findings: Sequence[Finding]) -> str:
@@ -131,11 +145,12 @@ def _section(entry: Entry, result: Result, figures: Path, findings: Sequence[Fin
         if (figures / entry.key / f"{name}.png").exists():
             lines.append(f"![{name}]({entry.key}/{name}.png)")
     for text in entry.paragraphs:
-        word, colon, rest = text.partition(":")
-        lines.append(f"**{word}.**{rest}" if colon else text)
+        word, colon, rest = text.partition(": ")
+        lines.append(f"**{word}.** {rest[:1].upper()}{rest[1:]}" if colon else text)
     mine = [finding for finding in findings if finding.key == entry.key]
     if mine:
         lines.append(table(mine))
+    lines += [f"*Why {f.statement} differs:* {f.reason}" for f in mine if f.reason]
     return "\n\n".join(lines)
 
 

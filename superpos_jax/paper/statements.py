@@ -65,6 +65,13 @@ READ_OFF = {
 }  # fmt: skip
 """Test loss of the paper's figure, by T, read by eye."""
 
+FAILURES = (
+    "which local minimum a seed ends in decides the loss at small T (P8): here the four seeds lie"
+    " between {low:g} and {high:g}, and the paper shows a handful of others."
+)
+OFF = {8: FAILURES.format(low=1, high=1.0007), 15: FAILURES.format(low=1.0044, high=1.0176)}
+"""Why the test loss differs at some T."""
+
 CHECKPOINTS = {
     (6, "W_norm"): 3.63, (100, "test_loss"): 1.0036, (100, "W_norm"): 25.0,
     (1000, "test_loss"): 1.0002, (1000, "W_norm"): 26.0, (5000, "test_loss"): 0.9993,
@@ -140,7 +147,7 @@ STATEMENTS: tuple[Statement, ...] = (
     *(
         Statement(
             REFERENCE, f"mean: test loss at T = {T:,}", f"{value:g}", (value - 5e-4, value + 5e-4),
-            mean(at(middle("test_loss"), T=T)), ".5g",
+            mean(at(middle("test_loss"), T=T)), ".5g", reason=OFF.get(T, ""),
         )
         for T, value in READ_OFF.items()
     ),
@@ -283,6 +290,7 @@ STATEMENTS: tuple[Statement, ...] = (
     Statement(
         "paper/C1", "m = 32: largest D*_X over the median image's", "many times", (5, INF),
         at(odd_one, m=32), reads={"maximal_dimensionality": 0},
+        reason="the images are 64 pixels and few, T/m is 47; MNIST has 60,000 of 784.",
     ),
     Statement(
         "paper/A1", "T at which the optimum generalizes, over T at which training usually does",
