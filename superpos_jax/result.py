@@ -200,6 +200,8 @@ def load_all(folder: Path) -> xr.Dataset:
         UserError: the folder holds no readable result.
     """
     if folder.suffix == ".zip":
+        if not folder.exists():
+            raise UserError(f"{folder}: no such archive")
         return _read(folder)
     for _ in range(READS):
         between = [folder / NEW, folder / OLD] if (folder / OLD).is_dir() else []  # two renames

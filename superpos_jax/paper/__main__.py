@@ -17,6 +17,8 @@ DATA, FIGURES = Path("figures/data"), Path("figures")
 def main(arguments: list[str]) -> None:
     """Archive the results in the folders named, then draw all figures and write the page."""
     for results in arguments:
+        if not Path(results).is_dir():
+            sys.exit(f"{results}: no such folder")
         for path in gallery.store(Path(results), DATA):
             print(path)
     for path in gallery.draw(DATA, FIGURES):

@@ -115,10 +115,11 @@ def draw(data: Path, figures: Path, only: Sequence[str] = ()) -> Iterator[Path]:
 def page(data: Path, figures: Path) -> Path:
     """Rewrite figures/README.md below its mark: every figure, how it was made, what was found."""
     path = figures / "README.md"
-    top, mark, _ = path.read_text(encoding="utf-8").partition(MARK)
+    text = path.read_text(encoding="utf-8") if path.exists() else "# Figures\n\n"
+    top = text.partition(MARK)[0]
     findings = check(data, STATEMENTS)
     shown = [entry for entry in entries() if _archive(entry, data).exists()]
-    parts = [top + mark, _contents(shown, findings)]
+    parts = [top + MARK, _contents(shown, findings)]
     parts += [_section(entry, load(_archive(entry, data)), figures, findings) for entry in shown]
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return path
@@ -131,8 +132,11 @@ def _archive(entry: Entry, data: Path) -> Path:
 def _contents(shown: Sequence[Entry], findings: Sequence[Finding]) -> str:
     """How many statements agree, and a line for each figure."""
     counts = Counter(finding.verdict for finding in findings)
-    words = ", ".join(f"{counts[verdict]} {verdict}" for verdict in (AGREES, DIFFERS, UNDECIDED))
-    lines = [f"Of {len(findings)} statements (`superpos check-paper`): {words}.", ""]
+    lines = [
+        f"Of {len(findings)} statements (`superpos check-paper`) {counts[AGREES]} agree,"
+        f" {counts[DIFFERS]} differ, and {counts[UNDECIDED]} are undecided.",
+        "",
+    ]
     for entry in shown:
         anchor = re.sub(r"[^\w\- ]", "", entry.title.lower()).replace(" ", "-")
         lines.append(f"- [{entry.title}](#{anchor})")
