@@ -46,6 +46,11 @@ def bump(dataset: xr.Dataset) -> float:
     return float(np.nanmax(by_T(dataset.sel(T=dataset["T"] >= 100))))
 
 
+def height(dataset: xr.Dataset) -> float:
+    """How far the largest median test loss from T = 100 on lies above 1."""
+    return bump(dataset) - 1
+
+
 def bump_at(dataset: xr.Dataset) -> float:
     """The T of the largest median test loss, from T = 100 on."""
     late = dataset.sel(T=dataset["T"] >= 100)
