@@ -3,7 +3,8 @@
 A statement is a number computed from one stored result and the range in which the paper has it. Its
 uncertainty is over seeds: seeds are drawn with replacement, and the middle 95 % of what they give
 is compared with the range. Inside it the statement agrees, outside it differs, across its edge it
-is undecided; and so it is where too few seeds leave no uncertainty.
+is undecided. So it is with one seed, which leaves no uncertainty; of two, the interval is what
+lies between them.
 """
 
 from __future__ import annotations
@@ -11,18 +12,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
-from superpos_jax.result import Result, load
+from superpos_jax.result import load
+from superpos_jax.study import Study
 from superpos_jax.sweep import load_sweep
-from superpos_jax.verdicts import DIVERGED, FINISHED
+from superpos_jax.verdicts import DIVERGED, FINISHED, UNFINISHED
 
 DRAWS = 200
-FEWEST = 3
-"""Seeds, from which on a spread over them means something."""
+FEWEST = 2
+"""Seeds, from which on there is a spread over them."""
 AGREES, DIFFERS, UNDECIDED = "agrees", "differs", "undecided"
 
 
@@ -37,10 +39,12 @@ class Statement(NamedTuple):
     within: tuple[float, float]
     """The number agrees in this range, ends included."""
     statistic: Callable[[xr.Dataset], float]
-    """Of the trained cells; the others are NaN."""
-    form: str = ".3g"
+    """Of the cells it is about; dead ones are NaN."""
+    where: Mapping[str, Any] = {}
+    """The cells it is about: values of axes, one or a list; all values of the others."""
     reads: Mapping[str, int] = {}
     """Arrays that it needs, as `FigureSpec.arrays`; numbers one a cell are there anyway."""
+    form: str = ".3g"
     reason: str = ""
     """Why the number most likely differs, if it does."""
 
@@ -70,7 +74,7 @@ def check(data: Path, statements: Sequence[Statement]) -> list[Finding]:
     for statement in statements:
         if statement.key not in results:
             path = data / f"{load_sweep(statement.key).name}.zip"
-            results[statement.key] = trained(load(path)) if path.exists() else None
+            results[statement.key] = load(path).dataset if path.exists() else None
         dataset = results[statement.key]
         if dataset is not None:
             found.append(judge(statement, dataset))
@@ -80,71 +84,72 @@ def check(data: Path, statements: Sequence[Statement]) -> list[Finding]:
 def judge(statement: Statement, dataset: xr.Dataset) -> Finding:
     """Compare the number of a result with the paper's.
 
-    >>> losses = xr.DataArray([1.1, 1.2, 1.3, 1.2], {"seed": range(4)}, "seed")
+    >>> variables = {"test_loss": ("seed", [1.1, 1.2, 1.3, 1.2]), "verdict": ("seed", [0] * 4)}
     >>> mean = Statement("", "a bump", "about 1.2", (1.0, 1.4), lambda d: d.test_loss.mean())
-    >>> judge(mean, xr.Dataset({"test_loss": losses})).found
+    >>> judge(mean, xr.Dataset(variables, {"seed": range(4)})).found
     '1.2 (1.15 to 1.27)'
     """
-    dataset = dataset[
-        [name for name, array in dataset.items() if _small(array) or name in statement.reads]
-    ]
-    value = _number(statement, dataset)
-    others = np.array([_number(statement, one) for one in resampled(dataset)])
-    others = others[~np.isnan(others)]
-    known = len(others) >= DRAWS / 2
-    low, high = np.percentile(others, [2.5, 97.5], method="nearest") if known else (np.nan, np.nan)
-    least, most = statement.within
-    if np.isnan(value):
-        verdict, text = UNDECIDED, "not known"
-    elif not known:
-        verdict, text = UNDECIDED, f"{value:{statement.form}} (one seed)"
+    part = _trained(statement, dataset)
+    value = float("nan") if part is None else _number(statement, part)
+    verdict = UNDECIDED
+    if part is None or np.isnan(value):
+        text = "not trained" if part is None else "not defined"
+    elif (seeds := _count(part)) < FEWEST:
+        text = f"{value:{statement.form}}, one seed"
     else:
-        verdict = UNDECIDED
+        others = np.array([_number(statement, one) for one in _resampled(part)])
+        low, high = np.percentile(others, [2.5, 97.5], method="nearest")
+        least, most = statement.within
         if least <= low and high <= most and least <= value <= most:
             verdict = AGREES
         elif high < least or low > most:
             verdict = DIFFERS
         text = f"{value:{statement.form}} ({low:{statement.form}} to {high:{statement.form}})"
-        if (count := _seeds(dataset)) < FEWEST:
-            text += f", {count} seeds"
+        text += ", 2 seeds" if seeds == 2 else ""
     reason = statement.reason if verdict == DIFFERS else ""
     return Finding(statement.key, statement.text, text, statement.expected, verdict, reason)
 
 
-def _small(array: xr.DataArray) -> bool:
-    """Whether it has one number a cell: axes of the grid have coordinates, histories have steps."""
+def _trained(statement: Statement, dataset: xr.Dataset) -> xr.Dataset | None:
+    """What a statement is about: seeds with all of its cells trained, what it reads of them."""
+    try:
+        part = dataset.sel(statement.where)
+    except KeyError:
+        return None
+    unfinished = part["verdict"] == UNFINISHED
+    axes = _seed_axes(part)
+    for axis in axes:
+        whole = ~unfinished.any([dim for dim in unfinished.dims if dim != axis])
+        part = part.isel({axis: np.flatnonzero(whole)})
+    if not _count(part) or (not axes and unfinished.any()):
+        return None
+    reads = [name for name, array in part.items() if _one_a_cell(array) or name in statement.reads]
+    return part[reads].where(part["verdict"].isin((FINISHED, DIVERGED)))
+
+
+def _number(statement: Statement, part: xr.Dataset) -> float:
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)  # NaN where all seeds died
+        return float(statement.statistic(part))
+
+
+def _resampled(part: xr.Dataset) -> Iterator[xr.Dataset]:
+    """The cells of other seeds: as many as there are, drawn with replacement, again and again."""
+    rng = np.random.default_rng(0)
+    sizes = {axis: part.sizes[axis] for axis in _seed_axes(part)}
+    for _ in range(DRAWS):
+        yield part.isel({axis: rng.integers(size, size=size) for axis, size in sizes.items()})
+
+
+def _one_a_cell(array: xr.DataArray) -> bool:
+    """Whether it has one number a cell: the axes of the grid have coordinates."""
     return all(dim in array.coords and dim != "step" for dim in array.dims)
 
 
-def _number(statement: Statement, dataset: xr.Dataset) -> float:
-    """The number, NaN where what it is about was not swept or not trained."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # NaN where nothing is trained
-        try:
-            return float(statement.statistic(dataset))
-        except (KeyError, ValueError):
-            return float("nan")
+def _seed_axes(part: xr.Dataset) -> list[str]:
+    return [axis for axis in Study.seeds if axis in part["verdict"].dims]
 
 
-def resampled(dataset: xr.Dataset) -> Iterator[xr.Dataset]:
-    """The dataset with other seeds: as many as it has, drawn with replacement, again and again."""
-    axes = _seed_axes(dataset)
-    if _seeds(dataset) < 2:
-        return
-    rng = np.random.default_rng(0)
-    for _ in range(DRAWS):
-        yield dataset.isel({axis: rng.integers(size, size=size) for axis, size in axes.items()})
-
-
-def trained(result: Result) -> xr.Dataset:
-    """The dataset of a result with NaN for what is not trained to its end, or died."""
-    fit = result.dataset["verdict"].isin((FINISHED, DIVERGED))
-    return result.dataset.where(fit)
-
-
-def _seed_axes(dataset: xr.Dataset) -> Mapping[str, int]:
-    return {str(dim): n for dim, n in dataset.sizes.items() if str(dim).endswith("seed")}
-
-
-def _seeds(dataset: xr.Dataset) -> int:
-    return int(np.prod([*_seed_axes(dataset).values()], dtype=int))
+def _count(part: xr.Dataset) -> int:
+    """How many seeds there are, of all kinds; 1 where none is swept."""
+    return int(np.prod([part.sizes[axis] for axis in _seed_axes(part)], dtype=int))

@@ -1,12 +1,11 @@
-"""Numbers that statements are about: functions of the trained cells of one result.
+"""Numbers that statements are about: functions of some trained cells of one result.
 
-Each reads a dataset over the swept axes that are left, seeds among them, and pools the seeds.
+Each reads a dataset over the axes that are left, seeds among them, and pools the seeds.
 """
 
 from __future__ import annotations
 
 import json
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +15,8 @@ import xarray as xr
 from superpos_jax.plots import _edge
 from superpos_jax.plots._lines import crossing
 from superpos_jax.plots._select import runs
-from superpos_jax.plots.near_misses import FALL, PEAK
+from superpos_jax.plots.near_misses import outcome
+from superpos_jax.plots.repeats import FROM
 
 Statistic = Callable[[xr.Dataset], float]
 INF = float("inf")
@@ -62,11 +62,6 @@ def most(name: str) -> Statistic:
     return lambda dataset: float(np.nanmax(by_T(dataset, name)))
 
 
-def most_at(name: str) -> Statistic:
-    """The T at which the median of a number is largest."""
-    return lambda dataset: float(dataset["T"][np.nanargmax(by_T(dataset, name))])
-
-
 def rises(dataset: xr.Dataset, values: np.ndarray) -> float:
     """The T, interpolated, from which on values (T,) are positive; infinity if not at the last."""
     if np.isnan(values[-1]):
@@ -92,7 +87,7 @@ def features(dataset: xr.Dataset) -> float:
 
 
 def of_five(dataset: xr.Dataset) -> float:
-    """The mean over seeds of the five largest D_f."""
+    """The mean over seeds of the mean of the five largest D_f."""
     ranked = -np.sort(-dataset["feature_dimensionality"].values, axis=-1)[..., :5]
     return float(np.nanmean(ranked))
 
@@ -168,22 +163,16 @@ def failed(dataset: xr.Dataset) -> float:
 
 
 def same_n_eps(dataset: xr.Dataset) -> float:
-    """Largest relative difference of medians where mean and sum have the same n^r eps."""
+    """Largest difference of medians where mean and sum have the same n^r eps, over the bump."""
     n = features_of(dataset)
     apart = []
     for eps in dataset["eps"].values:
-        other = dataset["eps"].values[np.isclose(dataset["eps"].values, n * eps)]
-        if len(other):
-            mean = by_T(dataset.sel(reduction=1.0, eps=eps)) - 1
-            total = by_T(dataset.sel(reduction=0.0, eps=other[0])) - 1
-            apart.append(np.abs(mean - total).max() / np.abs(total).max())
-    return float(max(apart))
-
-
-def held(dataset: xr.Dataset) -> np.ndarray:
-    """(T, repeats, seed): whether the repeated sample is among the top 0.1 % of D_X."""
-    rank = dataset["repeated_rank"].transpose("T", "repeats", "seed")
-    return np.where(rank.isnull(), np.nan, rank < np.maximum(1, dataset["T"] // 1000))
+        equal = np.isclose(dataset["eps"].values, n * eps, rtol=1e-6, atol=0)
+        for other in dataset["eps"].values[equal]:
+            by_mean = by_T(dataset.sel(reduction=1.0, eps=eps)) - 1
+            by_sum = by_T(dataset.sel(reduction=0.0, eps=other)) - 1
+            apart.append(np.abs(by_mean - by_sum).max() / np.abs(by_sum).max())
+    return float(np.max(apart))
 
 
 def edge_exponent(dataset: xr.Dataset) -> float:
@@ -199,26 +188,29 @@ def edge_factor(dataset: xr.Dataset) -> float:
 def _edge_line(dataset: xr.Dataset) -> tuple[float, float]:
     ratio = dataset["T"].values / features_of(dataset)
     R = dataset["repeats"].values.astype(float)
-    found = np.array([_edge.boundary(R, line) for line in _edge.share(held(dataset))])
-    late = ratio >= 2
-    return _edge.power_law(ratio[late], np.where(np.isfinite(found), found, np.nan)[late]) or (
-        float("nan"),
-        float("nan"),
+    keep = ("T", "repeats")
+    died = runs(dataset["test_loss"].isnull(), keep)
+    found = np.array(
+        [_edge.boundary(R, one) for one in _edge.share(_edge.held(dataset, keep, died))]
     )
+    late = ratio >= FROM
+    line = _edge.power_law(ratio[late], np.where(np.isfinite(found), found, np.nan)[late])
+    return line or (float("nan"), float("nan"))
 
 
 def near_misses(dataset: xr.Dataset) -> float:
-    """The share of trainings in which D of the repeated sample rises above 5 m/T and falls by half.
-
-    Its end is not among the largest stored D_X of its cell.
-    """
-    D = dataset["history_sample_dimensionality"]
+    """The share of near misses (see the figure) of repeated samples, less that of one seen once."""
     given = json.loads(dataset.attrs["cell"])
-    end = D.dropna("step", how="all").isel(step=-1)
-    held = end[..., 0] >= end.max("sample")
-    peak, end = D[..., 0].max("step"), end[..., 0]
-    missed = (peak > PEAK * given["m"] / given["T"]) & (peak >= FALL * end) & ~held
-    return float(missed.sum() / end.notnull().sum())
+    D = dataset["history_sample_dimensionality"].transpose("repeats", "seed", "step", ...)
+    known = np.isfinite(D.values[..., 0])
+    missed = np.array(
+        [
+            [outcome(of[steps], given["m"] / given["T"]) == "near miss" for of, steps in pairs]
+            for pairs in (zip(*row, strict=True) for row in zip(D.values, known, strict=True))
+        ]
+    )
+    repeated = dataset["repeats"].values > 1
+    return float(missed[repeated].mean() - missed[~repeated].mean())
 
 
 def forgotten(dataset: xr.Dataset) -> float:
@@ -232,7 +224,7 @@ def forgotten(dataset: xr.Dataset) -> float:
 def inner_maximum(dataset: xr.Dataset) -> float:
     """The largest median test loss less that at both ends of T, in units of the zero predictor."""
     loss = by_T(dataset.assign(test_loss=dataset["test_loss"] / dataset["zero_test_loss"]))
-    return float(np.nanmax(loss[1:-1]) - max(loss[0], loss[-1]))
+    return float(loss[1:-1].max() - max(loss[0], loss[-1]))
 
 
 def odd_one(dataset: xr.Dataset) -> float:
@@ -254,11 +246,14 @@ def generalizes_at_best(dataset: xr.Dataset) -> float:
     return rises(dataset, 1 - test)
 
 
-def quotient(
-    one: Statistic, other: Statistic, of: Callable[[float, float], float] = operator.truediv
-) -> Statistic:
-    """One statistic over another, or another function `of` the two."""
-    return lambda dataset: of(one(dataset), other(dataset))
+def quotient(one: Statistic, other: Statistic) -> Statistic:
+    """One statistic over another."""
+    return lambda dataset: float(np.divide(one(dataset), other(dataset)))
+
+
+def difference(one: Statistic, other: Statistic) -> Statistic:
+    """One statistic less another."""
+    return lambda dataset: one(dataset) - other(dataset)
 
 
 def excess(dataset: xr.Dataset) -> float:
@@ -275,13 +270,9 @@ def features_of(dataset: xr.Dataset) -> float:
     return float(json.loads(dataset.attrs["options"])["n"])
 
 
-def best_start(statistic: Statistic) -> Statistic:
-    """A statistic of the initialisation with the lowest training loss."""
-
-    def best(dataset: xr.Dataset) -> float:
-        return statistic(dataset.isel(init_seed=[int(dataset["train_loss"].argmin("init_seed"))]))
-
-    return best
+def solved(statistic: Statistic) -> Statistic:
+    """A statistic of the trainings that end with a training loss below 0.001."""
+    return lambda dataset: statistic(dataset.where(dataset["train_loss"] < 1e-3))
 
 
 def seen_at_onset(dataset: xr.Dataset) -> float:
@@ -300,18 +291,3 @@ def fallen(dataset: xr.Dataset) -> float:
     """||W|| at the largest T over its largest value, both medians."""
     norms = by_T(dataset, "W_norm")
     return float(norms[-1] / np.nanmax(norms))
-
-
-def whole(dataset_statistic: Statistic) -> Statistic:
-    """The statistic itself: of all cells."""
-    return dataset_statistic
-
-
-def mean(statistic: Statistic) -> Statistic:
-    """A statistic of the cells that minimise the mean over features."""
-    return at(statistic, reduction=1.0)
-
-
-def total(statistic: Statistic) -> Statistic:
-    """A statistic of the cells that minimise the sum over features."""
-    return at(statistic, reduction=0.0)

@@ -68,10 +68,10 @@ def near_misses_table(result: Result, **select: Any) -> pd.DataFrame:
             history = histories[i, k]
             known = np.isfinite(history[:, 0])
             D = history[known, 0].astype(float) if known.any() else np.array([np.nan])
-            outcome = _outcome(history[known], share)
-            outcome = "died" if died[i, k] else "unfinished" if training[i, k] else outcome
+            came = "died" if died[i, k] else "unfinished" if training[i, k] else ""
+            came = came or outcome(history[known], share)
             shown = {"step": steps[known] if known.any() else -1, "dimensionality": D}
-            group = {"repeats": R, **seeds, "run": k, "outcome": outcome}
+            group = {"repeats": R, **seeds, "run": k, "outcome": came}
             frame = pd.DataFrame(shown).assign(**group, peak=D.max(), end=D[-1])
             frames.append(frame)
     table = pd.concat(frames, ignore_index=True)
@@ -79,7 +79,7 @@ def near_misses_table(result: Result, **select: Any) -> pd.DataFrame:
     return tidy(result, table[[*first, "peak", "end", "outcome"]], taken)
 
 
-def _outcome(history: np.ndarray, share: float) -> str:
+def outcome(history: np.ndarray, share: float) -> str:
     """What became of sample 0, from the D_X (step, sample) of a whole training; share: m/T."""
     if not len(history):
         return "unknown"
@@ -162,7 +162,7 @@ def _caption(table: pd.DataFrame) -> str:
     text = (
         "D of the one sample that is in the training set several times (repeats, above a panel), a"
         f" line a seed. Memorized: at the end its D is above {STANDS_OUT:g} or among the top 0.1 %"
-        f" of all samples. Near miss: its D rose above {PEAK:g} m/T and fell to half of its"
+        f" of the stored samples. Near miss: its D rose above {PEAK:g} m/T and fell to half of its"
         f" highest value or less. Of {look.count(sum(done), 'seed')} in all panels {done[0]}"
         f" memorized it, {done[1]} nearly did and {done[2]} did neither."
     )

@@ -8,7 +8,7 @@ import xarray as xr
 
 import superpos_jax as sp
 from superpos_jax.paper import checks, statistics
-from superpos_jax.paper.checks import Statement, check, judge, trained
+from superpos_jax.paper.checks import Statement, check, judge
 from superpos_jax.paper.statements import STATEMENTS
 from superpos_jax.sweep import load_sweep
 from superpos_jax.verdicts import DIVERGED, FINISHED, NON_FINITE, UNFINISHED
@@ -16,12 +16,18 @@ from superpos_jax.verdicts import DIVERGED, FINISHED, NON_FINITE, UNFINISHED
 DATA = Path(__file__).parents[2] / "figures" / "data"
 
 
-def judged(losses, within, statistic=None):
-    dataset = xr.Dataset(
-        {"test_loss": ("seed", np.asarray(losses, float))}, {"seed": range(len(losses))}
-    )
+def judged(losses, within, statistic=None, verdict=(), **where):
+    """Of one cell for each seed, or (T, seed) where that is given."""
+    losses = np.asarray(losses, float)
+    dims = ("T", "seed")[-losses.ndim :]
+    held = np.zeros(losses.shape, int)
+    for index in verdict:
+        held[index] = UNFINISHED
+    variables = {"test_loss": (dims, losses), "verdict": (dims, held)}
+    coordinates = {dim: range(size) for dim, size in zip(dims, losses.shape, strict=True)}
     statistic = statistic or statistics.middle("test_loss")
-    return judge(Statement("", "a number", "some", within, statistic), dataset)
+    statement = Statement("", "a number", "some", within, statistic, where, reason="because")
+    return judge(statement, xr.Dataset(variables, coordinates))
 
 
 @pytest.mark.parametrize(
@@ -36,30 +42,46 @@ def judged(losses, within, statistic=None):
     ],
 )
 def test_a_number_is_judged_with_its_spread_over_seeds(losses, within, verdict):
-    assert judged(losses, within).verdict == verdict
+    found = judged(losses, within)
+    assert found.verdict == verdict
+    assert found.reason == ("because" if verdict == "differs" else "")
 
 
 def test_a_finding_tells_the_interval_and_few_seeds():
     assert judged([1.0, 1.1, 1.2, 1.1], (0, 2)).found == "1.1 (1 to 1.2)"
     assert judged([1.0, 1.2], (0, 2)).found == "1.1 (1 to 1.2), 2 seeds"
-    assert judged([1.1], (0, 2)).found == "1.1 (one seed)"
-    assert judged([np.nan], (0, 2)).found == "not known"
-    missing = judged([1.0, 1.2], (0, 2), lambda dataset: dataset["W_norm"].mean())
-    assert missing.found == "not known"
+    assert judged([1.1], (0, 2)).found == "1.1, one seed"
+    assert judged([np.nan, np.nan], (0, 2)).found == "not defined"
 
 
 def test_infinity_counts_as_a_number():
-    assert judged([1.0, 1.0], (0, np.inf), lambda dataset: np.inf).verdict == "agrees"
-    assert judged([1.0, 1.0], (0, 10), lambda dataset: np.inf).verdict == "differs"
+    assert judged([1.0, 1.0], (0, np.inf), lambda part: np.inf).verdict == "agrees"
+    assert judged([1.0, 1.0], (0, 10), lambda part: np.inf).verdict == "differs"
 
 
-def test_only_trained_cells_count():
-    verdict = [FINISHED, NON_FINITE, DIVERGED, UNFINISHED]
-    variables = {"verdict": ("T", verdict), "test_loss": ("T", [1.0, 2, 3, 4])}
-    variables["regime"] = ("T", np.int8([0, 1, 2, 0]))
-    dataset = trained(sp.Result(xr.Dataset(variables, {"T": [5, 6, 7, 8]})))
-    for name in ("test_loss", "regime"):
-        np.testing.assert_array_equal(dataset[name].notnull(), [True, False, True, False])
+def test_a_seed_counts_if_all_of_its_cells_are_trained():
+    losses = [[1.0, 1.1, 1.2], [5.0, 5.1, 5.2]]
+    assert judged(losses, (0, 2), T=0, verdict=[(1, 2)]).found == "1.1 (1 to 1.2)"
+    assert judged(losses, (0, 2), T=1, verdict=[(1, 2)]).found == "5.05 (5 to 5.1), 2 seeds"
+    assert judged(losses, (0, 2), verdict=[(1, 2), (0, 1)]).found == "3, one seed"
+    assert judged(losses, (0, 2), T=1, verdict=[1]).found == "not trained"
+    assert judged(losses, (0, 2), T=7).found == "not trained"
+
+
+def test_without_seeds_nothing_is_decided():
+    dataset = xr.Dataset({"test_loss": ("T", [1.0, 2.0]), "verdict": ("T", [0, 0])}, {"T": [5, 6]})
+    statement = Statement("", "", "", (0, 2), statistics.middle("test_loss"), {"T": 5})
+    assert judge(statement, dataset).found == "1, one seed"
+    dataset["verdict"][1] = UNFINISHED
+    assert judge(statement._replace(where={"T": 6}), dataset).found == "not trained"
+
+
+def test_dead_cells_do_not_count():
+    verdict = [FINISHED, NON_FINITE, DIVERGED]
+    variables = {"verdict": ("seed", verdict), "test_loss": ("seed", [1.0, 9.0, 3.0])}
+    dataset = xr.Dataset(variables, {"seed": [0, 1, 2]})
+    found = judge(Statement("", "", "", (0, 4), lambda part: part.test_loss.mean()), dataset)
+    assert found.found.startswith("2 (")
 
 
 T = np.array([10, 100, 1000, 10_000])
@@ -128,33 +150,38 @@ def test_more_data_hurts_is_the_least_rise():
     assert statistics.more_hurts(dataset) == pytest.approx(0.02)
 
 
-def test_what_is_forgotten_and_what_nearly_memorized():
-    D = np.zeros((3, 3, 4))
-    D[:, 0, 0] = [0.0, 0.3, 0.1]  # falls to a third
+def test_what_is_forgotten():
+    D = np.zeros((3, 2, 4))
+    D[:, 0, 0] = [0.0, 0.3, 0.1]
     D[:, 0, 1] = [0.0, 0.3, 0.2]
-    D[:, 1, 0] = [0.0, 0.09, 0.01]  # as well, though never above 0.1
-    D[:, 1, 1] = 0.05
-    D[:, 2, 0] = [0.0, 0.004, 0.0]  # below 5 m/T
-    D[:, 2, 1] = 0.01
+    D[:, 1, 2] = [0.0, 0.09, 0.0]  # never learned
+    dims = ("step", "seed", "feature")
+    dataset = xr.Dataset({"history_feature_dimensionality": (dims, D)}, {"step": [0, 1, 2]})
+    assert statistics.forgotten(dataset) == 0.5
+
+
+def test_near_misses_beyond_those_of_samples_seen_once():
+    D = np.full((2, 3, 3, 5), 1e-4)  # repeats, seed, step, sample; m/T = 0.002
+    D[..., 1] = 0.05
+    D[1, 0, :, 0] = [0.0, 0.09, 0.01]
+    D[1, 1, :, 0] = [0.0, 0.009, 0.0]  # below 5 m/T
+    D[1, 2, :, 0] = [0.0, 0.3, 0.06]  # the largest at the end
+    dims = ("repeats", "seed", "step", "sample")
     dataset = xr.Dataset(
-        {
-            "history_sample_dimensionality": (("step", "seed", "sample"), D),
-            "history_feature_dimensionality": (("step", "seed", "feature"), D),
-        },
-        {"step": [0, 1, 2], "seed": [0, 1, 2]},
+        {"history_sample_dimensionality": (dims, D)},
+        {"repeats": [1, 2], "seed": [0, 1, 2], "step": [0, 1, 2]},
         {"cell": '{"m": 2, "T": 1000}'},
     )
-    assert statistics.forgotten(dataset) == pytest.approx(1 / 3)
-    assert statistics.near_misses(dataset) == pytest.approx(2 / 3)
-    D[2, 0, 1] = 0.05  # now sample 0 has the largest D at the end
     assert statistics.near_misses(dataset) == pytest.approx(1 / 3)
+    D[0, 1, :, 0] = [0.0, 0.09, 0.01]
+    assert statistics.near_misses(dataset) == pytest.approx(0)
 
 
 def test_the_exact_equality_of_the_conventions_is_found():
-    eps, reductions = [1e-8, 1e-5], [0.0, 1.0]
+    eps, reductions = [1e-11, 1e-9, 1e-8, 1e-6], [0.0, 1.0]
     dims = ("eps", "reduction", "T", "seed")
-    loss = np.random.default_rng(0).uniform(1, 2, (2, 2, 4, 3))
-    loss[0, 1] = loss[1, 0]  # the mean with 1e-8 is the sum with n 1e-8
+    loss = np.random.default_rng(0).uniform(1, 2, (4, 2, 4, 3))
+    loss[0, 1], loss[1, 1] = loss[2, 0], loss[3, 0]  # n = 1,000
     dataset = xr.Dataset(
         {"test_loss": (dims, loss)},
         {"eps": eps, "reduction": reductions, "T": T},
@@ -165,17 +192,24 @@ def test_the_exact_equality_of_the_conventions_is_found():
     assert statistics.same_n_eps(dataset) > 0.1
 
 
+def test_statements_are_about_cells_that_their_sweeps_have():
+    for statement in STATEMENTS:
+        axes = load_sweep(statement.key).grid().axes
+        for axis, values in statement.where.items():
+            assert set(np.atleast_1d(values)) <= set(axes[axis]), statement
+
+
 def test_every_statement_of_a_finished_result_is_a_number(monkeypatch):
     """So that none is silently about an axis or an array that is not there."""
     monkeypatch.setattr(checks, "DRAWS", 4)
-    known = {key: load_sweep(key).name for key in {statement.key for statement in STATEMENTS}}
-    finished = []
-    for key, name in known.items():
-        path = DATA / f"{name}.zip"
-        if path.exists() and sp.load(path).count(UNFINISHED) == 0:
-            finished.append(key)
-    assert len(finished) >= 5
-    chosen = [statement for statement in STATEMENTS if statement.key in finished]
-    findings = check(DATA, chosen)
-    assert len(findings) == len(chosen)
-    assert [f.statement for f in findings if f.found == "not known"] == []
+    findings = check(DATA, STATEMENTS)
+    assert len(findings) > 20
+    assert [f.statement for f in findings if f.found == "not defined"] == []
+    finished = {
+        statement.key
+        for statement in STATEMENTS
+        if (path := DATA / f"{load_sweep(statement.key).name}.zip").exists()
+        and sp.load(path).count(UNFINISHED) == 0
+    }
+    untrained = [f for f in findings if f.found == "not trained" and f.key in finished]
+    assert untrained == []
