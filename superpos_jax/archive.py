@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from superpos_jax.records import missing
 from superpos_jax.result import Result
 from superpos_jax.study import load_study
 
@@ -24,15 +25,15 @@ LARGE = 1_500_000
 """Bytes from which an array is thinned."""
 
 
-def thin(result: Result, arrays: Mapping[str, int], large: int = LARGE) -> Result:
+def thin(result: Result, arrays: Mapping[str, int], best: str = "", large: int = LARGE) -> Result:
     """The result without the arrays that are not named, and with less of the large ones.
 
     Args:
         result: of any study.
         arrays: which to keep, and how many values of a large one, those that are largest along its
-            last dimension, stay where the cell has not the first value of every seed axis (the
-            best one of the axis that the sweep draws the best of); along a history, the values
-            that are largest at any step stay, of all cells.
+            last dimension, stay where the cell has not the first value of every seed axis; along a
+            history, the values that are largest at any step stay, of all cells.
+        best: an axis along which the cell of lowest training loss takes the place of the first.
         large: bytes from which an array is thinned.
 
     >>> import superpos_jax as sp
@@ -47,8 +48,7 @@ def thin(result: Result, arrays: Mapping[str, int], large: int = LARGE) -> Resul
     seeds = [axis for axis in axes if axis in load_study(result.sweep.study).seeds]
     shown = xr.DataArray(True)
     for axis in seeds:
-        best = axis == result.sweep.best
-        value = result.best(axis).dataset[axis] if best else dataset[axis][0]
+        value = result.best(axis).dataset[axis] if axis == best else dataset[axis][0]
         shown = shown & (dataset[axis] == value)
     for name, array in result.dataset.data_vars.items():
         if set(array.dims) <= {*axes, "step"}:
@@ -59,7 +59,7 @@ def thin(result: Result, arrays: Mapping[str, int], large: int = LARGE) -> Resul
             stays = _largest(array, arrays[str(name)])
             if "step" not in array.dims:
                 stays = stays | shown
-            dataset[name] = array.where(stays).astype(array.dtype)
+            dataset[name] = array.where(stays, missing(array.dtype)).astype(array.dtype)
     return Result(dataset)
 
 

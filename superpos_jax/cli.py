@@ -1,4 +1,4 @@
-"""The command line: run, plan, show, plot, audit, list.
+"""The command line: run, plan, show, plot, audit, check-paper, list.
 
 Nothing here imports JAX before a command needs it, so `superpos --help` answers at once.
 """
@@ -255,6 +255,8 @@ def audit(
     from superpos_jax import audit as audits
     from superpos_jax.result import load
 
+    if result.suffix == ".zip":
+        raise UserError(f"{result}: an archive holds a part of a result; audit its folder")
     found = []
     with progress_bar() as progress:
         for finding in audits.audit(load(result), cells, seed, progress):

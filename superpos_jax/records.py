@@ -212,7 +212,7 @@ def _own_steps(study: Study, cell: Any, records: Mapping[Any, Record]) -> tuple[
 def _at(wanted: Sequence[int], steps: Sequence[int], values: np.ndarray) -> np.ndarray:
     """Values known at `steps`, at the wanted steps; missing where they are not known."""
     known = dict(zip(steps, values, strict=False))
-    blank = np.full(values.shape[1:], _missing(values.dtype), values.dtype)
+    blank = np.full(values.shape[1:], missing(values.dtype), values.dtype)
     return np.array([known.get(step, blank) for step in wanted], values.dtype)
 
 
@@ -232,7 +232,7 @@ def _value(variable: Variable, dead: bool) -> Variable:
     if values.dtype.kind in "bu":
         values = values.astype(np.int64 if values.dtype.kind == "u" else np.int8)
     if dead and not variable.of_dead:
-        values = np.full_like(values, _missing(values.dtype))
+        values = np.full_like(values, missing(values.dtype))
     return variable._replace(values=values)
 
 
@@ -241,17 +241,18 @@ def _blank(name: str, example: np.ndarray) -> np.ndarray:
     if name == "verdict":
         return np.asarray(UNFINISHED, example.dtype)
     shape = (0,) * example.ndim
-    return np.full(shape, _missing(example.dtype), example.dtype)
+    return np.full(shape, missing(example.dtype), example.dtype)
 
 
-def _missing(dtype: np.dtype[Any]) -> float:
+def missing(dtype: np.dtype[Any]) -> float:
+    """What stands for a number that is not there, in an array of a type."""
     return np.nan if np.issubdtype(dtype, np.floating) else -1
 
 
 def stack(cells: Sequence[np.ndarray]) -> np.ndarray:
     """Stack arrays of unequal shape; what a cell lacks is missing."""
     shape = np.max([cell.shape for cell in cells], axis=0).astype(int)
-    stacked = np.full((len(cells), *shape), _missing(cells[0].dtype), cells[0].dtype)
+    stacked = np.full((len(cells), *shape), missing(cells[0].dtype), cells[0].dtype)
     for i, cell in enumerate(cells):
         index: tuple[Any, ...] = (i, *map(slice, cell.shape))
         stacked[index] = cell

@@ -101,6 +101,8 @@ class Result:
         """
         if axis not in self.axes:
             raise UserError(f"best: {axis} was not swept; allowed: {', '.join(self.axes)}")
+        if by not in self.dataset:
+            raise UserError(f"best: no cell has a {by} yet")
         return Best(self, axis, by)
 
     def count(self, verdict: int) -> int:
@@ -134,7 +136,7 @@ class Best(Result):
 
     The paper keeps, of several initialisations on one data set, the one with the lowest training
     loss ("best of several", Henighan et al., 2023). Cells that died or are not trained to their end
-    are chosen only where there is no other. `dataset[axis]` says which were chosen.
+    are chosen only where there is no other; of equal ones the first. `dataset[axis]` says which.
 
     >>> import superpos_jax as sp
     >>> result = sp.run(sp.Sweep(
@@ -153,13 +155,22 @@ class Best(Result):
 
     def at(self, **point: Any) -> xr.Dataset:
         """The values of one cell, named by its values of the other axes."""
-        chosen = super().at(**point)[self._axis].item()
-        return self._whole.at(**point, **{self._axis: chosen})
+        return self._whole.at(**self._chosen(point))
 
     def cell(self, **point: Any) -> Any:
         """One cell as numpy, named by its values of the other axes."""
-        chosen = super().at(**point)[self._axis].item()
-        return self._whole.cell(**point, **{self._axis: chosen})
+        return self._whole.cell(**self._chosen(point))
+
+    def trained_cell(self, **point: Any) -> Any:
+        """The numbers a cell was trained with."""
+        return self._whole.trained_cell(**self._chosen(point))
+
+    def save(self, folder: str | Path) -> Path:
+        """Refused: a store is of whole sweeps."""
+        raise UserError(f"{folder}: the best of a result is not stored; save the result itself")
+
+    def _chosen(self, point: dict[str, Any]) -> dict[str, Any]:
+        return point | {self._axis: super().at(**point)[self._axis].item()}
 
 
 def remove(path: Path) -> None:

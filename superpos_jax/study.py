@@ -210,7 +210,7 @@ def load_study(name: str) -> type[Study]:
     module, _, attribute = name.partition(":")
     if not attribute:
         module, attribute = f"superpos_jax.studies.{name}", "STUDY"
-    allowed = "allowed: a shipped study (double_descent) or 'package.module:Class'"
+    allowed = "allowed: a shipped study (double_descent, digits) or 'package.module:Class'"
     try:
         found = getattr(importlib.import_module(module), attribute, None)
     except (ModuleNotFoundError, ValueError) as error:

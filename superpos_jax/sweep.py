@@ -264,16 +264,20 @@ def _override(content: dict[str, Any], override: str) -> None:
     study = load_study(str(content.get("study", Sweep.model_fields["study"].default)))
     names = study.cell_fields()
     options = tuple(study.options_type.model_fields)
-    if key in ("study", "name"):
+    if key in ("study", "name", "best", "figures"):
         content[key] = value
     elif key in options:
         content.setdefault("options", {})[key] = value
     elif key in names:
         table, other = ("axes", "cell") if isinstance(value, list) else ("cell", "axes")
         content.get(other, {}).pop(key, None)
+        if content.get("best") == key and table == "cell":
+            del content["best"]  # there is one to choose from
         content.setdefault(table, {})[key] = value
     else:
-        raise UserError(f"--set {key}: unknown; {_nearest(key, (*names, *options, 'name'))}")
+        raise UserError(
+            f"--set {key}: unknown; {_nearest(key, (*names, *options, 'name', 'best', 'figures'))}"
+        )
 
 
 def _checked(study: type[Study], where: str, key: str, value: Any) -> int | float:

@@ -345,7 +345,8 @@ class _Trained:
         values, study, cells = program.evaluate(self.state), program.study, program.plan.cells
         if study.traces:
             pairs = zip(cells, program.params(self.state), strict=True)
-            traced = [study.trace(cell, params) for cell, params in pairs]
+            with np.errstate(all="ignore"):  # a dead cell's weights may be huge
+                traced = [study.trace(cell, params) for cell, params in pairs]
             values |= {
                 name: records.stack([np.asarray(one[name], np.float32) for one in traced])
                 for name in study.traces

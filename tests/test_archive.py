@@ -75,6 +75,7 @@ def test_best_has_the_smallest_training_loss(result):
         chosen = int(losses.sel(T=T).argmin("init_seed"))
         assert best.dataset.init_seed.sel(T=T, lr=1e-2) == chosen
         assert best.dataset.train_loss.sel(T=T, lr=1e-2) == losses.sel(T=T).min()
+        assert best.trained_cell(T=T, lr=1e-2).init_seed == chosen
         cell = best.cell(T=T, lr=1e-2)
         np.testing.assert_array_equal(cell.W, result.cell(T=T, lr=1e-2, init_seed=chosen).W)
         assert best.at(T=T, lr=1e-2).test_loss == best.dataset.test_loss.sel(T=T, lr=1e-2)
@@ -85,6 +86,27 @@ def test_a_dead_cell_is_best_only_among_dead_ones(result):
     assert (best.verdict == 0).all()
     assert (best.lr == 1e-2).all()
     assert (result.best("init_seed").dataset.verdict.sel(lr=1e30) == 1).all()
+
+
+def test_the_best_is_not_stored(result, tmp_path):
+    with pytest.raises(sp.UserError, match="save the result itself"):
+        result.best("init_seed").save(tmp_path)
+
+
+def test_an_archive_keeps_the_best_start(result):
+    chosen = result.best("init_seed").dataset.init_seed
+    W = archive.thin(result, {"W": 0}, best="init_seed", large=0).dataset.W.sel(lr=1e-2)
+    for T in (3, 5):
+        kept = np.isfinite(W.sel(T=T)).all(["hidden", "feature"])
+        assert W.init_seed[kept].values.tolist() == [chosen.sel(T=T, lr=1e-2)]
+
+
+def test_thinned_integers_are_missing_not_zero(result):
+    numbered = xr.full_like(result.dataset.W, 7, np.int16)
+    whole = sp.Result(result.dataset.assign(number=numbered))
+    kept = archive.thin(whole, {"number": 0}, large=0).dataset.number
+    assert (kept.sel(init_seed=1) == -1).all()
+    assert (kept.sel(init_seed=0) == 7).all()
 
 
 def test_best_wants_a_swept_axis(result):
@@ -101,6 +123,15 @@ def test_figures_of_the_best(result, tmp_path, superpos):
     code, _, err = superpos("plot", tmp_path, "--best", "m")
     assert code == 2
     assert "best: m was not swept" in err
+    code, _, err = superpos("plot", tmp_path, "vectors", "--best", "T")
+    assert code == 2
+    assert "the figure needs the axis T" in err
+
+
+def test_an_archive_is_not_audited(result, tmp_path, superpos):
+    code, _, err = superpos("audit", archive.write(result, tmp_path / "several.zip"))
+    assert code == 2
+    assert "an archive holds a part of a result" in err
 
 
 def test_of_a_history_the_lines_stay_that_are_large_at_any_step():

@@ -126,6 +126,13 @@ def test_a_sweep_says_what_is_drawn_and_of_which_cells(superpos, sweep_file, tmp
     assert load(tmp_path / "out").sweep == load_sweep(sweep_file, ["m=2"])
 
 
+def test_set_chooses_figures_and_what_they_show(sweep_file):
+    sweep_file.write_text('best = "seed"\n' + SWEEP)
+    sweep = load_sweep(sweep_file, ['figures=["plane"]', "best=m"])
+    assert (sweep.figures, sweep.best) == (("plane",), "m")
+    assert load_sweep(sweep_file, ["seed=1"]).best == ""  # there is one seed to choose from
+
+
 def test_plan_trains_nothing(superpos, sweep_file, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     code, out, _ = superpos("plan", sweep_file)

@@ -75,12 +75,14 @@ def header(path: Path) -> list[str]:
 
 def store(results: Path, data: Path) -> Iterator[Path]:
     """Archive every result of the paper's sweeps that is there; the archives' paths."""
-    for name in dict.fromkeys(entry.sweep.name for entry in entries()):
+    for name, best in {entry.sweep.name: entry.sweep.best for entry in entries()}.items():
         if not (results / name / STORE).is_dir():
             continue
         result = load(results / name)
         if result.count(UNFINISHED) < result.dataset["verdict"].size:
-            yield archive.write(archive.thin(result, _arrays(name, result)), data / f"{name}.zip")
+            yield archive.write(
+                archive.thin(result, _arrays(name, result), best), data / f"{name}.zip"
+            )
 
 
 def _arrays(name: str, result: Result) -> dict[str, int]:
@@ -154,15 +156,22 @@ def _section(entry: Entry, result: Result, figures: Path, findings: Sequence[Fin
     mine = [finding for finding in findings if finding.key == entry.key]
     if mine:
         lines.append(table(mine))
-    lines += [f"*Why {f.statement} differs:* {f.reason}" for f in mine if f.reason]
+    lines += [f"Why “{_plain(f.statement)}” differs: {_plain(f.reason)}" for f in mine if f.reason]
     return "\n\n".join(lines)
 
 
 def table(findings: Sequence[Finding]) -> str:
     """Findings as a Markdown table."""
     rows = ["| statement | found | expected | |", "|---|---|---|---|"]
-    rows += [f"| {f.statement} | {f.found} | {f.expected} | {f.verdict} |" for f in findings]
+    for finding in findings:
+        cells = (finding.statement, finding.found, finding.expected, finding.verdict)
+        rows.append(f"| {' | '.join(map(_plain, cells))} |")
     return "\n".join(rows)
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown leaves as it is."""
+    return re.sub(r"([|*_<\\])", r"\\\1", text)
 
 
 def _made(result: Result) -> str:

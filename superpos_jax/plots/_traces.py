@@ -65,21 +65,23 @@ def trace_rows(here: xr.Dataset, repeated: int) -> tuple[pd.DataFrame, dict[str,
     and largest, explained there too.
     """
     steps = here["step"].values
-    features, at = _history(here, "feature")
+    features, at, numbers_of = _history(here, "feature")
     peak, end = features.max(axis=0, initial=0.0), features[-1:].sum(axis=0)
     learned = peak > STANDS_OUT
     lost = learned & (end < FORGOTTEN * peak)
     fate = np.where(lost, "forgotten", np.where(learned, "kept", "never"))
-    parts = [_line("feature", fate[i], i, at, features[:, i]) for i in _top(peak)]
+    parts = [_line("feature", fate[i], numbers_of[i], at, features[:, i]) for i in _top(peak)]
     numbers = {"learned": learned.sum(), "forgotten": lost.sum(), "features": end > STANDS_OUT}
 
-    samples, at = _history(here, "sample")
+    samples, at, numbers_of = _history(here, "sample")
     peak, end = samples.max(axis=0, initial=0.0), samples[-1:].sum(axis=0)
-    fate = np.where(np.arange(len(end)) < repeated, "repeated", "once")
-    chosen = [*_top(peak[:repeated]), *(repeated + _top(peak[repeated:]))]
-    parts += [_line("sample", fate[i], i, at, samples[:, i]) for i in chosen]
-    largest = np.argsort(-end, kind="stable")[:repeated] < repeated
-    numbers |= {"samples": end[:repeated] > STANDS_OUT, "largest": largest}
+    often = numbers_of < repeated
+    fate = np.where(often, "repeated", "once")
+    chosen = [*_top(np.where(often, peak, -1))[: often.sum()]]
+    chosen += [*_top(np.where(often, -1, peak))[: (~often).sum()]]
+    parts += [_line("sample", fate[i], numbers_of[i], at, samples[:, i]) for i in chosen]
+    largest = often[np.argsort(-end, kind="stable")[:repeated]]
+    numbers |= {"samples": end[often] > STANDS_OUT, "largest": largest}
 
     for split in ("train", "test"):
         loss = here[f"history_{split}_loss"].values.astype(float)
@@ -91,12 +93,13 @@ def trace_rows(here: xr.Dataset, repeated: int) -> tuple[pd.DataFrame, dict[str,
     return pd.concat(parts or [empty], ignore_index=True), counts
 
 
-def _history(here: xr.Dataset, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """D (step, vector) of the vectors that the cell has, and its recorded steps."""
+def _history(here: xr.Dataset, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """D (step, vector) of the vectors that the cell has, its recorded steps, their numbers."""
     D = here[VARIABLES[kind]].values.astype(float)
-    D = D[:, np.isfinite(D).any(axis=0)]
+    number = np.flatnonzero(np.isfinite(D).any(axis=0))
+    D = D[:, number]
     known = np.isfinite(D).all(axis=1) & (D.shape[1] > 0)
-    return D[known], here["step"].values[known]
+    return D[known], here["step"].values[known], number
 
 
 def _top(peak: np.ndarray) -> np.ndarray:

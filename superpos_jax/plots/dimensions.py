@@ -30,7 +30,8 @@ def dimensions_table(result: Result, **select: Any) -> pd.DataFrame:
     """The numbers of `dimensions`: one row a drawn point.
 
     Columns: m, T, kind ("feature" or "sample"), rank (0 is the largest), count (values of this
-    kind over all seeds), runs (surviving seeds), dimensionality, and the value of every other
+    kind over all seeds), runs (surviving seeds, of which all
+    values are stored), dimensionality, and the value of every other
     swept axis. Of more than 60 values the largest 30 stay, and 30 of the others at evenly
     spaced ranks. A group without a surviving seed has one row of NaN, rank -1.
     """
@@ -43,7 +44,8 @@ def dimensions_table(result: Result, **select: Any) -> pd.DataFrame:
         values = runs(dataset[f"{kind}_dimensionality"], ("m", "T"))
         for i, m in enumerate(dataset["m"].values):
             for j, T in enumerate(dataset["T"].values):
-                pooled = values[i, j][alive[i, j]].ravel().astype(float)
+                each = _whole(values[i, j][alive[i, j]])
+                pooled = each.ravel().astype(float)
                 pooled = pooled[np.isfinite(pooled)]
                 index, rank = representative(pooled, LARGEST, SPREAD)
                 points = pooled[index]
@@ -51,8 +53,14 @@ def dimensions_table(result: Result, **select: Any) -> pd.DataFrame:
                     rank, points = np.array([-1]), np.array([np.nan])
                 frame = pd.DataFrame({"rank": rank, "dimensionality": points})
                 group = {"m": m, "T": T, "kind": kind, "count": len(pooled)}
-                frames.append(frame.assign(**group, runs=int(alive[i, j].sum())))
+                frames.append(frame.assign(**group, runs=len(each)))
     return tidy(result, pd.concat(frames, ignore_index=True), taken)
+
+
+def _whole(runs: np.ndarray) -> np.ndarray:
+    """The runs (run, vector) of which all values are there; an archive has some of others."""
+    count = np.isfinite(runs).sum(axis=1)
+    return runs[count == count.max(initial=0)]
 
 
 def dimensions(result: Result, **select: Any) -> Figure:

@@ -274,5 +274,5 @@ HISTORY = FigureSpec(
     history_table,
     "dimensionalities and losses along training, and final vectors, a column a cell",
     applies,
-    {**dict.fromkeys(VARIABLES.values(), 20), **ARRAYS},
+    {VARIABLES["feature"]: 20, VARIABLES["sample"]: 100, **ARRAYS},
 )

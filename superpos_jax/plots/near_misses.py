@@ -185,5 +185,5 @@ NEAR_MISSES = FigureSpec(
     near_misses_table,
     "dimensionality of a repeated sample along training, a line a seed",
     applies,
-    {HISTORY: 20},
+    {HISTORY: 100},
 )

@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
+from superpos_jax.errors import UserError
 from superpos_jax.verdicts import NON_FINITE, UNFINISHED
 
 from ._select import SEEDS, Result, axes, fixed, narrow, tidy
@@ -62,6 +63,8 @@ def vectors_table(
     across = _across(result.dataset, wanted)
     dataset, taken = narrow(result.dataset, (across,), wanted, pool=())
     if across != "T" and "T" not in swept:
+        if "T" not in shared:
+            raise UserError("best: the figure needs the axis T; choose among another one")
         taken = {"T": shared["T"], **taken}
     shown = dataset[across].values
     frames = []

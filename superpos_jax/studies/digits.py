@@ -230,6 +230,8 @@ class Digits(Study):
 
     def inspect(self, cell: Cell, report: Mapping[str, np.ndarray]) -> Classifier:
         """The cell's weights beside its images and hidden vectors."""
+        if not {"W", "c", "U", "d"} <= set(report):
+            raise UserError("cell: the weights are not in this result; an archive may lack them")
         W, c, U = report["W"][: cell.m], report["c"][: cell.m], report["U"][:, : cell.m]
         params = Params(W, c, U, report["d"])
         X, y = (array[chosen(self.datasets(cell)["train"])] for array in images())

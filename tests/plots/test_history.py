@@ -60,6 +60,19 @@ def test_learned_and_forgotten_features_are_counted():
     assert any("T = 30, 6 features learned, 2 forgotten; T = 40, 6" in text for text in found)
 
 
+def test_what_an_archive_left_of_the_lines_keeps_its_numbers():
+    result = by_repeats()
+    whole = plots.history_table(result)
+    D = result.dataset["history_sample_dimensionality"]
+    result.dataset["history_sample_dimensionality"] = D.where(D["sample"] != 1)
+    thinned = plots.history_table(result)
+    fates = thinned[thinned["kind"] == "sample"].groupby(["cell", "index"])["fate"].first()
+    assert (fates == "repeated").groupby("cell").sum().tolist() == [0, 1, 2, 12]
+    for (cell, index), fate in fates.items():
+        line = whole[(whole["cell"] == cell) & (whole["index"] == index)]
+        assert set(line.loc[line["kind"] == "sample", "fate"]) <= {fate}
+
+
 def test_repeated_samples_are_told_from_the_others():
     table = plots.history_table(by_repeats())
     labels = [" ".join(label.split()) for label in table.groupby("cell")["label"].first()]

@@ -36,8 +36,8 @@ class Shape(NamedTuple):
     columns: int
     form: model.Form
     untied: bool
-    new_samples: int = 0
-    """Most non-zeros of a sample, where samples are drawn anew at every step."""
+    slots: int = 0
+    """Most non-zeros of a sample that is drawn anew at every step; 0: samples are stored."""
 
 
 class Weights(NamedTuple):
@@ -122,7 +122,7 @@ class DoubleDescent(Study):
 
     @classmethod
     def figures(cls) -> Mapping[str, FigureSpec]:
-        """plane, t_sweep, vectors and dimensions."""
+        """All of `superpos_jax.plots.FIGURES`."""
         from superpos_jax import plots
 
         return plots.FIGURES
@@ -211,13 +211,13 @@ class DoubleDescent(Study):
     ) -> model.Block:
         """The block; or new samples of the same distribution, where the cell is `online`."""
         shape: Shape = layout.shape
-        if not shape.new_samples:
+        if not shape.slots:
             return block
         n = self.options.n
         key = jax.random.key(cell.data_key)
         for value in (n, data.STREAMS["online"], step, index):
             key = jax.random.fold_in(key, value)
-        return online.draw_block(key, layout.block, shape.new_samples, n, cell.S)
+        return online.draw_block(key, layout.block, shape.slots, n, cell.S)
 
     def view(self, cell: Cell, layout: Layout, params: model.Params) -> model.View:
         """The parameters in tiles, for all features, and by feature, for the non-zeros."""
@@ -247,13 +247,12 @@ class DoubleDescent(Study):
 
     def trace(self, cell: Cell, params: model.Params) -> dict[str, np.ndarray]:
         """D_f, D_X of the first samples, and W."""
-        W = self.crop(cell, params).W
-        D_X = geometry.dimensionality(self.hidden(cell, W))
-        return {
-            "feature_dimensionality": geometry.dimensionality(W.T),
-            "sample_dimensionality": D_X[: self.options.report_samples],
-            "W": W,
-        }
+        found = {"W": self.crop(cell, params).W}
+        if self.options.trace_dimensions:
+            D_X = geometry.dimensionality(self.hidden(cell, found["W"]))
+            found["feature_dimensionality"] = geometry.dimensionality(found["W"].T)
+            found["sample_dimensionality"] = D_X[: self.options.report_samples]
+        return found
 
     def report(self, cell: Cell, params: model.Params) -> dict[str, Variable]:
         """Dimensionalities, regime, what predicting zero scores; W and b, and H, if asked for."""
@@ -294,7 +293,10 @@ class DoubleDescent(Study):
     def inspect(self, cell: Cell, report: Mapping[str, np.ndarray]) -> Inspection:
         """The cell's stored weights beside data and initial weights regenerated from keys."""
         if "W" not in report or not np.isfinite(report["W"][: cell.m]).all():
-            raise UserError("cell: the weights were not stored; train with save_weights = true")
+            raise UserError(
+                "cell: the weights were not stored; train with save_weights = true, and look into "
+                "the result folder where this is an archive"
+            )
         W = report["W"][: cell.m]
         V = report["V"][: cell.m] if cell.untied else W
         return Inspection(self, cell, W, report["b"], V)
