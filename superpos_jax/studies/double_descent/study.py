@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import jax
@@ -16,6 +14,7 @@ from pydantic import BaseModel
 from superpos_jax.errors import UserError
 from superpos_jax.studies.double_descent import data, geometry, model, online
 from superpos_jax.studies.double_descent.cell import Cell, Options
+from superpos_jax.studies.double_descent.inspection import Inspection, Weights
 from superpos_jax.study import DataSet, Layout, Study, Variable, history_steps
 
 if TYPE_CHECKING:
@@ -38,75 +37,6 @@ class Shape(NamedTuple):
     untied: bool
     slots: int = 0
     """Most non-zeros of a sample that is drawn anew at every step; 0: samples are stored."""
-
-
-class Weights(NamedTuple):
-    """W (m, n), b (n,) and V (m, n) of one cell, without padding."""
-
-    W: np.ndarray
-    b: np.ndarray
-    V: np.ndarray
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """One cell as numpy; its data and initial weights are regenerated when they are asked for.
-
-    W: (m, n) and b: (n,), final. X: (T, n) samples, each as often as it is repeated. H: (T, m)
-    hidden vectors of the distinct samples. W0, b0: initial. V: (m, n) the decoder of an untied
-    model, else W. D_f: (n,), D_X: (T,) and D_max: (T,) dimensionalities.
-    """
-
-    study: DoubleDescent
-    cell: Cell
-    W: np.ndarray
-    b: np.ndarray
-    V: np.ndarray
-
-    @cached_property
-    def X(self) -> np.ndarray:
-        """Training samples, dense: (T, n) float32."""
-        return data.draw(*self.study.datasets(self.cell)["train"]).dense(self.study.options.n)
-
-    @cached_property
-    def H(self) -> np.ndarray:
-        """Hidden vectors h = W x of the distinct training samples: (T, m) float32."""
-        return self.study.hidden(self.cell, self.W)
-
-    @property
-    def D_f(self) -> np.ndarray:
-        """Feature dimensionalities: (n,) float64."""
-        return geometry.dimensionality(self.W.T)
-
-    @property
-    def D_X(self) -> np.ndarray:
-        """Sample dimensionalities: (T,) float64."""
-        return geometry.dimensionality(self.H)
-
-    @property
-    def D_max(self) -> np.ndarray:
-        """Maximal data dimensionalities D*_X: (T,) float64."""
-        return geometry.maximal_dimensionality(self.H)
-
-    @property
-    def W0(self) -> np.ndarray:
-        """Initial W: (m, n) float32."""
-        return self._initial.W
-
-    @property
-    def b0(self) -> np.ndarray:
-        """Initial b: (n,) float32."""
-        return self._initial.b
-
-    @property
-    def V0(self) -> np.ndarray:
-        """Initial V: (m, n) float32."""
-        return self._initial.V
-
-    @cached_property
-    def _initial(self) -> Weights:
-        layout = self.study.layout(self.cell, "cpu")
-        return self.study.crop(self.cell, self.study.init(self.cell, layout))
 
 
 class DoubleDescent(Study):
