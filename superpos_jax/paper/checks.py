@@ -25,6 +25,8 @@ from superpos_jax.verdicts import DIVERGED, FINISHED, UNFINISHED
 DRAWS = 200
 FEWEST = 2
 """Seeds, from which on there is a spread over them."""
+KNOWN = 0.9
+"""Share of other choices of seeds, from which on their numbers are compared."""
 AGREES, DIFFERS, UNDECIDED = "agrees", "differs", "undecided"
 
 
@@ -98,9 +100,14 @@ def judge(statement: Statement, dataset: xr.Dataset) -> Finding:
         text = f"{value:{statement.form}}, one seed"
     else:
         others = np.array([_number(statement, one) for one in _resampled(part)])
-        low, high = np.percentile(others, [2.5, 97.5], method="nearest")
+        known = others[~np.isnan(others)]
+        low, high = (
+            np.percentile(known, [2.5, 97.5], method="nearest") if len(known) else 2 * [value]
+        )
         least, most = statement.within
-        if least <= low and high <= most and least <= value <= most:
+        if len(known) < KNOWN * DRAWS:
+            pass  # too often there is no such number
+        elif least <= low and high <= most and least <= value <= most:
             verdict = AGREES
         elif high < least or low > most:
             verdict = DIFFERS
