@@ -122,7 +122,9 @@ class Result:
         folder = Path(folder)
         mend(folder)
         remove(folder / NEW)
-        sealed = self.dataset.assign_attrs(crc32=json.dumps(_checksums(self.dataset)))
+        sealed = self.dataset.assign_attrs(
+            crc32=json.dumps(_checksums(self.dataset), sort_keys=True)
+        )
         sealed.to_zarr(folder / NEW, mode="w", consolidated=False, zarr_format=3)
         if (folder / STORE).exists():
             (folder / STORE).rename(folder / OLD)

@@ -17,6 +17,7 @@ from superpos_jax.paper.statistics import (
     bigger_hurts,
     bump,
     bump_at,
+    corners,
     difference,
     edge_exponent,
     edge_factor,
@@ -267,13 +268,16 @@ STATEMENTS: tuple[Statement, ...] = (
         )
         for key in ("paper/J3", "paper/J3_n300")
     ),
-    Statement(
-        "paper/J5", "features left with one sample repeated 5 times", "4", (4, 4),
-        features, where={"repeated": 1, "repeats": 5}, reads=D_F,
-    ),
-    Statement(
-        "paper/J5", "features left with 12 samples repeated 5 times", "0", (0, 0),
-        features, where={"repeated": 12, "repeats": 5}, reads=D_F,
+    *(
+        Statement(
+            "paper/J5", f"features with a corner of the pentagon (D_f >= 0.25), {words}", str(left),
+            (left, left), corners, where={"repeated": count, "repeats": 5}, reads=D_F,
+        )
+        for count, words, left in (
+            (1, "one sample repeated 5 times", 4),
+            (6, "six samples repeated 5 times", 0),
+            (12, "twelve samples repeated 5 times", 0),
+        )
     ),
     Statement(
         "paper/J6", "R at the edge of memorization goes as (T/n)^a, a", "1", (0.8, 1.2),

@@ -24,6 +24,7 @@ LEVEL = 0.15
 """Largest D_f from which on a model counts as having learned features."""
 OWN = 0.1
 """Dimensionality from which on a vector counts as having a direction of its own."""
+CORNER = 0.25
 
 
 def at(statistic: Statistic, **point: Any) -> Statistic:
@@ -80,10 +81,18 @@ def onset(dataset: xr.Dataset) -> float:
     return rises(dataset, np.nanmedian(largest, axis=1) - LEVEL)
 
 
-def features(dataset: xr.Dataset) -> float:
+def features(dataset: xr.Dataset, least: float = OWN) -> float:
     """The median over seeds of the number of features with D_f of 0.1 or more."""
-    counts = (dataset["feature_dimensionality"] >= OWN).sum(_last(dataset))
+    counts = (dataset["feature_dimensionality"] >= least).sum(_last(dataset))
     return float(counts.where(dataset["test_loss"].notnull()).median())
+
+
+def corners(dataset: xr.Dataset) -> float:
+    """The number of features with D_f of 0.25 or more: with a corner of the pentagon to themselves.
+
+    In P1 the five have 0.31 each.
+    """
+    return features(dataset, CORNER)
 
 
 def of_five(dataset: xr.Dataset) -> float:
