@@ -130,8 +130,7 @@ def run(
 
     if (coordinator is None) != (index is None) or (coordinator is not None and count is None):
         raise UserError("--coordinator, --processes and --process: give all three, on each machine")
-    processes.follow()
-    joined = processes.join(coordinator, count, index)
+    joined = processes.join(coordinator, count, index, launched_here=processes.follow())
     out.quiet = err.quiet = not processes.leads()
     ready = functools.partial(_ready, sweep, out_folder, overrides, retry_dead, fresh, yes)
     checked = loaded, target, unfinished = processes.shared(ready)

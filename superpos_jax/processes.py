@@ -28,6 +28,12 @@ from jax.experimental import multihost_utils
 
 from superpos_jax.errors import Interrupted, LostProcess, UserError
 
+SILENT = 100
+"""Seconds without a sign of life after which a process on another machine is lost."""
+SUSPENDED = 30 * 24 * 3600
+"""Seconds that processes of one machine may be silent: it may sleep, and they stop and go on
+together. That one of them ended they notice without heartbeats."""
+
 FOLLOWS = "SUPERPOS_CORE"
 """Environment variable that tells a launched process its core."""
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -46,7 +52,10 @@ def several() -> bool:
 
 
 def join(
-    coordinator: str | None = None, count: int | None = None, index: int | None = None
+    coordinator: str | None = None,
+    count: int | None = None,
+    index: int | None = None,
+    launched_here: bool = False,
 ) -> bool:
     """Join the processes named, or those of a cluster that JAX detects; whether there are any.
 
@@ -64,7 +73,8 @@ def join(
         jax.config.update("jax_num_cpu_devices", len(cores()))
     try:
         with _silent_stdout():
-            jax.distributed.initialize(coordinator, count, index)
+            silence = SUSPENDED if launched_here else SILENT
+            jax.distributed.initialize(coordinator, count, index, heartbeat_timeout_seconds=silence)
             shared(lambda: None)
     except ValueError:
         if coordinator is None:
@@ -194,7 +204,7 @@ def launched(count: int, command: Sequence[str]) -> Iterator[None]:
     ]
     try:
         _pin(mine[0])
-        join(coordinator, count, 0)
+        join(coordinator, count, 0, launched_here=True)
         yield
         jax.distributed.shutdown()
     except (UserError, Interrupted):
@@ -213,11 +223,14 @@ def launched(count: int, command: Sequence[str]) -> Iterator[None]:
         _pin(*mine)
 
 
-def follow() -> None:
-    """Make a process that `launched` started sit on its core, and end with the one that leads."""
+def follow() -> bool:
+    """Make a process that `launched` started sit on its core, and end with the one that leads.
+
+    Whether this is such a process.
+    """
     core = os.environ.get(FOLLOWS)
     if core is None:
-        return
+        return False
     _pin(int(core))
 
     def watch() -> None:
@@ -225,6 +238,7 @@ def follow() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+    return True
 
 
 def cores() -> list[int]:
