@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from cells import assert_on_page
 from made import SIZES, Made, N, gid, grid, texts
 from matplotlib.figure import Figure
 
@@ -282,16 +283,7 @@ def test_t_sweep_keeps_its_panels_together_under_a_long_legend():
 def test_no_text_leaves_the_page_or_runs_into_another(name, sizes):
     result = Made(T=sizes, m=[2, 4, 8, 16], seed=[0, 1], lr=[0.001], dead=[(0, 0, 0), (1, 1)])
     figure = FIGURES[name].draw(result)
-    figure.draw_without_rendering()
-    page = figure.bbox
-    boxes = [text.get_window_extent() for text in figure.texts]
-    boxes += [legend.get_window_extent() for legend in figure.legends]
-    panels = [axes.get_tightbbox() for axes in figure.axes if axes.get_visible()]
-    for box in boxes + panels:
-        assert page.x0 - 1 <= box.x0 <= box.x1 <= page.x1 + 1
-        assert page.y0 - 1 <= box.y0 <= box.y1 <= page.y1 + 1
-    for i, box in enumerate(boxes):
-        assert not any(box.overlaps(other) for other in boxes[i + 1 :] + panels)
+    assert_on_page(figure)
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             ticks = [t.label1 for t in axis.get_major_ticks() if t.label1.get_visible()]

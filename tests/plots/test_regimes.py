@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cells import assert_on_page
 from made import SIZES, Made, gid, texts
 
 from superpos_jax import plots
@@ -83,14 +84,7 @@ def test_the_parts_are_drawn_from_the_table():
     ],
 )
 def test_the_page_holds_together(options):
-    figure = plots.regimes(Made(**options))
-    figure.draw_without_rendering()
-    boxes = [axes.get_tightbbox() for axes in figure.axes]
-    for box in (*boxes, *(text.get_window_extent() for text in figure.texts)):
-        assert figure.bbox.x0 - 1 <= box.x0 <= box.x1 <= figure.bbox.x1 + 1
-        assert figure.bbox.y0 - 1 <= box.y0 <= box.y1 <= figure.bbox.y1 + 1
-    for i, box in enumerate(boxes):
-        assert not any(box.overlaps(other) for other in boxes[i + 1 :])
+    assert_on_page(plots.regimes(Made(**options)))
 
 
 def test_selection_restricts_every_part():
