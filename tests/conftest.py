@@ -1,10 +1,19 @@
-"""Two CPU devices for every test that trains, and the command line to call."""
+"""Two CPU devices for every test that trains, one store of compiled programs, the command line."""
 
+import os
 import sys
+import tempfile
 
-import jax
 import numpy as np
 import pytest
+
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    # This process hands it on to the workers and commands it starts, and removes it in the end.
+    COMPILED = tempfile.TemporaryDirectory(prefix="superpos-tests-compiled-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+
+import jax  # reads the two settings above
 
 jax.config.update("jax_num_cpu_devices", 2)
 jax.devices()  # start JAX now: later calls cannot change the number
