@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -154,8 +154,7 @@ def run(
     if not processes.leads():
         return DONE
     print_result(result)
-    for path in _draw_all(result, target / FIGURES):
-        out.print(str(path), soft_wrap=True)
+    _draw(result, target / FIGURES)
     return SOME_DIED if result.dead() else DONE
 
 
@@ -306,9 +305,7 @@ def plot(
 
     loaded = load(result)
     beside = result.with_suffix("") if result.suffix == ".zip" else result / folder.FIGURES
-    target = out_folder or beside
-    for path in _draw_all(loaded, target, figure, best):
-        out.print(str(path), soft_wrap=True)
+    _draw(loaded, out_folder or beside, figure, best)
     return DONE
 
 
@@ -389,32 +386,30 @@ def _ask_to_drop(folder: Folder, yes: bool) -> None:
     typer.confirm(f"{folder.path} holds {worth}. Drop it?", abort=True)
 
 
-def _draw_all(
-    result: Result, target: Path, only: str | None = None, best: str | None = None
-) -> Iterator[Path]:
-    """Draw one figure, those of the sweep, or all that its axes allow; PNG and CSV paths."""
-    from superpos_jax.plots import save
+def _draw(result: Result, target: Path, only: str | None = None, best: str | None = None) -> None:
+    """Draw one figure, those the sweep names, or all that apply; print the paths."""
+    from superpos_jax import plots
     from superpos_jax.study import load_study
 
-    figures = load_study(result.sweep.study).figures()
-    if only is not None and only not in figures:
-        raise UserError(f"figure {only!r}: unknown; allowed: {', '.join(figures)}")
+    specs = load_study(result.sweep.study).figures()
+    if only is not None and only not in specs:
+        raise UserError(f"figure {only!r}: unknown; allowed: {', '.join(specs)}")
     if not any(str(name).endswith("_loss") for name in result.dataset.data_vars):
         if only is not None:
             raise UserError(f"figure {only}: no cell has a loss yet")
         return
-    if only is None and target.suffix == ".png":
-        raise UserError(
-            f"--out {target}: one file for all figures; name a figure, or give a folder"
-        )
     if axis := best if best is not None else result.sweep.best:
         result = result.best(axis)
-    wanted = [only] if only is not None else result.sweep.figures
-    for name in wanted or figures:
-        reason = figures[name].applies(result.dataset)
-        if reason is None:
-            yield from save(result, figures[name], target)
-        elif name == only:
-            raise UserError(f"figure {name}: {reason}")
-        elif wanted:
-            err.print(f"superpos: figure {name} is not drawn: {reason}", soft_wrap=True)
+    paths: Iterable[Path]
+    if only is None:
+        if target.suffix == ".png":
+            raise UserError(
+                f"--out {target}: one file for all figures; name a figure, or give a folder"
+            )
+        paths = plots.draw(result, specs, target, result.sweep.figures)
+    elif reason := specs[only].applies(result.dataset):
+        raise UserError(f"figure {only}: {reason}")
+    else:
+        paths = plots.save(result, specs[only], target)
+    for path in paths:
+        out.print(str(path), soft_wrap=True)

@@ -17,10 +17,9 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from superpos_jax import archive
+from superpos_jax import archive, plots
 from superpos_jax.paper.checks import AGREES, DIFFERS, UNDECIDED, Finding, check
 from superpos_jax.paper.statements import STATEMENTS
-from superpos_jax.plots import save
 from superpos_jax.records import provenance
 from superpos_jax.result import STORE, Result, load
 from superpos_jax.study import load_study
@@ -109,9 +108,7 @@ def draw(data: Path, figures: Path, only: Sequence[str] = ()) -> Iterator[Path]:
         if entry.sweep.best:
             result = result.best(entry.sweep.best)
         specs = load_study(entry.sweep.study).figures()
-        for name in entry.sweep.figures:
-            if specs[name].applies(result.dataset) is None:
-                yield from save(result, specs[name], figures / entry.key)
+        yield from plots.draw(result, specs, figures / entry.key, entry.sweep.figures)
 
 
 def page(data: Path, figures: Path) -> Path:

@@ -7,7 +7,7 @@ Example:
     save(result, FIGURES["plane"], "figures")
 """
 
-from ._spec import FigureSpec, save
+from ._spec import FigureSpec, draw, save
 from .circles import CIRCLES, circles, circles_table
 from .conventions import CONVENTIONS, conventions, conventions_table
 from .dimensions import DIMENSIONS, dimensions, dimensions_table
@@ -33,6 +33,7 @@ __all__ = [
     "conventions_table",
     "dimensions",
     "dimensions_table",
+    "draw",
     "history",
     "history_table",
     "near_misses",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 DPI = 220
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,28 @@ def save(result: Any, spec: FigureSpec, target: str | Path, **select: Any) -> li
         _replace(path, png),
         _replace(path.with_suffix(".csv"), csv),
     ]
+
+
+def draw(
+    result: Any, specs: Mapping[str, FigureSpec], target: str | Path, names: Sequence[str] = ()
+) -> Iterator[Path]:
+    """Write figures of a result into a folder, as `save` does; their paths.
+
+    Arguments:
+        result: what the figures read.
+        specs: the figures there are, by name.
+        target: the folder; made if missing.
+        names: which to draw. One of them that does not apply is a warning. If left out, all that
+            apply.
+
+    Example:
+        list(draw(result, FIGURES, "figures", ["plane", "t_sweep"]))
+    """
+    for name in names or specs:
+        if (reason := specs[name].applies(result.dataset)) is None:
+            yield from save(result, specs[name], target)
+        elif names:
+            logger.warning("figure %s is not drawn: %s", name, reason)
 
 
 def _replace(path: Path, write: Callable[[Path], None]) -> Path:
