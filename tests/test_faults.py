@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import xarray as xr
 from test_growth import same, sweep
 
 import superpos_jax as sp
-from superpos_jax import checkpoint, cli, result
+from superpos_jax import checkpoint, result
 from superpos_jax.checkpoint import Checkpoints
 from superpos_jax.errors import Interrupted
 from superpos_jax.folder import CHECKPOINT, LOCK, OWNER
@@ -36,17 +35,6 @@ def quiet(tmp_path_factory):
 @pytest.fixture
 def copy(quiet, tmp_path):
     return shutil.copytree(quiet, tmp_path / "copy")
-
-
-@pytest.fixture
-def superpos(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["superpos", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        return stop.value.code, capsys.readouterr().err
-
-    return call
 
 
 def test_two_runs_on_one_folder(tmp_path):
@@ -95,12 +83,12 @@ def test_a_damaged_store_is_refused_and_left_as_it_is(copy, superpos, damage):
         shutil.rmtree(copy / STORE / ("w" if damage == "lost chunk" else "T") / "c")
     before = sorted(path for path in copy.rglob("*"))
     for arguments in (["show", copy], ["run", copy / "sweep.toml", "--out", copy]):
-        code, err = superpos(*arguments)
+        code, _, err = superpos(*arguments)
         assert code == 2
         assert err.count("\n") == 1, err
         assert "not a readable result" in err
         assert str(copy) in err
-    code, err = superpos("run", copy / "sweep.toml", "--out", copy, "--fresh")
+    code, _, err = superpos("run", copy / "sweep.toml", "--out", copy, "--fresh")
     assert code == 2
     assert "holds a result that cannot be read; add --yes" in err
     assert sorted(path for path in copy.rglob("*")) == before
@@ -110,7 +98,7 @@ def test_a_damaged_store_is_refused_and_left_as_it_is(copy, superpos, damage):
 def test_a_store_of_another_version_is_refused(copy, superpos, version, said):
     metadata = copy / STORE / "zarr.json"
     metadata.write_text(metadata.read_text().replace(f'"format": {FORMAT}', f'"format": {version}'))
-    code, err = superpos("run", copy / "sweep.toml", "--out", copy)
+    code, _, err = superpos("run", copy / "sweep.toml", "--out", copy)
     assert code == 2
     assert f"{said} version (format {version})" in err
 
@@ -162,11 +150,11 @@ def test_a_second_ctrl_c_stops_at_once(quiet, tmp_path):
 
 
 def test_fresh_asks_before_it_drops(copy, superpos):
-    code, err = superpos("run", copy / "sweep.toml", "--out", copy, "--fresh")
+    code, _, err = superpos("run", copy / "sweep.toml", "--out", copy, "--fresh")
     assert code == 2
     assert "holds 2 trained cells; add --yes" in err
     assert sp.load(copy).count(0) == 2
-    code, _ = superpos("run", copy / "sweep.toml", "--out", copy, "--fresh", "--yes")
+    code, _, _ = superpos("run", copy / "sweep.toml", "--out", copy, "--fresh", "--yes")
     assert code == 0
 
 
@@ -194,13 +182,14 @@ def test_retry_of_a_run_that_has_finished_nothing(tmp_path, superpos):
 def test_odd_places(quiet, tmp_path, superpos):
     for place in (tmp_path / "[red]a b[/]", tmp_path / "é:smile:"):
         shutil.copytree(quiet, place)
-        assert superpos("show", place) == (0, "")
-    code, err = superpos("show", tmp_path / ("x" * 300))
+        code, _, err = superpos("show", place)
+        assert (code, err) == (0, "")
+    code, _, err = superpos("show", tmp_path / ("x" * 300))
     assert (code, err.count("\n")) == (2, 1)
-    code, err = superpos("plot", quiet, "--out", tmp_path / "all.png")
+    code, _, err = superpos("plot", quiet, "--out", tmp_path / "all.png")
     assert (code, err.count("\n")) == (2, 1)
     (tmp_path / "file").touch()
-    code, err = superpos("plot", quiet, "--out", tmp_path / "file")
+    code, _, err = superpos("plot", quiet, "--out", tmp_path / "file")
     assert (code, err.count("\n")) == (2, 1)
 
 
@@ -235,7 +224,7 @@ def test_a_full_disk(small_disk, superpos, quiet, tmp_path):
     command = ["run", tmp_path / "sweep.toml", "--out", out, "--checkpoint-seconds", "0"]
     sp.run(SWEEP.model_copy(update={"axes": {"T": (3,)}}), out=out)
     filler = fill(small_disk)
-    code, err = superpos(*command)
+    code, _, err = superpos(*command)
     assert code == 2
     assert "No space left on device; make room and run the same command again" in err
     assert "Traceback" not in err
@@ -261,7 +250,7 @@ def test_a_disk_that_is_full_for_a_while(small_disk, superpos, quiet, tmp_path, 
     (tmp_path / "sweep.toml").write_text(SWEEP.to_toml())
     out = small_disk / "out"
     command = ["run", tmp_path / "sweep.toml", "--out", out, "--checkpoint-seconds", "0"]
-    code, err = superpos(*command)
+    code, _, err = superpos(*command)
     assert code == 0
     assert "superpos: no checkpoint of step" in err
     assert "training goes on" in err
@@ -275,7 +264,7 @@ def test_a_read_only_folder(small_disk, superpos, tmp_path):
     (tmp_path / "sweep.toml").write_text(sweep({"T": [3, 40]}).to_toml())
     remount(small_disk, "ro")
     try:
-        code, err = superpos("run", tmp_path / "sweep.toml", "--out", out)
+        code, _, err = superpos("run", tmp_path / "sweep.toml", "--out", out)
         assert code == 2
         assert err.count("\n") == 1
         assert f"--out {out}: cannot be written: Read-only file system" in err
