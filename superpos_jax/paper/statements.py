@@ -32,6 +32,7 @@ from superpos_jax.paper.statistics import (
     generalizes_usually,
     height,
     inner_maximum,
+    longest_at,
     median_over,
     middle,
     more_hurts,
@@ -50,6 +51,7 @@ from superpos_jax.paper.statistics import (
     steps_against,
 )
 
+LONGEST = "the feature vectors are longest at T"
 FIVE = "five features have a direction of their own"
 SHARE = "0.2 to 0.3 (n = 10,000)"
 PLATEAU: dict[str, tuple[str, str, tuple[float, float]]] = {
@@ -106,6 +108,8 @@ REFERENCE = "reference/P3"
 MEAN, SUM = {"reduction": 1.0}, {"reduction": 0.0}
 PEAKS = {**SUM, "T": [100, 200, 500, 1000, 2000, 5000]}
 """Where the sum has its largest norms and losses, in the paper's replication."""
+SIZES = [3, 4, 5, 6, 8, 10, 15, 30, 50, 100, 200, 500, 1000, 2000]
+"""Below T = 5,000."""
 LATE = [30, 100, 200, 300, 500, 700, 1000, 2000, 3000]
 """Below, single T have peaks of their own."""
 
@@ -144,6 +148,14 @@ STATEMENTS: tuple[Statement, ...] = (
     Statement("paper/P3", f"{FIVE} at T = 5,000", "5", (5, 5), features, {"T": 5000}, D_F),
     Statement("paper/P3", "their D_f", SHARE, (0.2, 0.3), of_five, {"T": 5000}, D_F,
               reason=FEWER),
+    Statement(
+        "paper/P4", LONGEST, "near 30 (n = 10,000)", (15, 100), longest_at, reads={"W": 0},
+        reason="n is 1,000 here; the length hardly changes between T = 30 and 400, 2.4 to 3.1.",
+    ),
+    Statement(
+        REFERENCE, f"mean, T below 5,000: {LONGEST}", "near 30", (15, 100), longest_at,
+        where={**MEAN, "seed": [0], "T": SIZES}, reads={"W": 0},
+    ),
     *_three_regimes(REFERENCE, **MEAN),
     Statement(
         REFERENCE, "the bump: median test loss at T = 2,000 less that at 1,000", "0.014",

@@ -58,6 +58,12 @@ def bump_at(dataset: xr.Dataset) -> float:
     return float(late["T"][np.nanargmax(by_T(late))])
 
 
+def longest_at(dataset: xr.Dataset) -> float:
+    """The T at which the longest column of W is longest, of the median over seeds."""
+    length = np.sqrt((dataset["W"] ** 2).sum("hidden", min_count=1)).max("feature")
+    return float(dataset["T"][np.nanargmax(np.nanmedian(runs(length, ("T",)), axis=1))])
+
+
 def most(name: str) -> Statistic:
     """The largest median of a number over T."""
     return lambda dataset: float(np.nanmax(by_T(dataset, name)))
