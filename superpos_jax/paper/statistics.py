@@ -15,7 +15,9 @@ import xarray as xr
 from superpos_jax.plots import _edge
 from superpos_jax.plots._lines import crossing
 from superpos_jax.plots._select import runs
+from superpos_jax.plots._style import squash
 from superpos_jax.plots.near_misses import outcome
+from superpos_jax.plots.optima import margin
 from superpos_jax.plots.repeats import FROM
 
 Statistic = Callable[[xr.Dataset], float]
@@ -60,7 +62,7 @@ def bump_at(dataset: xr.Dataset) -> float:
 
 def longest_at(dataset: xr.Dataset) -> float:
     """The T at which the longest column of W is longest, of the median over seeds."""
-    length = np.sqrt((dataset["W"] ** 2).sum("hidden", min_count=1)).max("feature")
+    length = ((dataset["W"] ** 2).sum("hidden", min_count=1) ** 0.5).max("feature")
     return float(dataset["T"][np.nanargmax(np.nanmedian(runs(length, ("T",)), axis=1))])
 
 
@@ -78,7 +80,7 @@ def rises(dataset: xr.Dataset, values: np.ndarray) -> float:
 
 def below_one(dataset: xr.Dataset) -> float:
     """The T, interpolated, from which on the median test loss is below 1."""
-    return rises(dataset, 1 - by_T(dataset))
+    return rises(dataset, -squash(by_T(dataset)))
 
 
 def onset(dataset: xr.Dataset) -> float:
@@ -259,9 +261,11 @@ def generalizes_usually(dataset: xr.Dataset) -> float:
 def generalizes_at_best(dataset: xr.Dataset) -> float:
     """The T from which on the lowest training loss of all belongs to a test loss below 1."""
     stacked = dataset[["train_loss", "test_loss"]].stack(run=("lr", "reduction", "init_seed"))
-    best = stacked["train_loss"].fillna(INF).argmin("run")
-    test = stacked["test_loss"].isel(run=best).values
-    return rises(dataset, 1 - test)
+    margins = []
+    for T in dataset["T"].values:
+        here = stacked.sel(T=T).dropna("run")
+        margins.append(margin(here["train_loss"].values, here["test_loss"].values < 1))
+    return rises(dataset, np.array(margins))
 
 
 def quotient(one: Statistic, other: Statistic) -> Statistic:

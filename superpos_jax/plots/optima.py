@@ -124,9 +124,8 @@ def _split(
         counts = {"runs": len(usual), "died": (here["verdict"] == NON_FINITE).sum()}
         counts |= {"unfinished": (here["verdict"] == UNFINISHED).sum(), "share": share}
         rows += [*best, {"part": "usual", "kind": "usual", "T": T, **first, **counts, **middle}]
-        losses = np.where(np.isfinite(losses), losses, np.inf)
-        some = np.isfinite(lowest)
-        ahead.append(losses[:-1].min() - losses[-1] if some else np.nan)
+        last = code[trained.index] == len(kinds) - 1
+        ahead.append(margin(trained["train_loss"].to_numpy(), last.to_numpy()))
         usually.append(share - 0.5 if way == "regime" else -float(squash(middle["median"])))
     if not (cells["verdict"] == UNFINISHED).any():
         sizes = np.unique(cells["T"]).astype(float)
@@ -137,6 +136,15 @@ def _split(
                 row |= {"below": sizes[sizes <= at].max(), "above": sizes[sizes >= at].min()}
             rows.append(row)
     return rows
+
+
+def margin(losses: np.ndarray, generalize: np.ndarray) -> float:
+    """How far the lowest loss of generalizing trainings lies below that of the others.
+
+    Infinite where one kind is missing, NaN where both are.
+    """
+    generalizing = float(losses[generalize].min(initial=np.inf))
+    return float(losses[~generalize].min(initial=np.inf)) - generalizing
 
 
 def optima(result: Result, split: str = "regime", **select: Any) -> Figure:

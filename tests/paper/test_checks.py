@@ -106,8 +106,9 @@ def test_bump_peak_and_crossing():
     assert statistics.bump(dataset) == 1.5  # neither T = 10 nor the seed with 7
     assert statistics.bump_at(dataset) == 1000
     assert statistics.ridge(dataset) == 10
-    # medians 1.5 and 0.9: one is 0.5 / 0.6 of the way in log T
-    assert statistics.below_one(dataset) == pytest.approx(1000 * 10 ** (5 / 6))
+    # medians 1.5 and 0.9, on the scale of the figures, and log T
+    share = np.arcsinh(0.5 / 0.01) / (np.arcsinh(0.5 / 0.01) + np.arcsinh(0.1 / 0.01))
+    assert statistics.below_one(dataset) == pytest.approx(1000 * 10**share)
     assert statistics.below_one(dataset.isel(T=slice(3))) == np.inf
     dataset["test_loss"][-1] = np.nan
     with pytest.warns(RuntimeWarning, match="All-NaN"):
@@ -140,6 +141,33 @@ def test_a_pentagon_is_regular_or_not():
     turned = np.radians(82 + 6)
     W[:, :, 4] = np.cos(turned), np.sin(turned)
     assert statistics.pentagon(dataset) == pytest.approx(6)
+
+
+def test_where_the_lowest_training_loss_generalizes():
+    """Not where most trainings do; dead ones do not count."""
+    size = (4, 2, 1, 3)
+    train, test = np.full(size, 0.9), np.full(size, 0.8)
+    train[:3, 1, 0, 2], test[:3, 1, 0, 2] = 0.5, 3.0  # wins up to T = 1,000, by 0.4
+    train[3, 1, 0, 2], test[3, 1, 0, 2] = 0.95, 3.0  # loses by 0.05
+    train[3, 0, 0, 1] = test[3, 0, 0, 1] = np.nan
+    dims = ("T", "lr", "reduction", "init_seed")
+    dataset = xr.Dataset(
+        {"train_loss": (dims, train), "test_loss": (dims, test)},
+        {"T": T, "lr": [1e-3, 1e-2], "reduction": [1.0], "init_seed": range(3)},
+    )
+    assert statistics.generalizes_at_best(dataset) == pytest.approx(1000 * 10 ** (0.4 / 0.45))
+    assert statistics.generalizes_usually(dataset) == 0
+    test[:2, 0, 0, :2] = 1.2
+    assert statistics.generalizes_usually(dataset) > 100
+
+
+def test_where_feature_vectors_are_longest():
+    W = np.ones((4, 3, 2, 5))
+    W[1, :2, :, 4] = 3, 4  # in two of three seeds
+    W[2, 0] = 50
+    dims = ("T", "seed", "hidden", "feature")
+    dataset = xr.Dataset({"W": (dims, W)}, {"T": T, "seed": range(3)})
+    assert statistics.longest_at(dataset) == 100
 
 
 def test_ratios_and_steps_along_an_axis():
