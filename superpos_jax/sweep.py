@@ -23,7 +23,7 @@ import math
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
@@ -281,11 +281,18 @@ def _override(content: dict[str, Any], override: str) -> None:
 
 
 def _checked(study: type[Study], where: str, key: str, value: Any) -> int | float:
-    hint = get_type_hints(study.cell_type, include_extras=True)[key]
+    hint, adapter = _limits(study.cell_type, key)
     try:
-        return TypeAdapter(hint, config=ConfigDict(strict=True)).validate_python(value)
+        return adapter.validate_python(value)
     except ValidationError:
         raise UserError(f"{where} = {value!r}: {_allowed(hint)}") from None
+
+
+@cache
+def _limits(cell_type: type, key: str) -> tuple[Any, TypeAdapter[Any]]:
+    """The annotation of a field of a cell, and what checks a value against it."""
+    hint = get_type_hints(cell_type, include_extras=True)[key]
+    return hint, TypeAdapter(hint, config=ConfigDict(strict=True))
 
 
 def _allowed(hint: Any) -> str:
