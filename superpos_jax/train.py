@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,6 +87,10 @@ def run(
     """
     if not isinstance(sweep, Sweep):
         sweep = load_sweep(sweep)
+    numbers = {"devices": devices, "limit": limit, "checkpoint_seconds": checkpoint_seconds}
+    for name, value in numbers.items():
+        if value is not None and not (isinstance(value, Real) and value >= 0):
+            raise UserError(f"{name} = {value!r}: allowed: a number, not negative")
     if fresh and retry is not None:
         raise UserError("fresh drops what retry would train again; give one of them")
     grid = sweep.grid()

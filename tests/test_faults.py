@@ -158,7 +158,18 @@ def test_fresh_asks_before_it_drops(copy, superpos):
     assert code == 0
 
 
-@pytest.mark.parametrize("refused", [{"devices": 99}, {"limit": 0.1}, {"retry": {}}], ids=str)
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {"devices": 99},
+        {"devices": "2"},
+        {"limit": 0.1},
+        {"limit": "4"},
+        {"checkpoint_seconds": -1},
+        {"retry": {}},
+    ],
+    ids=str,
+)
 def test_fresh_drops_nothing_before_all_is_checked(quiet, copy, refused):
     with pytest.raises(sp.UserError):
         sp.run(SWEEP, out=copy, fresh=True, **refused)
