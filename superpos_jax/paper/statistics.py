@@ -214,7 +214,7 @@ def _edge_line(dataset: xr.Dataset) -> tuple[float, float]:
         [_edge.boundary(R, one) for one in _edge.share(_edge.held(dataset, keep, died))]
     )
     late = ratio >= FROM
-    line = _edge.power_law(ratio[late], np.where(np.isfinite(found), found, np.nan)[late])
+    line = _edge.power_law(ratio[late], found[late])
     return line or (float("nan"), float("nan"))
 
 

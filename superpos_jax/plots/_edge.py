@@ -46,14 +46,16 @@ def boundary(R: np.ndarray, share: np.ndarray) -> float:
     Example:
         >>> boundary(np.array([1.0, 4.0, 8.0]), np.array([0.25, 0.75, 1.0]))
         2.0
+        >>> boundary(np.array([1.0, 4.0, 8.0]), np.array([0.25, 0.5, 0.5]))
+        4.0
     """
     R, share = R[np.isfinite(share)], share[np.isfinite(share)]
     rising = np.maximum.accumulate(share) + np.minimum.accumulate(share[::-1])[::-1]
-    return crossing(R, rising / 2 - 0.5)
+    return crossing(R, np.where(rising == 1, np.finfo(float).tiny, rising / 2 - 0.5))
 
 
 def resampled(held: np.ndarray, R: np.ndarray) -> np.ndarray:
-    """(draw, T): boundaries of runs drawn with replacement, NaN outside the swept R.
+    """(draw, T): boundaries of runs drawn with replacement.
 
     A draw takes the same runs in all cells.
     """
@@ -61,13 +63,12 @@ def resampled(held: np.ndarray, R: np.ndarray) -> np.ndarray:
     if count < 2:
         return np.empty((0, held.shape[0]))
     picks = np.random.default_rng(0).integers(count, size=(DRAWS, count))
-    found = [[boundary(R, line) for line in share(held[..., pick])] for pick in picks]
-    return np.where(np.isfinite(found) & (np.array(found) > 0), found, np.nan)
+    return np.array([[boundary(R, line) for line in share(held[..., pick])] for pick in picks])
 
 
 def middle(values: np.ndarray) -> tuple[float, float]:
-    """The middle 95 % of what is finite; NaN where that is less than half of the draws."""
-    known = values[np.isfinite(values)]
+    """The middle 95 % of what is finite and not 0; NaN where that is less than half."""
+    known = values[np.isfinite(values) & (values != 0)]
     if not len(known) or 2 * len(known) < DRAWS:
         return float("nan"), float("nan")
     low, high = np.percentile(known, [2.5, 97.5])
@@ -77,13 +78,15 @@ def middle(values: np.ndarray) -> tuple[float, float]:
 def power_law(x: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:
     """Exponent a and factor c of y = c x^a by least squares in log y, None for too few points.
 
+    None too if some y is 0 or infinite, beyond what was swept: without it the line would be bent.
+
     Example:
         >>> a, c = power_law(np.array([1.0, 2.0, 4.0]), np.array([3.0, 12.0, 48.0]))
         >>> round(a, 6), round(c, 6)
         (2.0, 3.0)
     """
-    used = np.isfinite(y) & (y > 0)
-    if used.sum() < POINTS:
+    used = ~np.isnan(y)
+    if used.sum() < POINTS or not np.all((y[used] > 0) & (y[used] < np.inf)):
         return None
     exponent, offset = np.polyfit(np.log(x[used]), np.log(y[used]), 1)
     return float(exponent), float(np.exp(offset))

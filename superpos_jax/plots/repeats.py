@@ -44,7 +44,7 @@ def repeats_table(result: Result, **select: Any) -> pd.DataFrame:
     interpolated in log R, with low and high, the middle 95 % under resampled seeds; NaN where it
     lies "below" or "above" the swept R, which `side` says ("inside" otherwise, "" without data).
     kind "fit", at most one: exponent a and factor c of R = c (T/n)^a through the boundaries with
-    T/n >= 2, with low and high for a. ratio is T/n. m and the values of
+    T/n >= 2, if all of these lie inside, with low and high for a. ratio is T/n. m and the values of
     other swept axes follow.
     """
     if (reason := applies(result.dataset)) is not None:
@@ -220,7 +220,10 @@ def _caption(table: pd.DataFrame) -> str:
             )
         text += "."
     if fit.empty:
-        text += f" Fewer than {edge.POINTS} boundaries at T/n ≥ {FROM:g}: no line is fitted."
+        late = half.loc[half["ratio"] >= FROM, "side"]
+        few = (late == "inside").sum() < edge.POINTS
+        why = f"fewer than {edge.POINTS} boundaries" if few else "a boundary beyond the swept R"
+        text += f" No line is fitted: {why} at T/n ≥ {FROM:g}."
     return text + lost_words(cells, "left out")
 
 

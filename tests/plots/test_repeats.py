@@ -71,6 +71,7 @@ def test_the_boundary_is_where_half_of_the_seeds_memorize():
         ([0.0, 0.8, 0.4, 1.0], 2.0 ** (5 / 6)),
         ([0.6, 0.9, 1.0, 1.0], 0.0),
         ([0.0, 0.1, 0.2, 0.4], np.inf),
+        ([0.0, 0.2, 0.5, 0.5], 4.0),
         ([np.nan, 0.25, 0.75, np.nan], 2 * 2**0.5),
     ],
 )
@@ -133,8 +134,21 @@ def test_dead_unfinished_and_unknown_runs_are_not_counted():
 def test_without_three_boundaries_no_line_is_fitted():
     figure = plots.repeats(many(), T=[100, 200, 400])
     assert not gid(figure, "fit")
-    assert any("Fewer than 3 boundaries at T/n ≥ 2: no line" in text for text in texts(figure))
+    assert any(
+        "No line is fitted: fewer than 3 boundaries at T/n ≥ 2." in text for text in texts(figure)
+    )
     assert any("At T/n = 1 it lies below the smallest R." in text for text in texts(figure))
+
+
+def test_a_boundary_beyond_the_swept_repeats_bends_no_line():
+    """With R up to 8 the boundary at T/n = 16 is unknown, not absent."""
+    few = many().dataset.isel(repeats=[1, 2, 3, 4])
+    result = many()
+    result.dataset = few
+    assert kind(plots.repeats_table(result), "fit").empty
+    assert any(
+        "a boundary beyond the swept R at T/n" in text for text in texts(plots.repeats(result))
+    )
 
 
 def test_applies_says_what_is_missing(tmp_path):
