@@ -163,13 +163,13 @@ def regime_words(table: pd.DataFrame) -> str:
     text = ""
     if (table["regime"] == "memorizing").any():
         text += (
-            " Memorizing: the hidden vectors of the samples sit on a regular T-gon and the feature"
-            " vectors look like noise."
+            " Memorizing: most hidden vectors lie around a circle, ideally on a regular T-gon, and"
+            " the feature vectors look like noise."
         )
     if (table["regime"] == "generalizing").any():
         text += (
-            " Generalizing: a few feature vectors form a polygon, the rest shrink to 0, and the"
-            " hidden vectors look like noise."
+            " Generalizing: a few long feature vectors form a polygon, and the hidden vectors"
+            " spread along them."
         )
     return text
 

@@ -30,20 +30,20 @@ from ._lines import (
 )
 from ._select import NAMES, Result, axes, describe, missing, narrow, tidy
 from ._spec import FigureSpec
-from ._style import FEATURE, INK, SAMPLE, squash
+from ._style import FEATURE, INK, SAMPLE, SOFT, squash
 
 STARTS = ("lr", "reduction", "init_seed")
 """What trainings on one data set may differ in: axes over which the lowest loss is sought."""
 
 KINDS = {
-    "regime": {"memorizing": SAMPLE, "middle": "#CC79A7", "generalizing": FEATURE},
+    "regime": {"memorizing": SAMPLE, "middle": SOFT, "generalizing": FEATURE},
     "test_loss": {"test loss ≥ 1": SAMPLE, "test loss < 1": FEATURE},
 }
 """Ways to tell solutions apart; the last kind of each generalizes."""
 
 TOLD = {
-    "regime": "Memorizing: samples share the hidden space evenly. Generalizing: a few features hold"
-    " it. Middle: neither.",
+    "regime": "Memorizing: samples with about an even share hold most of the hidden space."
+    " Generalizing: a few features hold it. Middle: neither.",
     "test_loss": "Solutions whose test loss is below 1, what predicting zero scores, generalize.",
 }
 OTHERWISE = {"regime": "regime", "test_loss": "test loss"}

@@ -67,9 +67,9 @@ def regimes_table(result: Result, at: Sequence[int] | None = None, **select: Any
 
 
 def _most(regimes: np.ndarray) -> str:
-    """The regime of most runs, the earlier one of two; empty if there is none."""
-    counts = [int((regimes == regime).sum()) for regime in (0, 1, 2)]
-    return REGIME_NAMES[int(np.argmax(counts))] if any(counts) else ""
+    """The regime of most runs, of two the middle one; empty if there is none."""
+    counts = {regime: int((regimes == regime).sum()) for regime in (1, 0, 2)}
+    return REGIME_NAMES[max(counts, key=counts.__getitem__)] if any(counts.values()) else ""
 
 
 def regimes(result: Result, at: Sequence[int] | None = None, **select: Any) -> Figure:

@@ -190,7 +190,7 @@ def _caption(table: pd.DataFrame) -> str:
     test, train = (table[table["split"] == split] for split in ("test", "train"))
     text = seed_words(table)
     if train["median"].min() < 0.1:
-        text += " Where the train loss is near 0 the model memorizes."
+        text += " Where the train loss is near 0 every sample is stored."
     bumps = falls = False
     for _, rows in test.sort_values("T").groupby(by):
         median = rows["median"].to_numpy(float)
@@ -198,8 +198,8 @@ def _caption(table: pd.DataFrame) -> str:
         if top is not None and median[top] > 1:
             bumps, falls = True, falls or bool((median[top:] < 1).any())
     if bumps:
-        text += " The test loss peaks where memorizing gives out"
-        below = ", and falls below 1, the score of predicting zero, where the model generalizes"
+        text += " The test loss is largest between storing samples and storing features"
+        below = ", and below 1, the score of predicting zero, where the model generalizes"
         text += f"{below}." if falls else "."
     text += peak_words(test, by)
     text += " The test-loss axis is linear within 1 % of 1 and logarithmic beyond."

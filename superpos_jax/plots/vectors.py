@@ -102,7 +102,7 @@ def vectors(result: Result, scale: str = "panel", rows: str = "both", **select: 
     """Columns of W (blue) above hidden vectors h = W x (vermillion), by T (figure P2 of the study).
 
     Memorizing models hold samples as the corners of regular T-gons while their features look like
-    noise; generalizing ones hold a few features as a polygon while the samples look like noise.
+    noise; generalizing ones hold a few features as a polygon, and the samples spread along them.
     Where T has one value and a seed axis several, a column is a seed: five features on a pentagon
     where the data are infinite, `online = 1` (figure P1).
 

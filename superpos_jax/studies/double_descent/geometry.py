@@ -59,17 +59,18 @@ def maximal_dimensionality(H: np.ndarray) -> np.ndarray:
 def regime(D_f: np.ndarray, D_X: np.ndarray, m: int) -> int:
     """Index into `REGIMES`: does the hidden space hold data points, features, or neither?
 
-    memorizing: at least half of the samples have D_X within 25 % of m / T, the value of T vectors
-    that share m dimensions evenly. generalizing: features with D_f >= 0.1 together hold at
-    least a quarter of the m dimensions. middle: neither.
+    memorizing: samples whose D_X is within a factor of 2 of m / T, the value of T vectors that
+    share m dimensions evenly, together hold at least half of the m dimensions. generalizing:
+    features with D_f >= 0.1 together hold at least a quarter of them. middle: neither.
 
     Args:
         D_f: (n,), feature dimensionalities.
         D_X: (T,), sample dimensionalities of all training samples.
         m: hidden dimension.
     """
-    share = D_X * len(D_X) / min(m, len(D_X))
-    if np.mean((share >= 0.75) & (share <= 1.25)) >= 0.5:
+    space = min(m, len(D_X))
+    share = D_X * len(D_X) / space
+    if D_X[(share >= 0.5) & (share <= 2)].sum() >= space / 2:
         return REGIMES.index("memorizing")
     if D_f[D_f >= 0.1].sum() >= m / 4:
         return REGIMES.index("generalizing")

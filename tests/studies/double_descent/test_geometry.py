@@ -114,16 +114,17 @@ def test_regime_with_fewer_samples_than_dimensions():
 
 
 def test_regime_borders():
-    """Half of the samples within 25 % of m / T; features of 0.1 and above fill a quarter of m."""
-    evenly, unevenly = [0.76, 1.24], [0.74, 1.26]  # D_X over m / T
-    half = np.array(evenly + unevenly) * 2 / 4
-    fewer = np.array(evenly + unevenly + [3.0]) * 2 / 5
+    """D_X within a factor of 2 of m / T fill half of m; features of 0.1 and above a quarter."""
     nothing = np.zeros(9)
+    half, less = np.array([0.25, 0.5, 0.25, 0.0]), np.array([0.24, 0.5, 0.26, 0.0])  # m / T = 0.5
     assert geometry.regime(nothing, half, m=2) == 0
-    assert geometry.regime(nothing, fewer, m=2) == 1
-    assert geometry.regime(np.full(5, 0.1), fewer, m=2) == 2
-    assert geometry.regime(np.full(4, 0.1), fewer, m=2) == 1
-    assert geometry.regime(np.full(50, 0.099), fewer, m=2) == 1
+    assert geometry.regime(nothing, less, m=2) == 1
+    large = np.array([1.0, 0.0, 0.0, 0.0])
+    assert geometry.regime(nothing, large, m=2) == 0
+    assert geometry.regime(nothing, 1.01 * large, m=2) == 1
+    assert geometry.regime(np.full(5, 0.1), less, m=2) == 2
+    assert geometry.regime(np.full(4, 0.1), less, m=2) == 1
+    assert geometry.regime(np.full(50, 0.099), less, m=2) == 1
 
 
 @pytest.mark.parametrize("T", [3, 4, 5, 6, 8, 12])
