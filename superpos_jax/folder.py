@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import filelock
-import xarray as xr
 
 from superpos_jax import records, result
 from superpos_jax.errors import UserError
 from superpos_jax.result import NEW, OLD, STORE
-from superpos_jax.sweep import MAX_CELLS, Grid, Sweep, load_sweep
+from superpos_jax.sweep import MAX_CELLS, Grid, Sweep
 from superpos_jax.verdicts import UNFINISHED
 
 SWEEP, PROVENANCE, FIGURES = "sweep.toml", "provenance.json", "figures"
@@ -46,7 +45,7 @@ class Folder:
         self.path, self.sweep, self.grid = Path(path), sweep, sweep.grid()
         self.stored: Sweep | None = None
         """The sweep that the folder shows, once it was read."""
-        _refuse_foreign(self.path)
+        _refuse_foreign(self.path, sweep)
 
     def missing(self) -> list[Any]:
         """The sweep's cells that are not trained yet.
@@ -103,11 +102,13 @@ class Folder:
         return self._known()
 
     def clear(self) -> None:
-        """Remove results, figures and checkpoints."""
+        """Remove a result, its figures and checkpoints; where there is none, nothing."""
         with self._writing():
-            for name in (STORE, NEW, OLD, FIGURES, CHECKPOINT):
-                result.remove(self.path / name)
-            (self.path / PROVENANCE).unlink(missing_ok=True)
+            _write(self.path / SWEEP, self.sweep.to_toml())  # the folder stays a result folder
+            if any((self.path / name).exists() for name in (STORE, NEW, OLD)):
+                for name in (FIGURES, CHECKPOINT, STORE, NEW, OLD):
+                    result.remove(self.path / name)
+                (self.path / PROVENANCE).unlink(missing_ok=True)
 
     def shows_other(self) -> bool:
         """Whether the folder shows other cells than the sweep's, or in another order."""
@@ -119,14 +120,13 @@ class Folder:
             dataset = records.build(self.sweep, self._whole(known), known, runs)
             self.path.mkdir(parents=True, exist_ok=True)
             _write(self.path / SWEEP, self.sweep.to_toml())
-            _write(self.path / PROVENANCE, json.dumps(_provenance(dataset), indent=2) + "\n")
+            provenance = json.loads(dataset.attrs["provenance"])
+            _write(self.path / PROVENANCE, json.dumps(provenance, indent=2) + "\n")
             result.Result(dataset).save(self.path)
 
     def _known(self) -> tuple[dict[Any, records.Record], list[Any]]:
         """Records and runs in the folder, which must be of a sweep that this one continues."""
         if not any((self.path / name).is_dir() for name in (STORE, NEW, OLD)):
-            if (self.path / CHECKPOINT).is_dir() and (self.path / SWEEP).exists():
-                self._refuse_other(load_sweep(self.path / SWEEP).grid(), ())
             return {}, []
         dataset = result.load_all(self.path)
         self.stored = result.Result(dataset).sweep
@@ -189,19 +189,17 @@ class Folder:
             raise UserError(f"--out {self.path}: cannot be written: {reason}") from None
 
 
-def _provenance(dataset: xr.Dataset) -> Any:
-    return json.loads(dataset.attrs["provenance"])
-
-
-def _refuse_foreign(folder: Path) -> None:
+def _refuse_foreign(folder: Path, sweep: Sweep) -> None:
+    """A folder that holds anything must hold a result, or be about to."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out {folder}: a file is in the way")
-    ours = {STORE, NEW, OLD, SWEEP, LOCK, CHECKPOINT}
+    ours = {STORE, NEW, OLD, OWNER}
     try:
         held = {path.name for path in folder.iterdir()} if folder.exists() else set()
+        begun = SWEEP in held and (folder / SWEEP).read_bytes() == sweep.to_toml().encode()
     except OSError as error:
         raise UserError(f"--out {folder}: cannot be read: {error.strerror}") from None
-    if held and not held & ours:
+    if held - {LOCK} and not held & ours and not begun:
         raise UserError(f"--out {folder}: not empty and not a result folder; choose another")
 
 

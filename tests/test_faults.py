@@ -190,6 +190,21 @@ def test_retry_of_a_run_that_has_finished_nothing(tmp_path, superpos):
     assert sp.load(tmp_path).count(UNFINISHED) == 2
 
 
+@pytest.mark.parametrize("more", [(), ("--fresh",), ("--fresh", "--yes")], ids=len)
+def test_a_folder_of_the_users_own_is_left_alone(tmp_path, superpos, more):
+    """One with a sweep file, figures and checkpoints in it is no result folder by that."""
+    text = "# mine\n" + SWEEP.to_toml()
+    (tmp_path / "sweep.toml").write_text(text)
+    for name in ("figures", "checkpoint"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine.png").touch()
+    code, _, err = superpos("run", tmp_path / "sweep.toml", "--out", tmp_path, *more)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "not a result folder" in err
+    assert (tmp_path / "sweep.toml").read_text() == text
+    assert len(list(tmp_path.glob("*/mine.png"))) == 2
+
+
 def test_odd_places(quiet, tmp_path, superpos):
     for place in (tmp_path / "[red]a b[/]", tmp_path / "é:smile:"):
         shutil.copytree(quiet, place)
