@@ -123,21 +123,26 @@ def _trained(statement: Statement, dataset: xr.Dataset) -> xr.Dataset | None:
         part = dataset.sel(statement.where)
     except KeyError:
         return None
-    unfinished = part["verdict"] == UNFINISHED
-    axes = _seed_axes(part)
-    for axis in axes:
+    seeds = _seed_axes(part)
+    part = part.sortby([axis for axis in part["verdict"].dims if axis not in seeds])
+    for axis in seeds:
+        unfinished = part["verdict"] == UNFINISHED
         whole = ~unfinished.any([dim for dim in unfinished.dims if dim != axis])
         part = part.isel({axis: np.flatnonzero(whole)})
-    if not _count(part) or (not axes and unfinished.any()):
+    if not _count(part) or (part["verdict"] == UNFINISHED).any():
         return None
     reads = [name for name, array in part.items() if _one_a_cell(array) or name in statement.reads]
     return part[reads].where(part["verdict"].isin((FINISHED, DIVERGED)))
 
 
 def _number(statement: Statement, part: xr.Dataset) -> float:
+    """NaN where the cells that are there do not have it: all seeds died, or a value is missing."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore", RuntimeWarning)  # NaN where all seeds died
-        return float(statement.statistic(part))
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            return float(statement.statistic(part))
+        except (KeyError, ValueError):
+            return float("nan")
 
 
 def _resampled(part: xr.Dataset) -> Iterator[xr.Dataset]:

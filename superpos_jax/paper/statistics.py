@@ -146,7 +146,8 @@ def steps_against(axis: str, statistic: Statistic, sign: int) -> Statistic:
 
     def count(dataset: xr.Dataset) -> float:
         values = [statistic(dataset.sel({axis: v})) for v in np.sort(dataset[axis].values)]
-        return float((sign * np.diff(values) < 0).sum())
+        known = np.isfinite(values).all()
+        return float((sign * np.diff(values) < 0).sum()) if known else float("nan")
 
     return count
 
@@ -244,7 +245,7 @@ def forgotten(dataset: xr.Dataset) -> float:
 def inner_maximum(dataset: xr.Dataset) -> float:
     """The largest median test loss less that at both ends of T, in units of the zero predictor."""
     loss = by_T(dataset.assign(test_loss=dataset["test_loss"] / dataset["zero_test_loss"]))
-    return float(loss[1:-1].max() - max(loss[0], loss[-1]))
+    return float(loss[1:-1].max() - np.max([loss[0], loss[-1]]))
 
 
 def odd_one(dataset: xr.Dataset) -> float:

@@ -76,6 +76,49 @@ def test_a_seed_counts_if_all_of_its_cells_are_trained():
     assert judged(losses, (0, 2), T=7).found == "not trained"
 
 
+def test_two_kinds_of_seeds_keep_what_is_whole():
+    """The unfinished cell takes its own seed of one kind with it, not one of each."""
+    verdict = np.zeros((2, 2), int)
+    verdict[1, 1] = UNFINISHED
+    dims = ("data_seed", "init_seed")
+    dataset = xr.Dataset(
+        {"verdict": (dims, verdict), "test_loss": (dims, [[1.0, 2.0], [9.0, 9.0]])},
+        {axis: [0, 1] for axis in dims},
+    )
+    found = judge(Statement("", "", "", (0, 4), statistics.middle("test_loss")), dataset)
+    assert found.found == "1.5 (1 to 2), 2 seeds"
+
+
+def test_the_order_of_an_axis_does_not_matter():
+    losses = [[1.2, 1.2], [1.1, 1.1], [0.9, 0.9]]
+    dataset = xr.Dataset(
+        {"test_loss": (("T", "seed"), losses), "verdict": (("T", "seed"), np.zeros((3, 2)))},
+        {"T": [100, 1000, 5000], "seed": [0, 1]},
+    )
+    statement = Statement("", "", "", (1000, 5000), statistics.below_one)
+    assert judge(statement, dataset) == judge(statement, dataset.isel(T=[2, 0, 1]))
+    assert judge(statement, dataset).verdict == "agrees"
+
+
+def test_what_cannot_be_computed_is_not_defined():
+    """All seeds died; no T is large enough; an eps is not there; a bump is not known."""
+    dead = xr.Dataset(
+        {"test_loss": (("T", "seed"), np.full((3, 2), np.nan)),
+         "verdict": (("T", "seed"), np.full((3, 2), NON_FINITE))},
+        {"T": [10, 100, 1000], "seed": [0, 1]},
+    )  # fmt: skip
+    few = dead.assign(test_loss=dead.test_loss.fillna(1), verdict=dead.verdict * 0).isel(T=[0])
+    for dataset, statistic in (
+        (dead, statistics.bump_at), (few, statistics.bump_at),
+        (few, statistics.at(statistics.bump, eps=1)), (dead, statistics.inner_maximum),
+    ):  # fmt: skip
+        assert judge(Statement("", "", "", (0, 1), statistic), dataset).found == "not defined"
+    bumps = xr.concat([few.assign_coords(T=[100])] * 3, "m").assign_coords(m=[2, 3, 4])
+    bumps["test_loss"] = bumps["test_loss"] * xr.DataArray([1.3, np.nan, 1.5], dims="m")
+    never = Statement("", "", "", (0, 0), statistics.steps_against("m", statistics.bump, -1))
+    assert judge(never, bumps).found == "not defined"
+
+
 def test_without_seeds_nothing_is_decided():
     dataset = xr.Dataset({"test_loss": ("T", [1.0, 2.0]), "verdict": ("T", [0, 0])}, {"T": [5, 6]})
     statement = Statement("", "", "", (0, 2), statistics.middle("test_loss"), {"T": 5})
