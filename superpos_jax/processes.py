@@ -100,9 +100,14 @@ def shared(function: Callable[[], Any]) -> Any:
         except BaseException as caught:  # also Ctrl-C: the others must not wait for ever
             error, said = caught, (False, str(caught))
     packed = np.frombuffer(pickle.dumps(said), np.uint8)
-    size = int(multihost_utils.broadcast_one_to_all(np.int32(len(packed))))
-    packed = np.resize(packed, size)
-    fine, value = pickle.loads(np.asarray(multihost_utils.broadcast_one_to_all(packed)).tobytes())
+    size = np.array(divmod(len(packed), PIECE), np.int32)
+    pieces, rest = np.asarray(multihost_utils.broadcast_one_to_all(size)).tolist()
+    packed = np.resize(packed, pieces * PIECE + rest)
+    got = [
+        np.asarray(multihost_utils.broadcast_one_to_all(packed[start : start + PIECE]))
+        for start in range(0, len(packed), PIECE)
+    ]
+    fine, value = pickle.loads(np.concatenate(got).tobytes())
     if error is not None:
         raise error
     if not fine:
@@ -177,12 +182,15 @@ def launched(count: int, command: Sequence[str]) -> Iterator[None]:
     Yields once all have joined. They end with this process, however it ends.
 
     Raises:
+        UserError: there are fewer cores.
         LostProcess: one of them ended before its time.
     """
     if count == 1:
         yield
         return
     mine = cores()
+    if count > len(mine):
+        raise UserError(f"--processes {count}: allowed here: 1 to {len(mine)}, one a core")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         coordinator = f"127.0.0.1:{free.getsockname()[1]}"

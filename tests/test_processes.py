@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import xarray as xr
 
@@ -167,6 +168,30 @@ def test_planning_does_not_start_jax():
     subprocess.run(
         [sys.executable, "-c", script], check=True, env={**os.environ, "JAX_PLATFORMS": "cpu"}
     )
+
+
+def test_what_is_shared_travels_in_pieces(monkeypatch):
+    sent = []
+
+    def broadcast(array):
+        sent.append(np.asarray(array))
+        return array
+
+    monkeypatch.setattr(processes, "several", lambda: True)
+    monkeypatch.setattr(processes, "leads", lambda: True)
+    monkeypatch.setattr(processes, "PIECE", 64)
+    monkeypatch.setattr(processes.multihost_utils, "broadcast_one_to_all", broadcast)
+    value = {"a": list(range(1000))}
+    assert processes.shared(lambda: value) == value
+    assert len(sent) > 10
+    assert max(map(len, sent)) == 64
+
+
+def test_more_processes_than_cores(superpos, tmp_path):
+    code, _, err = superpos("run", "quickstart", "--processes", 99, "--out", tmp_path / "out")
+    assert code == 2
+    assert err.startswith("superpos: --processes 99: allowed here: 1 to ")
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_three_flags_come_together(superpos):
