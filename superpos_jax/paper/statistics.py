@@ -14,8 +14,10 @@ import xarray as xr
 
 from superpos_jax.plots import _edge
 from superpos_jax.plots._lines import crossing
+from superpos_jax.plots._runs import CORNER, STANDS_OUT
 from superpos_jax.plots._select import runs
 from superpos_jax.plots._style import squash
+from superpos_jax.plots.circles import FAILED
 from superpos_jax.plots.near_misses import outcome
 from superpos_jax.plots.optima import margin
 from superpos_jax.plots.repeats import FROM
@@ -24,9 +26,6 @@ Statistic = Callable[[xr.Dataset], float]
 INF = float("inf")
 LEVEL = 0.15
 """Largest D_f from which on a model counts as having learned features."""
-OWN = 0.1
-"""Dimensionality from which on a vector counts as having a direction of its own."""
-CORNER = 0.25
 
 
 def at(statistic: Statistic, **point: Any) -> Statistic:
@@ -89,7 +88,7 @@ def onset(dataset: xr.Dataset) -> float:
     return rises(dataset, np.nanmedian(largest, axis=1) - LEVEL)
 
 
-def features(dataset: xr.Dataset, least: float = OWN) -> float:
+def features(dataset: xr.Dataset, least: float = STANDS_OUT) -> float:
     """The median over seeds of the number of features with D_f of 0.1 or more."""
     counts = (dataset["feature_dimensionality"] >= least).sum(_last(dataset))
     return float(counts.where(dataset["test_loss"].notnull()).median())
@@ -177,7 +176,7 @@ def more_hurts(dataset: xr.Dataset) -> float:
 def failed(dataset: xr.Dataset) -> float:
     """The share of trainings that end above a training loss of 0.01."""
     loss = dataset["train_loss"]
-    return float((loss > 0.01).sum() / loss.notnull().sum())
+    return float((loss > FAILED).sum() / loss.notnull().sum())
 
 
 def same_n_eps(dataset: xr.Dataset) -> float:
@@ -238,7 +237,7 @@ def forgotten(dataset: xr.Dataset) -> float:
     """Features a training that once had D_f above 0.1 and ended below half of their peak."""
     D = dataset["history_feature_dimensionality"]
     peak, end = D.max("step"), D.dropna("step", how="all").isel(step=-1)
-    lost = (peak > OWN) & (end < 0.5 * peak)
+    lost = (peak > STANDS_OUT) & (end < 0.5 * peak)
     return float(lost.sum(str(lost.dims[-1])).mean())
 
 

@@ -17,6 +17,8 @@ SHARE = 1e-3
 
 STANDS_OUT = 0.1
 """Dimensionality from which on a vector counts as having a direction of its own."""
+CORNER = 0.25
+"""From which on a feature has a corner of the pentagon to itself; in P1 the five have 0.31 each."""
 
 
 def seed_values(dataset: xr.Dataset) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ._runs import STANDS_OUT, evenly
+from ._runs import CORNER, STANDS_OUT, evenly
 from ._select import SEEDS, axes, describe, representative
 
 CELLS, LINES = 6, 12
@@ -35,12 +35,18 @@ def across_axes(dataset: xr.Dataset, select: Mapping[str, Any]) -> tuple[str, ..
 def chosen_cells(
     dataset: xr.Dataset, across: tuple[str, ...], shared: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """At most `CELLS` points, evenly spaced; of those that repeat no sample one at the most."""
+    """At most `CELLS` points, evenly spaced; of those that repeat no sample one at the most.
+
+    Of more points, of several repeated samples and repeats, those with the fewest repeats.
+    """
     values = [dataset[axis].values.tolist() for axis in across]
     points = [dict(zip(across, point, strict=True)) for point in itertools.product(*values)]
     if set(across) <= set(REPETITION):
         plain = [point for point in points if not repeated_samples({**shared, **point})]
         points = [point for point in points if point not in plain[1:]]
+        if len(points) > CELLS and len(across) == len(REPETITION):
+            fewest = min(point["repeats"] for point in points if point not in plain)
+            points = [p for p in points if p in plain or p["repeats"] == fewest]
     return [points[i] for i in evenly(len(points), CELLS)]
 
 
@@ -61,8 +67,8 @@ def trace_rows(here: xr.Dataset, repeated: int) -> tuple[pd.DataFrame, dict[str,
     """The lines of one cell, and what its features and repeated samples came to.
 
     Columns: kind, fate, index, step, value, x and y (NaN), as in the table of the figure `history`;
-    a cell without a history has one empty row. The numbers: learned, forgotten, features, samples
-    and largest, explained there too.
+    a cell without a history has one empty row. The numbers: learned, forgotten, features, corners,
+    samples and largest, explained there too.
     """
     steps = here["step"].values
     features, at, numbers_of = _history(here, "feature")
@@ -72,6 +78,7 @@ def trace_rows(here: xr.Dataset, repeated: int) -> tuple[pd.DataFrame, dict[str,
     fate = np.where(lost, "forgotten", np.where(learned, "kept", "never"))
     parts = [_line("feature", fate[i], numbers_of[i], at, features[:, i]) for i in _top(peak)]
     numbers = {"learned": learned.sum(), "forgotten": lost.sum(), "features": end > STANDS_OUT}
+    numbers["corners"] = end > CORNER
 
     samples, at, numbers_of = _history(here, "sample")
     peak, end = samples.max(axis=0, initial=0.0), samples[-1:].sum(axis=0)

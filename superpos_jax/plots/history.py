@@ -16,7 +16,7 @@ from superpos_jax.verdicts import NON_FINITE, UNFINISHED
 
 from . import _style as look
 from ._lines import loss_axis
-from ._runs import STANDS_OUT, note, square, standing, step_axis
+from ._runs import CORNER, STANDS_OUT, note, square, standing, step_axis
 from ._select import Result, axes, missing, narrow, tidy
 from ._spec import FigureSpec
 from ._style import FEATURE, GRID, INK, SAMPLE, SOFT
@@ -75,7 +75,8 @@ def history_table(result: Result, **select: Any) -> pd.DataFrame:
     sample, -1 for a loss), step, value (D or loss, of the 12 lines with the largest D at any
     time), x, y (of a vector), then numbers of the cell: learned (features that were above 0.1 at
     some step), forgotten (of those, the ones that ended below half of their peak), features and
-    samples (those above 0.1 at the end, samples among the repeated ones only), several (how many
+    samples (those above 0.1 at the end, samples among the repeated ones only), corners (features
+    of 0.25 or more at the end), several (how many
     samples are in the training set more than once), largest (how many of these are among as many
     samples with the largest D at the end), standing ("finished", "died", "unfinished"); T, m, and
     all swept axes.
@@ -192,16 +193,16 @@ def _scale(panels: np.ndarray, values: pd.Series, kind: str) -> None:
 def _found(cell: pd.Series, kind: str) -> list[str]:
     """What the features, or the repeated samples, of one cell came to."""
     if kind == "feature":
-        return [
-            f"{cell['features']} above {STANDS_OUT:g} at the end",
-            f"{cell['forgotten']} forgotten",
-        ]
+        ends = (
+            f"{cell['features']} end above {STANDS_OUT:g}, {cell['corners']} at {CORNER:g} or more"
+        )
+        return [ends, f"{cell['forgotten']} forgotten"]
     if not (several := cell["several"]):
         return []
     rank = f"{cell['largest']} among the {several} largest"
     if several == 1:
         rank = "the largest one" if cell["largest"] else "not the largest one"
-    return [f"{cell['samples']} of {several} repeated above {STANDS_OUT:g}", rank]
+    return [rank]
 
 
 def _plane(panel: Axes, here: pd.DataFrame) -> None:
@@ -243,19 +244,18 @@ def _caption(table: pd.DataFrame) -> str:
         f" a sample's hidden vector; drawn are the {LINES} with the largest D at any step{each},"
         f" dotted: D = {STANDS_OUT:g}. Learned: D"
         f" of a feature was above {STANDS_OUT:g} at some step; forgotten: it then ended below"
-        f" {FORGOTTEN:g} of its peak (ring). Dashed at loss 1: predicting zero. By column: "
+        f" {FORGOTTEN:g} of its peak (ring). Dashed at loss 1: predicting zero."
     )
     told = []
     for cell in cells.itertuples():
         words = f"{look.count(cell.learned, 'feature')} learned, {cell.forgotten} forgotten"
-        if cell.several:
-            words = (
-                f"{look.count(cell.features, 'feature')} and {cell.samples} of"
-                f" {look.count(cell.several, 'repeated sample')} end above {STANDS_OUT:g}"
-            )
         name = cell.label.replace("\n", ", ")
         told.append(f"{name}, {words}" if name else words)
-    text += f"{'; '.join(told)}."
+    if repeats:
+        text += f" A corner of the pentagon of five features is D = {CORNER:g} or more."
+        text += " The repeated samples are ranked by D among all samples at the end."
+    else:
+        text += f" By column: {'; '.join(told)}."
     if table["kind"].isin(("feature vector", "hidden vector")).any():
         strong = ", repeated samples strong" if repeats else ""
         text += (

@@ -88,10 +88,17 @@ def test_repeated_samples_are_told_from_the_others():
     assert len(shown[3, "once"]) == 12
     figure = plots.history(by_repeats())
     found = texts(figure)
-    assert "2 of 3 repeated above 0.1 2 among the 3 largest" in found
-    assert "0 of 1 repeated above 0.1 not the largest one" in found
-    words = "repeated = 3, repeats = 5, 5 features and 2 of 3 repeated samples end above 0.1"
-    assert any(words in text for text in found)
+    assert "2 among the 3 largest" in found
+    assert "not the largest one" in found
+    assert any("ranked by D among all samples" in text for text in found)
+
+
+def test_of_many_cells_those_with_the_fewest_repeats_are_drawn():
+    axes = {"repeats": [1, 9, 5], "repeated": [2, 1, 4, 6], "seed": [0]}
+    labels = plots.history_table(Traced(axes, fill)).groupby("cell")["label"].first()
+    assert [" ".join(label.split()) for label in labels] == [
+        "no repeats", *(f"repeated = {count} repeats = 5" for count in (1, 2, 4, 6))
+    ]  # fmt: skip
 
 
 def test_lines_and_vectors_are_those_of_the_cells():
