@@ -76,9 +76,8 @@ def history_table(result: Result, **select: Any) -> pd.DataFrame:
     time), x, y (of a vector), then numbers of the cell: learned (features that were above 0.1 at
     some step), forgotten (of those, the ones that ended below half of their peak), features and
     samples (those above 0.1 at the end, samples among the repeated ones only), corners (features
-    of 0.25 or more at the end), several (how many
-    samples are in the training set more than once), largest (how many of these are among as many
-    samples with the largest D at the end), standing ("finished", "died", "unfinished"); T, m, and
+    above 0.25 at the end), several (how many samples are in the training set more than once),
+    largest (how many of these are among as many samples with the largest D at the end), standing ("finished", "died", "unfinished"); T, m, and
     all swept axes.
     """
     if (reason := applies(result.dataset)) is not None:
@@ -193,9 +192,7 @@ def _scale(panels: np.ndarray, values: pd.Series, kind: str) -> None:
 def _found(cell: pd.Series, kind: str) -> list[str]:
     """What the features, or the repeated samples, of one cell came to."""
     if kind == "feature":
-        ends = (
-            f"{cell['features']} end above {STANDS_OUT:g}, {cell['corners']} at {CORNER:g} or more"
-        )
+        ends = f"{cell['corners']} end above {CORNER:g}, {cell['features']} above {STANDS_OUT:g}"
         return [ends, f"{cell['forgotten']} forgotten"]
     if not (several := cell["several"]):
         return []
@@ -252,7 +249,7 @@ def _caption(table: pd.DataFrame) -> str:
         name = cell.label.replace("\n", ", ")
         told.append(f"{name}, {words}" if name else words)
     if repeats:
-        text += f" A corner of the pentagon of five features is D = {CORNER:g} or more."
+        text += f" A corner of the pentagon of five features is D above {CORNER:g}."
         text += " The repeated samples are ranked by D among all samples at the end."
     else:
         text += f" By column: {'; '.join(told)}."
