@@ -84,16 +84,16 @@ class Checkpoints:
         self._cost = self._last - begin
         self.spent += self._cost
 
-    def save(self, step: int, tree: Tree) -> bool:
-        """Write one; it counts only once it is whole. Whether that went well."""
+    def save(self, step: int, tree: Tree) -> None:
+        """Write one; it counts only once it is whole."""
         try:
+            if step in self._manager.all_steps():  # it could not be read
+                self._manager.delete(step)
             self._manager.save(step, args=ocp.args.StandardSave(dict(tree)), force=True)
             self._manager.wait_until_finished()
         except Exception as error:  # whatever a full disk makes a writer say
             reason = str(error).partition("\n")[0]
             logger.warning("no checkpoint of step %d, training goes on: %s", step, reason)
-            return False
-        return True
 
     def discard(self) -> None:
         """Remove them: the cells are finished and stored."""
@@ -168,7 +168,6 @@ def _newest(path: Path) -> dict[str, np.ndarray] | None:
             except Exception as error:  # whatever a damaged file makes a reader say
                 reason = str(error).partition("\n")[0]
                 logger.warning("checkpoint %d is damaged, using the one before: %s", step, reason)
-                manager.delete(step)
     return None
 
 

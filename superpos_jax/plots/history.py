@@ -77,8 +77,8 @@ def history_table(result: Result, **select: Any) -> pd.DataFrame:
     some step), forgotten (of those, the ones that ended below half of their peak), features and
     samples (those above 0.1 at the end, samples among the repeated ones only), corners (features
     above 0.25 at the end), several (how many samples are in the training set more than once),
-    largest (how many of these are among as many samples with the largest D at the end), standing ("finished", "died", "unfinished"); T, m, and
-    all swept axes.
+    largest (how many of these are among as many samples with the largest D at the end), standing
+    ("finished", "died", "unfinished"); T, m, and all swept axes.
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
