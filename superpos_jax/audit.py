@@ -77,13 +77,14 @@ def audit(
             progress(now._replace(doing=f"{now.doing}, cell {number + 1} of {len(chosen)}"))
 
         again = run(alone, progress=told).dataset
-        there = _flat(runs[int(stored["run"])])
+        made = runs[int(stored["run"])]
         changed = [
             f"{key} {there.get(key)}, here {value}"
+            for there in map(_flat, (made, *made.get("continued", [])))
             for key, value in here.items()
             if there.get(key) != value
         ]
-        yield Finding(point, *_compare(stored, again), "; ".join(changed))
+        yield Finding(point, *_compare(stored, again), "; ".join(dict.fromkeys(changed)))
 
 
 def _flat(run: dict[str, Any]) -> dict[str, Any]:

@@ -40,7 +40,8 @@ class Saved(NamedTuple):
 
     def part(self, study: Study, wanted: Sequence[Any]) -> Tree:
         """What the checkpoint would hold had only some of its cells been trained."""
-        rows = [self.cells.index(cell) for cell in wanted]
+        places = {cell: row for row, cell in enumerate(self.cells)}
+        rows = [places[cell] for cell in wanted]
         state = choose(under("state.", self.tree), study, self.platform, self.cells, wanted)
         measured = under("measured.", self.tree)
         return (

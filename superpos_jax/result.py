@@ -80,7 +80,8 @@ class Result:
         """The numbers a cell was trained with: the sweep's, or those of its last retry."""
         values = self.at(**point)
         record = {str(name): values[name] for name in values.data_vars}
-        return records.as_trained(self.sweep.grid().cell(**point), record)
+        own = {axis: values[axis].item() for axis in self.axes}  # T=5.0 names the T of 5
+        return records.as_trained(self.sweep.grid().cell(**own), record)
 
     def at(self, **point: Any) -> xr.Dataset:
         """The values of one cell, named by its values of the swept axes."""

@@ -189,6 +189,7 @@ class _Job:
             saved = processes.shared(lambda: find(path, self.study))
         for one in saved:
             mine = [cell for cell in one.cells if cell in left]
+            taken = set(mine)
             if mine and one.platform != platform:
                 raise UserError(
                     f"checkpoint: written on {one.platform}, this is {platform}; continue there, "
@@ -196,7 +197,7 @@ class _Job:
                 )
             if mine:
                 found.append((mine, one))
-                left = {cell: label for cell, label in left.items() if cell not in set(mine)}
+                left = {cell: label for cell, label in left.items() if cell not in taken}
         return [*found, (list(left), None)] if left else [*found]
 
     def trained(self) -> set[Any]:
@@ -212,8 +213,11 @@ class _Job:
         run = provenance.begun(mesh)
         if self.runs and "finished" not in self.runs[-1]:
             *finished, interrupted = self.runs
-            if all(interrupted.get(key) == value for key, value in provenance.machine().items()):
+            before = {key: interrupted.get(key) for key in provenance.machine()}
+            if before == provenance.machine():
                 self.runs, run = finished, interrupted
+            else:  # bits of both machines are in its cells
+                run["continued"] = [*interrupted.get("continued", []), before]
         self.runs = [*self.runs, run]
         self.clock = time.monotonic()
 

@@ -1,14 +1,16 @@
 """An audit finds a changed bit, and knows where bits are promised."""
 
 import json
+import signal
 
 import numpy as np
 import pytest
 from test_growth import sweep
 
 import superpos_jax as sp
-from superpos_jax import cli
+from superpos_jax import cli, provenance
 from superpos_jax.audit import audit
+from superpos_jax.errors import Interrupted
 
 
 @pytest.fixture(scope="module")
@@ -28,24 +30,13 @@ def test_every_cell_is_what_training_gives(folder):
     assert len(list(audit(sp.load(folder), 1, seed=3))) == 1
 
 
-@pytest.fixture
-def superpos(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["superpos", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        return stop.value.code, capsys.readouterr().out
-
-    return call
-
-
 def test_a_changed_bit_is_found(folder, tmp_path, superpos, monkeypatch):
     result = sp.load(folder)
     weights = result.dataset["w"].sel(T=30, lr=0.1).values
     weights[7] = np.nextafter(weights[7], np.float32(9), dtype=np.float32)
     result.save(tmp_path)
     monkeypatch.setattr(cli.out, "width", 300)
-    code, out = superpos("audit", tmp_path, "--cells", "3")
+    code, out, _ = superpos("audit", tmp_path, "--cells", "3")
     assert code == 1
     assert out.count("DIFFERENT") == 1
     assert " in w " in out
@@ -53,18 +44,34 @@ def test_a_changed_bit_is_found(folder, tmp_path, superpos, monkeypatch):
     dataset = result.dataset.copy(deep=True)
     dataset["test_loss"].loc[{"T": 30, "lr": 0.1}] += 1
     sp.Result(dataset.drop_vars("w_norm")).save(tmp_path)
-    code, out = superpos("audit", tmp_path, "--cells", "3")
+    code, out, _ = superpos("audit", tmp_path, "--cells", "3")
     assert code == 1
     assert out.count("DIFFERENT") == 3  # all lack a quantity
 
-    provenance = json.loads(result.dataset.attrs["provenance"])
-    provenance["earlier"][0]["processor"] = "Abacus"
-    result.dataset.attrs["provenance"] = json.dumps(provenance)
+    runs = json.loads(result.dataset.attrs["provenance"])
+    runs["earlier"][0]["processor"] = "Abacus"
+    result.dataset.attrs["provenance"] = json.dumps(runs)
     result.save(tmp_path)
-    code, out = superpos("audit", tmp_path, "--cells", "3")
+    code, out, _ = superpos("audit", tmp_path, "--cells", "3")
     assert code == 0  # made elsewhere: told, not promised
     assert out.count("DIFFERENT") == 1
     assert "not promised: processor Abacus, here" in out
+
+
+def test_cells_that_were_begun_elsewhere_are_not_promised(tmp_path, monkeypatch):
+    def stop(now):
+        if now.step:
+            signal.raise_signal(signal.SIGTERM)
+
+    small, here = sweep({"T": [30]}), provenance.machine()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(provenance, "machine", lambda: here | {"processor": "Abacus"})
+        with pytest.raises(Interrupted):
+            sp.run(small, out=tmp_path, checkpoint_seconds=0, progress=stop)
+    sp.run(small, out=tmp_path)
+    (finding,) = audit(sp.load(tmp_path), 1)
+    assert finding.changed == f"processor Abacus, here {here['processor']}"
+    assert finding.same
 
 
 def test_seeds_that_had_no_value_can_become_axes_and_be_retried(tmp_path):

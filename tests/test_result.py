@@ -71,6 +71,11 @@ def test_cell_wants_swept_values(result, point, said):
         result.cell(**point)
 
 
+def test_a_value_of_another_type_names_the_same_cell(result):
+    same = result.cell(T=5.0, lr=1e-2)
+    np.testing.assert_array_equal(same.W, result.cell(T=5, lr=1e-2).W)
+
+
 def test_cell_without_stored_weights_says_so():
     sweep = sp.Sweep(
         axes={"T": [3]},

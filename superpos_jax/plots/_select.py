@@ -88,8 +88,9 @@ def narrow(
         select: `axis=value`, or `axis=[values]` for axes that are kept or pooled.
         pool: axes that are kept because the figure pools them.
 
-    Returns the dataset, sorted along `keep`, and the values at which every other axis was taken:
-    the selected one, else the first. Raises ValueError for an unknown axis or value.
+    Returns the dataset, sorted along `keep`, losses in units of what predicting zero scores, and
+    the values at which every other axis was taken: the selected one, else the first. Raises
+    ValueError for an unknown axis or value.
     """
     swept = axes(dataset)
     for axis in select:
@@ -114,7 +115,18 @@ def narrow(
             dataset = dataset.expand_dims({axis: [shared[axis]]})
         elif axis not in swept:
             raise UserError(f"best: the figure needs the axis {axis}; choose among another one")
-    return dataset.sortby(list(keep)), taken
+    power = {**fixed(dataset), **taken}.get("loss", 2)
+    return _scored(dataset, power).sortby(list(keep)), taken
+
+
+def _scored(dataset: xr.Dataset, power: int) -> xr.Dataset:
+    """Losses divided by what predicting zero scores, which is 1 for the squared error."""
+    powers = dataset["loss"] if "loss" in dataset.dims else xr.DataArray(power)
+    if "zero_test_loss" not in dataset or bool((powers == 2).all()):
+        return dataset
+    zero = dataset["zero_test_loss"].where(powers != 2, 1.0)
+    names = [f"{prefix}{split}_loss" for prefix in ("", "history_") for split in ("train", "test")]
+    return dataset.assign({name: dataset[name] / zero for name in names if name in dataset})
 
 
 def _position(axis: str, values: np.ndarray, value: Any) -> int:

@@ -22,7 +22,10 @@ SHOWN = 10
 
 def applies(dataset: xr.Dataset) -> str | None:
     """None if the result holds maximal dimensionalities of images, else why not."""
-    return missing(dataset, "odd_samples", ("maximal_dimensionality", "image"), ())
+    if lack := missing(dataset, "odd_samples", ("maximal_dimensionality", "image"), ()):
+        return lack
+    some = bool(np.isfinite(dataset["maximal_dimensionality"].values).any())
+    return None if some else "odd_samples needs a cell that is trained to its end"
 
 
 def odd_samples_table(result: Result, **select: Any) -> pd.DataFrame:
@@ -30,8 +33,9 @@ def odd_samples_table(result: Result, **select: Any) -> pd.DataFrame:
 
     Rows with part "rank": m, rank (0 is the largest) and the median, min and max over seeds of
     share = D*_X T / m, which is 1 on average where all m hidden units are in use. Rows with part
-    "odd" or "typical", for the first m: image (its number in scikit-learn's digits), label, and
-    share, the mean over the seeds that trained on the image, with their number. Odd ones have the
+    "odd" or "typical", for the first m that has a trained cell: image (its number in
+    scikit-learn's digits), label, and share, the mean over the seeds that trained on the image,
+    with their number. Odd ones have the
     largest share, typical ones that closest to the median image's.
     """
     if (reason := applies(result.dataset)) is not None:
@@ -40,15 +44,17 @@ def odd_samples_table(result: Result, **select: Any) -> pd.DataFrame:
     D = runs(dataset["maximal_dimensionality"], ("m",)).astype(float)
     images = runs(dataset["image"], ("m",))
     frames = []
-    for i, m in enumerate(dataset["m"].values):
+    for i, m in enumerate(dataset["m"].values):  # those with a trained cell
         counts = np.isfinite(D[i]).sum(axis=1, keepdims=True)
         share = D[i] * counts / m
         ranked = -np.sort(-share, axis=1)  # NaN last
         known = np.isfinite(ranked).any(axis=0)
+        if not known.any():
+            continue
         points = np.nanpercentile(ranked[:, known], [0, 50, 100], axis=0)
         rank = dict(zip(("min", "share", "max"), points, strict=True))
         frames.append(pd.DataFrame({"part": "rank", "m": m, "rank": np.flatnonzero(known), **rank}))
-        if i == 0:
+        if len(frames) == 1:
             frames.append(_images(images[i], share).assign(m=m))
     return tidy(result, pd.concat(frames, ignore_index=True), taken)
 

@@ -81,22 +81,13 @@ def t_sweep_table(result: Result, by: str | None = None, **select: Any) -> pd.Da
         raise ValueError(f"by = {by!r} is not a swept axis, or it is one that the figure pools")
     dataset, taken = narrow(result.dataset, (by, "T"), select)
     shared = fixed(result.dataset)
-    unit = _zero(dataset, {**shared, **taken}.get("loss", 2))
-    losses = {split: dataset[f"{split}_loss"] / unit for split in ("test", "train")}
+    losses = {split: dataset[f"{split}_loss"] for split in ("test", "train")}
     frame = against_T(dataset, by, "split", losses)
     if by != "m" and "m" in shared:
         taken = {"m": shared["m"], **taken}
     frame = tidy(result, frame, taken)
     frame.attrs["by"] = by
     return frame
-
-
-def _zero(dataset: xr.Dataset, power: int) -> xr.DataArray | int:
-    """What predicting zero scores: 1 where the loss is the squared error."""
-    powers = dataset["loss"] if "loss" in dataset.dims else xr.DataArray(power)
-    if "zero_test_loss" not in dataset or bool((powers == 2).all()):
-        return 1
-    return dataset["zero_test_loss"].where(powers != 2, 1.0)
 
 
 def _line_axis(dataset: xr.Dataset, select: Mapping[str, Any]) -> str:

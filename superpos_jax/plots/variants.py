@@ -58,8 +58,6 @@ def variants_table(result: Result, **select: Any) -> pd.DataFrame:
     dataset, taken = narrow(result.dataset, KEEP, select)
     died, training = dead(dataset, KEEP), unfinished(dataset, KEEP)
     loss = runs(dataset["test_loss"], KEEP).astype(float)
-    if "zero_test_loss" in dataset:
-        loss = loss / runs(dataset["zero_test_loss"], KEEP)
     rows: list[dict[str, Any]] = []
     for index in np.ndindex(died.shape[:4]):
         at = {axis: dataset[axis].values[i].item() for axis, i in zip(KEEP, index, strict=True)}

@@ -83,7 +83,7 @@ def test_the_caption_claims_no_more_than_the_numbers_show():
     assert "memorizes" not in caption
     assert "The largest test loss is 0.988 at T = 1,000." in caption
     rising = Made(T=[5, 10, 20, 50])
-    assert not any("peaks where" in text for text in texts(plots.t_sweep(rising)))
+    assert not any("largest between" in text for text in texts(plots.t_sweep(rising)))
 
 
 def test_other_losses_are_in_units_of_what_predicting_zero_scores():
@@ -101,3 +101,7 @@ def test_other_losses_are_in_units_of_what_predicting_zero_scores():
     np.testing.assert_allclose(
         plots.t_sweep_table(fixed)["median"][: len(SIZES)], 4 * fixed.dataset["test_loss"]
     )
+    plane = Made(T=SIZES, m=[2, 4], cell={"loss": 4})
+    raw = plots.plane_table(plane).set_index(["m", "T"])["test_loss"]
+    plane.dataset["zero_test_loss"] = xr.full_like(plane.dataset["test_loss"], 0.25)
+    np.testing.assert_allclose(plots.plane_table(plane).set_index(["m", "T"])["test_loss"], 4 * raw)

@@ -97,6 +97,12 @@ def test_figure(result, tmp_path):
     assert "needs maximal_dimensionality" in spec.applies(
         result.dataset.drop_vars("maximal_dimensionality")
     )
+    died = sp.Result(result.dataset.copy(deep=True))
+    died.dataset.maximal_dimensionality.loc[{"m": 5}] = np.nan
+    assert set(spec.table(died)["m"]) == {16}
+    assert len(spec.draw(died).axes) == 21
+    died.dataset.maximal_dimensionality[:] = np.nan
+    assert "needs a cell that is trained" in spec.applies(died.dataset)
 
 
 def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
