@@ -204,7 +204,8 @@ def _advance(program: Program, tables: Tables, state: list[State], stop: jax.Arr
     study = program.study
 
     def train(group: Group, cell: Any, data: dict[str, Range], state: State) -> State:
-        end = jnp.minimum(stop, study.steps(cell))
+        filled = data[TRAIN].samples > 0  # an empty slot does no step
+        end = jnp.where(filled, jnp.minimum(stop, study.steps(cell)), 0)
 
         def goes_on(state: State) -> jax.Array:
             return (state.step < end) & (state.died_at == ALIVE)

@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 
 from superpos_jax.errors import UserError
-from superpos_jax.pack import MIN_SLOTS, by_layout, data_blocks
+from superpos_jax.pack import data_blocks, make_plan
 from superpos_jax.study import DataSet, Study
 
 RUNTIME = 640 * 2**20
@@ -33,12 +33,11 @@ def peak(
     each device. The host's share counts as well: on a CPU it is the same memory.
     """
     state = 0.0
-    for layout, members in by_layout(study, cells, platform).items():
-        cell = cells[members[0]]
+    for group in make_plan(study, cells, devices, platform).groups:
+        cell, layout = cells[group.slots.max()], group.layout
         params = jax.eval_shape(lambda cell=cell, layout=layout: study.init(cell, layout))
         moments = jax.eval_shape(study.optimizer(cell).init, params)
-        slots = max(len(members), MIN_SLOTS * devices)
-        state += slots * (_bytes(params) + _bytes(moments))
+        state += group.slots.size * (_bytes(params) + _bytes(moments))
     samples = 0.0
     for block, (key, blocks) in data_blocks(study, cells, platform).items():
         none = study.blocks(DataSet(key, 0), block)

@@ -196,6 +196,15 @@ def test_two_devices_share_the_cells(company):
             assert {shard.device for shard in leaf.addressable_shards} == set(jax.devices()[:2])
 
 
+def test_an_empty_slot_does_no_step():
+    """It would cost as much as a cell of few samples."""
+    program = build(CELLS[1:2], devices=1)  # in two slots, at least
+    (state,) = program.advance(program.init(), 12)
+    (group,) = program.plan.groups
+    assert state.step[group.slots >= 0].tolist() == [12]
+    assert state.step[group.slots < 0].tolist() == [0]
+
+
 def test_cells_side_by_side_agree_with_one_by_one(company, monkeypatch):
     """Three cells of a layout at once, which differ in T and in steps; one dies."""
     monkeypatch.setitem(engine.SIDE_BY_SIDE, "cpu", 3 * 32)
