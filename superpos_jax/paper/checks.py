@@ -28,6 +28,7 @@ FEWEST = 2
 KNOWN = 0.9
 """Share of other choices of seeds, from which on their numbers are compared."""
 AGREES, DIFFERS, UNDECIDED = "agrees", "differs", "undecided"
+NOT_TRAINED = "not trained"
 
 
 class Statement(NamedTuple):
@@ -59,6 +60,8 @@ class Finding(NamedTuple):
     found: str
     """The number, and between which numbers it lies for other seeds."""
     expected: str
+    within: str
+    """The range that agrees with it."""
     verdict: str
     reason: str
     """Why it most likely differs; empty if it does not, or if nobody knows."""
@@ -95,7 +98,7 @@ def judge(statement: Statement, dataset: xr.Dataset) -> Finding:
     value = float("nan") if part is None else _number(statement, part)
     verdict = UNDECIDED
     if part is None or np.isnan(value):
-        text = "not trained" if part is None else "not defined"
+        text = NOT_TRAINED if part is None else "not defined"
     elif (seeds := _count(part)) < FEWEST:
         text = f"{value:{statement.form}}, one seed"
     else:
@@ -114,7 +117,19 @@ def judge(statement: Statement, dataset: xr.Dataset) -> Finding:
         text = f"{value:{statement.form}} ({low:{statement.form}} to {high:{statement.form}})"
         text += ", 2 seeds" if seeds == 2 else ""
     reason = statement.reason if verdict == DIFFERS else ""
-    return Finding(statement.key, statement.text, text, statement.expected, verdict, reason)
+    within = _range(*statement.within)
+    return Finding(statement.key, statement.text, text, statement.expected, within, verdict, reason)
+
+
+def _range(least: float, most: float) -> str:
+    """A range in words.
+
+    >>> _range(0.2, 0.3), _range(5, 5), _range(1.01, float("inf")), _range(0, 1e-3)
+    ('0.2 to 0.3', '5', 'from 1.01', '0 to 0.001')
+    """
+    if least == most:
+        return f"{least:,.6g}"
+    return f"from {least:,.6g}" if np.isinf(most) else f"{least:,.6g} to {most:,.6g}"
 
 
 def _trained(statement: Statement, dataset: xr.Dataset) -> xr.Dataset | None:
