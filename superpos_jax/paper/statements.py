@@ -234,7 +234,8 @@ STATEMENTS: tuple[Statement, ...] = (
     ),
     *(
         Statement(
-            key, f"share of seeds that fail at T = {T}", expected, within, failed, where={"T": T},
+            key, f"share of seeds that end above a training loss of 0.01 at T = {T}", expected,
+            within, failed, where={"T": T},
         )
         for key in ("paper/P8", "reference/P8")
         for T, expected, within in ((5, "few", (0.0, 0.5)), (8, "some, not all", (0.02, 0.98)))
