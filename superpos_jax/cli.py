@@ -279,7 +279,11 @@ def plot(
         str | None, typer.Argument(help="One figure; all that apply if left out.")
     ] = None,
     out_folder: Annotated[
-        Path | None, typer.Option("--out", help="Where to write. Default: `RESULT/figures`.")
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Where to write. Default: `RESULT/figures`; of an archive, beside it, without `.zip`.",
+        ),
     ] = None,
     best: Annotated[
         str | None,

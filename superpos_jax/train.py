@@ -138,8 +138,6 @@ class _Job:
         cells = [cell for cell in grid.cells if records.verdict(known.get(cell)) in self.wanted]
         self.todo = {replace(cell, **self.retried): cell for cell in cells}
         """As it is trained -> as it is labelled."""
-        if len(self.todo) < len(cells):
-            raise UserError("--retry-dead: two cells would be trained with the same values")
 
     def train(self, devices: Sequence[jax.Device], limit: float | None, fresh: bool) -> None:
         """Train everything, in as many programs as memory and checkpoints ask for."""

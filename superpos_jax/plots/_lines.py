@@ -57,7 +57,7 @@ def pooled(values: np.ndarray, counts: np.ndarray) -> dict[str, float]:
 def crossing(x: np.ndarray, y: np.ndarray) -> float:
     """The x, interpolated in log x, from which on y is positive for good.
 
-    0 where y is positive at every x, infinity where not at the last, NaN where y is never finite.
+    0 where y is positive at every x, infinity where not at the last, NaN where all y are.
     Where y is infinite the crossing lies halfway, in log x, to the neighbour.
 
     Example:

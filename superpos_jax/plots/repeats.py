@@ -101,12 +101,11 @@ def repeats(result: Result, **select: Any) -> Figure:
     the seeds memorize it is fitted by R = c (T/n)^a over T/n >= 2, beside R = 0.4 T/n.
 
     Arguments:
-        result: a result that sweeps T and repeats with `repeated` = 1 and stores the
-            dimensionality of every sample; seed axes are pooled.
+        result: a result that sweeps T and repeats with `repeated` = 1; seed axes are pooled.
         select: values of other swept axes (`m=2`; the first by default), or lists that
             restrict T, repeats or a seed axis.
 
-    Returns a Figure. Raises ValueError if T or repeats is not swept or samples are missing.
+    Returns a Figure. Raises ValueError if T or repeats is not swept.
 
     Example:
         repeats(result, T=[1000, 2000, 4000]).savefig("repeats.png")
