@@ -282,7 +282,7 @@ def plot(
         Path | None,
         typer.Option(
             "--out",
-            help="Where to write. Default: `RESULT/figures`; of an archive, beside it, without `.zip`.",
+            help="Where to write. Default: `RESULT/figures`; of an archive, beside it.",
         ),
     ] = None,
     best: Annotated[

@@ -53,8 +53,8 @@ class Tables(NamedTuple):
 class Program:
     """The compiled training of a plan.
 
-    `init`, `advance` and `evaluate` are pure functions, each compiled once; `advance` takes over the
-    memory of the state that it is given.
+    `init`, `advance` and `evaluate` are pure functions, each compiled once; `advance` takes over
+    the memory of the state that it is given.
     """
 
     def __init__(self, study: Study, plan: Plan, mesh: jax.sharding.Mesh) -> None:
