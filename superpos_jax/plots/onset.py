@@ -34,6 +34,8 @@ COLUMNS += ["median", "min", "q25", "q75", "max"]
 LARGEST = 10
 """Features drawn of every model, those with the largest D_f."""
 
+CLOSER = 0.8
+"""Lines lie closer together in one unit than in another if their spread is below this share."""
 LEVEL = 0.15
 """Largest D_f at the onset."""
 
@@ -268,7 +270,7 @@ def _spread(table: pd.DataFrame) -> str:
         name = f"1{NBSP}−{NBSP}S" if by == "S" else "weight decay"
         text += f" Over {name} the largest is {shown[x]} times the smallest in {units}"
         text += f", {shown['T']} times in T." if x == "seen" else "."
-        if x == "seen" and ratios["seen"].max() < ratios["T"].min():
+        if x == "seen" and ratios["seen"].max() < CLOSER * ratios["T"].min():
             text += f" In {units} the lines lie closer together than in T."
     outside = len(found) - len(inside)
     if outside:
