@@ -12,8 +12,9 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     COMPILED = tempfile.TemporaryDirectory(prefix="superpos-tests-compiled-")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED.name
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # XLA takes two of its own options for a processor's
 
-import jax  # reads the two settings above
+import jax  # reads the settings above
 
 jax.config.update("jax_num_cpu_devices", 2)
 jax.devices()  # start JAX now: later calls cannot change the number
