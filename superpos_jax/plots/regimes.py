@@ -170,7 +170,11 @@ def _caption(loss: pd.DataFrame, dimension: pd.DataFrame, vector: pd.DataFrame) 
     text += peak_words(loss, "m")
     spans = _spans(loss)
     whose = "commonest regime of the seeds" if loss["runs"].max() > 1 else "regime of the model"
-    text += f" Tints: the {whose}, vermillion memorizing, grey the middle, blue generalizing."
+    text += (
+        f" Tints: the {whose}, vermillion memorizing (samples within a factor of 2 of m/T hold half"
+        " of the hidden space or more), blue generalizing (features with D of 0.1 or more hold a"
+        " quarter), grey the middle (neither)."
+    )
     if spans[0][0] == REGIME_NAMES[0]:
         last = loss.loc[loss["T"] < spans[0][2], "T"].max()
         text += f" It is memorizing up to {describe({'T': int(last)})}."
