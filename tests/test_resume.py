@@ -7,11 +7,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import xarray as xr
 
 import superpos_jax as sp
-from superpos_jax.checkpoint import find
+from superpos_jax import checkpoint
+from superpos_jax.checkpoint import Checkpoints, find
 from superpos_jax.errors import Interrupted
 from superpos_jax.folder import CHECKPOINT
 
@@ -76,6 +78,19 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(uninterrupted, tmp_pa
     assert "no checkpoint of step" not in caplog.text
     assert min(now.step for now in seen if now.doing == "training") > steps[0]
     assert same_bits(final, uninterrupted)
+
+
+def test_a_step_that_cannot_be_read_is_written_again(tmp_path, caplog):
+    kept = Checkpoints(tmp_path, SWEEP.grid().cells, every=0)
+    kept.save(1, {"x": np.arange(1)})
+    kept.save(2, {"x": np.arange(2)})
+    (place,) = (tmp_path / CHECKPOINT).iterdir()
+    for path in (place / "2").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"")
+    kept.save(2, {"x": np.arange(3)})
+    assert caplog.text == ""
+    assert checkpoint._newest(place)["x"].tolist() == [0, 1, 2]
 
 
 def test_terminate_the_command(uninterrupted, tmp_path):
