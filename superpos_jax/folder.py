@@ -126,8 +126,8 @@ class Folder:
 
     def _known(self) -> tuple[dict[Any, records.Record], list[Any]]:
         """Records and runs in the folder, which must be of a sweep that this one continues."""
-        if not any((self.path / name).is_dir() for name in (STORE, NEW, OLD)):
-            return {}, []
+        if not any((self.path / name).is_dir() for name in (STORE, OLD)):
+            return {}, []  # NEW alone: killed while its first store was written
         dataset = result.load_all(self.path)
         self.stored = result.Result(dataset).sweep
         grid = result.stored_grid(dataset)

@@ -190,6 +190,15 @@ def test_retry_of_a_run_that_has_finished_nothing(tmp_path, superpos):
     assert sp.load(tmp_path).count(UNFINISHED) == 2
 
 
+def test_killed_while_the_first_store_was_written(quiet, tmp_path):
+    """Only half of `result.zarr.new` is there: nothing is lost, and the run begins again."""
+    for half in (quiet / STORE).glob("zarr.json"):
+        (tmp_path / NEW).mkdir()
+        shutil.copy(half, tmp_path / NEW)
+    same(sp.run(SWEEP, out=tmp_path).dataset, sp.load(quiet).dataset)
+    assert not (tmp_path / NEW).exists()
+
+
 @pytest.mark.parametrize("more", [(), ("--fresh",), ("--fresh", "--yes")], ids=len)
 def test_a_folder_of_the_users_own_is_left_alone(tmp_path, superpos, more):
     """One with a sweep file, figures and checkpoints in it is no result folder by that."""
