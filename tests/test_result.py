@@ -72,8 +72,9 @@ def test_cell_wants_swept_values(result, point, said):
 
 
 def test_a_value_of_another_type_names_the_same_cell(result):
-    same = result.cell(T=5.0, lr=1e-2)
-    np.testing.assert_array_equal(same.W, result.cell(T=5, lr=1e-2).W)
+    same = result.trained_cell(T=5.0, lr=1e-2)
+    assert same == result.trained_cell(T=5, lr=1e-2)
+    assert isinstance(same.T, int)  # data are drawn by it
 
 
 def test_cell_without_stored_weights_says_so():
