@@ -23,6 +23,7 @@ import optax
 from pydantic import BaseModel
 
 from superpos_jax.errors import UserError
+from superpos_jax.measures.runs import SEEDS
 
 if TYPE_CHECKING:
     from superpos_jax.plots import FigureSpec
@@ -95,7 +96,7 @@ class Study(abc.ABC):
 
     cell_type: ClassVar[type]
     options_type: ClassVar[type[BaseModel]]
-    seeds: ClassVar[tuple[str, ...]] = ("seed", "data_seed", "init_seed")
+    seeds: ClassVar[tuple[str, ...]] = SEEDS
     """Fields of a cell that repeat an experiment; figures pool them."""
 
     def __init_subclass__(cls) -> None:

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from superpos_jax.measures.runs import SEEDS
 from superpos_jax.result import load
-from superpos_jax.study import Study
 from superpos_jax.sweep import load_sweep
 from superpos_jax.verdicts import DIVERGED, FINISHED, UNFINISHED
 
@@ -174,7 +174,7 @@ def _one_a_cell(array: xr.DataArray) -> bool:
 
 
 def _seed_axes(part: xr.Dataset) -> list[str]:
-    return [axis for axis in Study.seeds if axis in part["verdict"].dims]
+    return [axis for axis in SEEDS if axis in part["verdict"].dims]
 
 
 def _count(part: xr.Dataset) -> int:

@@ -12,20 +12,21 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from superpos_jax.plots import _edge
-from superpos_jax.plots._lines import crossing
-from superpos_jax.plots._runs import CORNER, STANDS_OUT
-from superpos_jax.plots._select import runs
-from superpos_jax.plots._style import squash
-from superpos_jax.plots.circles import FAILED
-from superpos_jax.plots.near_misses import outcome
-from superpos_jax.plots.optima import margin
-from superpos_jax.plots.repeats import FROM
+from superpos_jax.measures import edge
+from superpos_jax.measures.criteria import (
+    CORNER,
+    FAILED,
+    LEARNED,
+    STANDS_OUT,
+    crossing,
+    margin,
+    outcome,
+    squash,
+)
+from superpos_jax.measures.runs import runs
 
 Statistic = Callable[[xr.Dataset], float]
 INF = float("inf")
-LEVEL = 0.15
-"""Largest D_f from which on a model counts as having learned features."""
 
 
 def at(statistic: Statistic, **point: Any) -> Statistic:
@@ -85,7 +86,7 @@ def below_one(dataset: xr.Dataset) -> float:
 def onset(dataset: xr.Dataset) -> float:
     """The T, interpolated, from which on the median over seeds of the largest D_f is above 0.15."""
     largest = np.nanmax(runs(dataset["feature_dimensionality"], ("T",)), axis=-1)
-    return rises(dataset, np.nanmedian(largest, axis=1) - LEVEL)
+    return rises(dataset, np.nanmedian(largest, axis=1) - LEARNED)
 
 
 def features(dataset: xr.Dataset, least: float = STANDS_OUT) -> float:
@@ -210,11 +211,9 @@ def _edge_line(dataset: xr.Dataset) -> tuple[float, float]:
     R = dataset["repeats"].values.astype(float)
     keep = ("T", "repeats")
     died = runs(dataset["test_loss"].isnull(), keep)
-    found = np.array(
-        [_edge.boundary(R, one) for one in _edge.share(_edge.held(dataset, keep, died))]
-    )
-    late = ratio >= FROM
-    line = _edge.power_law(ratio[late], found[late])
+    found = np.array([edge.boundary(R, one) for one in edge.share(edge.held(dataset, keep, died))])
+    late = ratio >= edge.FROM
+    line = edge.power_law(ratio[late], found[late])
     return line or (float("nan"), float("nan"))
 
 

@@ -14,10 +14,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
+from superpos_jax.measures.criteria import squash, unsquash
+from superpos_jax.measures.runs import axes as swept
+
 from . import _style as look
 from ._select import NBSP
-from ._select import axes as swept
-from ._style import DEAD, INK, SOFT, squash, unsquash
+from ._style import DEAD, INK, SOFT
 
 QUARTILES_FROM = 8
 CROSS: Any = {"ls": "none", "marker": "X", "ms": 5, "color": DEAD, "mec": SOFT, "mew": 0.5}
@@ -40,45 +42,6 @@ def lacks_all(dataset: xr.Dataset, figure: str, names: tuple[str, ...]) -> str |
     found = f"only {', '.join(has)}" if has else "no axis"
     wanted = " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
     return f"{figure} needs a swept axis {wanted}; this result sweeps {found}"
-
-
-def pooled(values: np.ndarray, counts: np.ndarray) -> dict[str, float]:
-    """Median, extremes and quartiles of the finite values that count; NaN where there is none.
-
-    Example:
-        >>> pooled(np.array([1.0, 5.0, 2.0, np.nan]), np.array([True, False, True, True]))["median"]
-        1.5
-    """
-    alive = values[counts & np.isfinite(values)].astype(float)
-    points = np.percentile(alive, [0, 25, 50, 75, 100]) if len(alive) else np.full(5, np.nan)
-    return dict(zip(("min", "q25", "median", "q75", "max"), points.tolist(), strict=True))
-
-
-def crossing(x: np.ndarray, y: np.ndarray) -> float:
-    """The x, interpolated in log x, from which on y is positive for good.
-
-    0 where y is positive at every x, infinity where not at the last, NaN where all y are.
-    Where y is infinite the crossing lies halfway, in log x, to the neighbour.
-
-    Example:
-        >>> crossing(np.array([1.0, 10.0, 100.0]), np.array([-2.0, -1.0, 1.0])).__round__(3)
-        31.623
-        >>> crossing(np.array([1.0, 10.0]), np.array([1.0, -1.0]))
-        inf
-    """
-    known = ~np.isnan(y)
-    x, y = np.log(x[known]), y[known]
-    if not len(y):
-        return float("nan")
-    low = np.flatnonzero(y <= 0)
-    if not len(low):
-        return 0.0
-    last = int(low[-1])
-    if last == len(y) - 1:
-        return float("inf")
-    below, above = float(y[last]), float(y[last + 1])
-    share = below / (below - above) if np.isfinite(below - above) else 0.5
-    return float(np.exp(x[last] + share * (x[last + 1] - x[last])))
 
 
 def band(table: pd.DataFrame) -> tuple[str, str] | None:

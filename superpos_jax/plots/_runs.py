@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ._select import SEEDS, axes, fixed
+from superpos_jax.measures.runs import fixed, values_of
+
 from ._style import GRID, SOFT
-
-SHARE = 1e-3
-"""A sample is held when its dimensionality is among this share of the largest ones."""
-
-STANDS_OUT = 0.1
-"""Dimensionality from which on a vector counts as having a direction of its own."""
-CORNER = 0.25
-"""From which on a feature has a corner of the pentagon to itself; in P1 the five have 0.31 each."""
-
-
-def seed_values(dataset: xr.Dataset) -> list[dict[str, Any]]:
-    """The values of the seed axes of every run, in the order in which `runs` has them."""
-    pooled = [axis for axis in SEEDS if axis in dataset["verdict"].dims]
-    values = [dataset[axis].values.tolist() for axis in pooled]
-    return [dict(zip(pooled, point, strict=True)) for point in itertools.product(*values)]
 
 
 def evenly(count: int, most: int) -> np.ndarray:
@@ -36,11 +21,6 @@ def evenly(count: int, most: int) -> np.ndarray:
         (array([0, 1, 2]), array([0, 4, 8]))
     """
     return np.linspace(0, count - 1, min(count, most)).round().astype(int)
-
-
-def values_of(dataset: xr.Dataset, name: str) -> list[Any]:
-    """The values that a number of the cells takes in a result, swept or not."""
-    return dataset[name].values.tolist() if name in axes(dataset) else [fixed(dataset).get(name)]
 
 
 def standing(dataset: xr.Dataset, *names: str) -> dict[str, Any]:
@@ -56,19 +36,6 @@ def repeated_once(dataset: xr.Dataset, figure: str) -> str | None:
         return None
     found = ", ".join(str(value or 0) for value in held)
     return f"{figure} needs repeated = 1, one repeated sample; this result holds repeated = {found}"
-
-
-def holds_first(dimensionality: np.ndarray) -> bool:
-    """Whether sample 0 is among the 0.1 % of samples with the largest D (at least the one).
-
-    Example:
-        >>> holds_first(np.array([0.3, 0.1, 0.2])), holds_first(np.array([0.1, 0.3, 0.2]))
-        (True, False)
-    """
-    known = dimensionality[np.isfinite(dimensionality)]
-    if not len(known) or not np.isfinite(dimensionality[0]) or dimensionality[0] <= 0:
-        return False
-    return int((known > dimensionality[0]).sum()) < max(1, int(SHARE * len(known) + 1e-9))
 
 
 def square(panel: Axes, half: float) -> None:

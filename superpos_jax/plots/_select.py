@@ -11,9 +11,8 @@ import pandas as pd
 import xarray as xr
 
 from superpos_jax.errors import UserError
-from superpos_jax.verdicts import NON_FINITE, UNFINISHED
+from superpos_jax.measures.runs import SEEDS, axes, fixed
 
-SEEDS = ("seed", "data_seed", "init_seed")
 SETTING = ("n", "S", "steps", "lr", "weight_decay", "eps", "reduction")
 VARIANTS = {"loss": 2, "untied": 0, "relu": 0, "online": 0}
 """What the setting names where it is not as usual."""
@@ -44,19 +43,6 @@ class Result(Protocol):
     def cell(self, **values: Any) -> Any:
         """The arrays W (m, n) and H (T, m) of one cell, by a value for every swept axis."""
         ...
-
-
-def axes(dataset: xr.Dataset) -> tuple[str, ...]:
-    """The axes of the grid: the dimensions that every cell's verdict has."""
-    return tuple(str(axis) for axis in dataset["verdict"].dims)
-
-
-def fixed(dataset: xr.Dataset) -> dict[str, Any]:
-    """Options and axis values that all cells share."""
-    shared: dict[str, Any] = {}
-    for name in ("options", "cell"):
-        shared |= json.loads(dataset.attrs.get(name, "{}"))
-    return {key: value for key, value in shared.items() if key not in dataset["verdict"].dims}
 
 
 def missing(
@@ -137,25 +123,6 @@ def _position(axis: str, values: np.ndarray, value: Any) -> int:
         held = ", ".join(f"{v:g}" if number else str(v) for v in values)
         raise ValueError(f"{axis} = {value} is not in this result, which holds {held}")
     return int(np.argmax(hit))
-
-
-def runs(variable: xr.DataArray, keep: tuple[str, ...]) -> np.ndarray:
-    """The values as (*keep, run, ...): all seed axes flattened into one, the rest behind it."""
-    pooled = [axis for axis in SEEDS if axis in variable.dims]
-    array = variable.transpose(*keep, *pooled, ...).values
-    head, rest = array.shape[: len(keep)], array.shape[len(keep) + len(pooled) :]
-    count = int(np.prod(array.shape[len(keep) : len(keep) + len(pooled)]))
-    return array.reshape((*head, count, *rest))
-
-
-def dead(dataset: xr.Dataset, keep: tuple[str, ...]) -> np.ndarray:
-    """Which runs became non-finite, as `runs` has them."""
-    return runs(dataset["verdict"], keep) == NON_FINITE
-
-
-def unfinished(dataset: xr.Dataset, keep: tuple[str, ...]) -> np.ndarray:
-    """Which runs are not trained to their end, as `runs` has them."""
-    return runs(dataset["verdict"], keep) == UNFINISHED
 
 
 def representative(values: np.ndarray, largest: int, spread: int) -> tuple[np.ndarray, np.ndarray]:

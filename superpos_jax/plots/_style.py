@@ -15,6 +15,8 @@ from matplotlib.colors import Colormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
+from superpos_jax.measures.criteria import squash
+
 # Okabe-Ito: told apart by every common kind of colour vision. Features are blue and samples
 # vermillion in every figure of the package.
 FEATURE = "#0072B2"
@@ -42,18 +44,7 @@ RC: Any = {
 
 style = matplotlib.rc_context(RC)
 
-LINEAR = 0.01
 KEY, SIDE = 0.24, 1.4
-
-
-def squash(loss: np.ndarray | float) -> np.ndarray:
-    """Stretch losses near 1: asinh((loss - 1) / 0.01), linear within 1 %, logarithmic beyond."""
-    return np.asarray(np.arcsinh((np.asarray(loss, float) - 1.0) / LINEAR))
-
-
-def unsquash(position: np.ndarray | float) -> np.ndarray:
-    """The inverse of `squash`."""
-    return np.asarray(1.0 + LINEAR * np.sinh(np.asarray(position, float)))
 
 
 def loss_ticks(low: float, high: float, count: int = 10) -> list[float]:

@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ._runs import CORNER, STANDS_OUT, evenly
-from ._select import SEEDS, axes, describe, representative
+from superpos_jax.measures.criteria import CORNER, STANDS_OUT
+from superpos_jax.measures.runs import SEEDS, axes
+
+from ._runs import evenly
+from ._select import describe, representative
 
 CELLS, LINES = 6, 12
 REPETITION = ("repeated", "repeats")

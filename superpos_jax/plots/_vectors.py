@@ -11,10 +11,11 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
+from superpos_jax.measures.runs import SEEDS, axes, fixed
 from superpos_jax.verdicts import ALIVE, NON_FINITE, UNFINISHED
 
 from ._runs import square
-from ._select import SEEDS, axes, describe, fixed, missing, representative
+from ._select import describe, missing, representative
 from ._style import DEAD, FEATURE, GRID, INK, SAMPLE, SOFT
 
 COLUMNS = 8

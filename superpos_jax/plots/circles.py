@@ -12,18 +12,18 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Patch
 from matplotlib.ticker import MaxNLocator
 
+from superpos_jax.measures.criteria import FAILED
+from superpos_jax.measures.runs import SEEDS, axes, runs, seed_values
 from superpos_jax.verdicts import NON_FINITE, UNFINISHED
 
 from . import _style as look
-from ._runs import evenly, seed_values, square
-from ._select import NBSP, SEEDS, Result, axes, narrow, runs, tidy
+from ._runs import evenly, square
+from ._select import NBSP, Result, narrow, tidy
 from ._spec import FigureSpec
 from ._style import GRID, INK, SAMPLE, SOFT
 from ._vectors import ARRAYS, at_m2, lacks_plane
 
 ROWS, COLUMNS = 8, 12
-FAILED = 0.01
-"""Train loss above which a run has not solved its samples; predicting zero scores 1."""
 LOWEST = 1e-4
 BINS = 4
 """Bins of the histogram in a decade of loss."""

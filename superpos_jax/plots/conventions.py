@@ -12,25 +12,26 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from superpos_jax.measures.criteria import crossing, pooled, squash
+from superpos_jax.measures.runs import dead, fixed, runs, unfinished
+
 from . import _style as look
 from ._lines import (
     band,
     crosses,
-    crossing,
     drawn,
     from_words,
     lacks_all,
     line,
     loss_axis,
     lost_words,
-    pooled,
     round_steps,
     seed_key,
     seed_words,
 )
-from ._select import REDUCTIONS, Result, dead, fixed, missing, narrow, runs, tidy, unfinished
+from ._select import REDUCTIONS, Result, missing, narrow, tidy
 from ._spec import FigureSpec
-from ._style import INK, SOFT, squash
+from ._style import INK, SOFT
 
 KEEP = ("lr", "reduction", "eps", "T")
 QUANTITIES = ("test_loss", "W_norm", "b_norm")

@@ -12,7 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ._select import Result, dead, missing, narrow, representative, runs, tidy, unfinished
+from superpos_jax.measures.runs import dead, runs, unfinished
+
+from ._select import Result, missing, narrow, representative, tidy
 from ._spec import FigureSpec
 from ._style import FEATURE, INK, SAMPLE, dress, log_ticks, page, page_key, style
 

@@ -12,12 +12,14 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from superpos_jax.measures.criteria import CORNER, STANDS_OUT
+from superpos_jax.measures.runs import axes
 from superpos_jax.verdicts import NON_FINITE, UNFINISHED
 
 from . import _style as look
 from ._lines import loss_axis
-from ._runs import CORNER, STANDS_OUT, note, square, standing, step_axis
-from ._select import Result, axes, missing, narrow, tidy
+from ._runs import note, square, standing, step_axis
+from ._select import Result, missing, narrow, tidy
 from ._spec import FigureSpec
 from ._style import FEATURE, GRID, INK, SAMPLE, SOFT
 from ._traces import (

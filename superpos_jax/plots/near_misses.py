@@ -11,14 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from superpos_jax.measures.criteria import PEAK, STANDS_OUT, outcome
+from superpos_jax.measures.runs import dead, runs, seed_values, unfinished
+
 from . import _style as look
-from ._runs import STANDS_OUT, holds_first, note, repeated_once, seed_values, standing, step_axis
-from ._select import Result, dead, missing, narrow, runs, tidy, unfinished
+from ._runs import note, repeated_once, standing, step_axis
+from ._select import Result, missing, narrow, tidy
 from ._spec import FigureSpec
 from ._style import DEAD, INK, SAMPLE, SOFT
 
-PEAK, FALL = 5.0, 2.0
-"""A near miss rises above PEAK times m/T and ends at 1/FALL of its highest value, or less."""
 HISTORY = "history_sample_dimensionality"
 LOOKS: dict[str, dict[str, Any]] = {
     "other": {"color": DEAD, "lw": 0.9, "alpha": 0.8, "zorder": 2},
@@ -79,16 +80,6 @@ def near_misses_table(result: Result, **select: Any) -> pd.DataFrame:
     return tidy(result, table[[*first, "peak", "end", "outcome"]], taken)
 
 
-def outcome(history: np.ndarray, share: float) -> str:
-    """What became of sample 0, from the D_X (step, sample) of a whole training; share: m/T."""
-    if not len(history):
-        return "unknown"
-    peak, end = history[:, 0].max(), history[-1, 0]
-    if end > STANDS_OUT or holds_first(history[-1]):
-        return "memorized"
-    return "near miss" if peak > PEAK * share and peak >= FALL * end else "other"
-
-
 def near_misses(result: Result, **select: Any) -> Figure:
     """D_X of the repeated sample over training, a line a seed (figure J7 of the study).
 
@@ -147,9 +138,9 @@ def _draw(table: pd.DataFrame) -> Figure:
 
 def _panel(panel: Axes, here: pd.DataFrame) -> None:
     """One line a seed; and, at the upper left, how many of each kind."""
-    for (_, outcome), run in here.groupby(["run", "outcome"]):
+    for (_, came), run in here.groupby(["run", "outcome"]):
         run = run[run["step"] > 0]
-        panel.plot(run["step"], run["dimensionality"], gid=outcome, **LOOKS.get(outcome, CUT))
+        panel.plot(run["step"], run["dimensionality"], gid=came, **LOOKS.get(came, CUT))
     counts = here.groupby("run")["outcome"].first().value_counts()
     found = [f"{counts[name]} {words}" for name, words in WORDS.items() if name in counts]
     note(panel, found)

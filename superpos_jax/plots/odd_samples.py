@@ -11,8 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from superpos_jax.measures.runs import runs
+
 from . import _style as look
-from ._select import Result, missing, narrow, runs, tidy
+from ._select import Result, missing, narrow, tidy
 from ._spec import FigureSpec
 from ._style import INK, SAMPLE, SOFT
 

@@ -12,19 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from superpos_jax.measures.criteria import LEARNED, crossing, pooled
+from superpos_jax.measures.runs import dead, runs, unfinished
+
 from . import _style as look
-from ._lines import (
-    band,
-    crosses,
-    crossing,
-    line,
-    lost_words,
-    pooled,
-    round_steps,
-    seed_key,
-    seed_words,
-)
-from ._select import NBSP, Result, dead, describe, missing, narrow, runs, tidy, unfinished
+from ._lines import band, crosses, line, lost_words, round_steps, seed_key, seed_words
+from ._select import NBSP, Result, describe, missing, narrow, tidy
 from ._spec import FigureSpec
 from ._style import INK, SOFT
 
@@ -36,8 +29,6 @@ LARGEST = 10
 
 CLOSER = 0.8
 """Lines lie closer together in one unit than in another if their spread is below this share."""
-LEVEL = 0.15
-"""Largest D_f at the onset."""
 
 SEEN = f"T{NBSP}(1{NBSP}−{NBSP}S)"
 TITLES = {"T": "data-set size T", "seen": "how often a feature is seen, T (1 − S)"}
@@ -83,9 +74,9 @@ def onset_table(result: Result, **select: Any) -> pd.DataFrame:
                 if np.isfinite(value):
                     rows.append({"part": "feature", **here, "rank": rank[1], "D_f": value})
         if not training[index].any():
-            each = [crossing(T, run - LEVEL) for run in D_f[index][..., 0].T]
+            each = [crossing(T, run - LEARNED) for run in D_f[index][..., 0].T]
             spread = pooled(np.clip(each, T[0], T[-1]), np.full(len(each), True))
-            place = crossing(T, np.array(medians) - LEVEL)
+            place = crossing(T, np.array(medians) - LEARNED)
             rows.append({"part": "onset", **at, "runs": died.shape[4], "T": place, **spread})
     frame = pd.DataFrame(rows, columns=COLUMNS)
     frame["seen"] = frame["T"] * (1 - frame["S"])
@@ -157,7 +148,7 @@ def _draw(table: pd.DataFrame) -> Figure:
         2 * lines, columns, squeeze=False, sharex=True, height_ratios=heights * lines
     )
     places = np.sort(table.loc[table["part"] == "largest", x].unique())
-    high = 1.06 * float(np.nanmax([*table["D_f"], 1.5 * LEVEL]))
+    high = 1.06 * float(np.nanmax([*table["D_f"], 1.5 * LEARNED]))
     for index in range(lines * columns):
         row, column = 2 * (index // columns), index % columns
         top, bottom = grid[row : row + 2, column]
@@ -188,7 +179,7 @@ def _panel(axes: Axes, table: pd.DataFrame, colours: dict[float, str]) -> None:
     x, by = _ways(table)
     look.dress(axes, grid="y")
     axes.set_xscale("log")
-    axes.axhline(LEVEL, gid="level", **DOTTED)
+    axes.axhline(LEARNED, gid="level", **DOTTED)
     for i, (value, colour) in enumerate(colours.items()):
         rows = table[table[by] == value]
         dots = rows[rows["part"] == "feature"]
@@ -229,7 +220,7 @@ def _legend(figure: Figure, table: pd.DataFrame, colours: dict[float, str]) -> N
         for value, colour in colours.items():
             shown = f"{1 - value:.4g}" if by == "S" else f"{value:g}"
             keys.append(Line2D([], [], color=colour, label=shown, **how))
-    keys.append(Line2D([], [], label=f"$D_f$ = {LEVEL}", **DOTTED))
+    keys.append(Line2D([], [], label=f"$D_f$ = {LEARNED}", **DOTTED))
     look.page_key(figure, keys + seed_key(table, zero=False))
 
 
@@ -238,11 +229,11 @@ def _caption(table: pd.DataFrame) -> str:
     text = (
         "A model generalizes where a few features take dimensions of their own: their D_f leaves"
         f" the crowd. Dots: the {LARGEST} largest D_f of every model; lines follow the largest."
-        f" {seed_words(largest)} Onset: where a line rises above {LEVEL} for good"
+        f" {seed_words(largest)} Onset: where a line rises above {LEARNED} for good"
     )
     text += "; bars: where single seeds do. " if largest["runs"].max() > 1 else ". "
     rise = largest.merge(found, on=["m", "weight_decay", "S"], suffixes=("", "_onset"))
-    if ((rise["median"] > LEVEL) & (rise["T"] < rise["T_onset"])).any():
+    if ((rise["median"] > LEARNED) & (rise["T"] < rise["T_onset"])).any():
         text += "Large D_f at smaller T pass again. "
     return text + _spread(table) + lost_words(largest, "left out")
 

@@ -12,25 +12,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from superpos_jax.measures.criteria import crossing, margin, pooled, squash
+from superpos_jax.measures.runs import axes
 from superpos_jax.verdicts import NON_FINITE, UNFINISHED
 
 from . import _style as look
 from ._lines import (
     crosses,
-    crossing,
     drawn,
     from_words,
     lacks_all,
     line,
     loss_axis,
     lost_words,
-    pooled,
     seed_key,
     seed_words,
 )
-from ._select import NAMES, Result, axes, describe, missing, narrow, tidy
+from ._select import NAMES, Result, describe, missing, narrow, tidy
 from ._spec import FigureSpec
-from ._style import FEATURE, INK, SAMPLE, SOFT, squash
+from ._style import FEATURE, INK, SAMPLE, SOFT
 
 STARTS = ("lr", "reduction", "init_seed")
 """What trainings on one data set may differ in: axes over which the lowest loss is sought."""
@@ -136,15 +136,6 @@ def _split(
                 row |= {"below": sizes[sizes <= at].max(), "above": sizes[sizes >= at].min()}
             rows.append(row)
     return rows
-
-
-def margin(losses: np.ndarray, generalize: np.ndarray) -> float:
-    """How far the lowest loss of generalizing trainings lies below that of the others.
-
-    Infinite where one kind is missing, NaN where both are.
-    """
-    generalizing = float(losses[generalize].min(initial=np.inf))
-    return float(losses[~generalize].min(initial=np.inf)) - generalizing
 
 
 def optima(result: Result, split: str = "regime", **select: Any) -> Figure:

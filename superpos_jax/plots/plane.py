@@ -15,11 +15,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
+from superpos_jax.measures.criteria import squash, unsquash
+from superpos_jax.measures.runs import dead, runs, unfinished
+
 from . import _style as look
 from ._cells import edges, numbers, within
-from ._select import Result, dead, missing, narrow, runs, tidy, unfinished
+from ._select import Result, missing, narrow, tidy
 from ._spec import FigureSpec
-from ._style import DEAD, INK, squash, unsquash
+from ._style import DEAD, INK
 
 HATCH: dict[str, Any] = {"facecolor": "none", "edgecolor": look.SOFT, "lw": 0, "hatch": "////"}
 """How a cell looks that is not trained to its end."""

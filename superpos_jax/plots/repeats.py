@@ -12,16 +12,16 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from . import _edge as edge
+from superpos_jax.measures import edge
+from superpos_jax.measures.runs import dead, fixed, unfinished
+
 from . import _style as look
 from ._lines import CROSS, lost_words
 from ._runs import repeated_once, standing
-from ._select import Result, dead, fixed, missing, narrow, tidy, unfinished
+from ._select import Result, missing, narrow, tidy
 from ._spec import FigureSpec
 from ._style import DEAD, INK, SAMPLE, SOFT
 
-FROM = 2.0
-"""The boundary is fitted from this T/n on."""
 SLOPE = 0.4
 """Of the reference line R = 0.4 T/n."""
 SHADES = LinearSegmentedColormap.from_list("share", ["#FFFFFF", SAMPLE])
@@ -80,7 +80,7 @@ def repeats_table(result: Result, **select: Any) -> pd.DataFrame:
                 "high": high,
             }
         )
-    late = T / n >= FROM
+    late = T / n >= edge.FROM
     if (line := edge.power_law(T[late] / n, found[late])) is not None:
         fits = (edge.power_law(T[late] / n, draw[late]) for draw in draws)
         low, high = edge.middle(np.array([fit[0] for fit in fits if fit is not None]))
@@ -172,7 +172,7 @@ def _lines(axes: Axes, table: pd.DataFrame) -> list[Line2D]:
         axes.plot(half["ratio"], half["repeats"], ls="none", zorder=5, gid="boundary", **mark)
         handles.insert(0, Line2D([], [], ls="none", label="half of the seeds", **mark))
     for fit in table[table["kind"] == "fit"].itertuples():
-        used = half.loc[half["ratio"] >= FROM, "ratio"]
+        used = half.loc[half["ratio"] >= edge.FROM, "ratio"]
         ends = np.array([used.min(), used.max()])
         axes.plot(ends, fit.factor * ends**fit.exponent, color=INK, lw=1.5, zorder=4, gid="fit")
         label = f"fit R = {fit.factor:.2g} $(T/n)^{{{fit.exponent:.2f}}}$"
@@ -210,7 +210,9 @@ def _caption(table: pd.DataFrame) -> str:
         if len(ratios):
             text += f" At T/n = {', '.join(f'{r:g}' for r in ratios)} it lies {where} R."
     for row in fit.itertuples():
-        text += f" Over T/n ≥ {FROM:g} the boundary grows as (T/n)^a with a = {row.exponent:.2f}"
+        text += (
+            f" Over T/n ≥ {edge.FROM:g} the boundary grows as (T/n)^a with a = {row.exponent:.2f}"
+        )
         if np.isfinite(row.low):
             where = "inside" if row.low <= 1 <= row.high else "outside"
             text += (
@@ -219,10 +221,10 @@ def _caption(table: pd.DataFrame) -> str:
             )
         text += "."
     if fit.empty:
-        late = half.loc[half["ratio"] >= FROM, "side"]
+        late = half.loc[half["ratio"] >= edge.FROM, "side"]
         few = (late == "inside").sum() < edge.POINTS
         why = f"fewer than {edge.POINTS} boundaries" if few else "a boundary beyond the swept R"
-        text += f" No line is fitted: {why} at T/n ≥ {FROM:g}."
+        text += f" No line is fitted: {why} at T/n ≥ {edge.FROM:g}."
     return text + lost_words(cells, "left out")
 
 

@@ -11,19 +11,12 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from superpos_jax.measures.criteria import pooled
+from superpos_jax.measures.runs import dead, runs, unfinished
+
 from . import _style as look
-from ._lines import (
-    crosses,
-    drawn,
-    lacks_all,
-    line,
-    loss_axis,
-    lost_words,
-    pooled,
-    seed_key,
-    seed_words,
-)
-from ._select import NBSP, Result, dead, missing, narrow, runs, tidy, unfinished
+from ._lines import crosses, drawn, lacks_all, line, loss_axis, lost_words, seed_key, seed_words
+from ._select import NBSP, Result, missing, narrow, tidy
 from ._spec import FigureSpec
 from ._style import INK
 

@@ -11,9 +11,10 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from superpos_jax.errors import UserError
+from superpos_jax.measures.runs import SEEDS, axes, fixed
 from superpos_jax.verdicts import NON_FINITE, UNFINISHED
 
-from ._select import SEEDS, Result, axes, fixed, narrow, tidy
+from ._select import Result, narrow, tidy
 from ._spec import FigureSpec
 from ._style import page, style
 from ._vectors import (

@@ -5,7 +5,7 @@ import pytest
 from cells import assert_on_page, cells
 from made import gid, texts
 
-from superpos_jax.plots import _style as look
+from superpos_jax.measures.criteria import unsquash
 from superpos_jax.plots.conventions import applies, conventions, conventions_table, power
 
 SIZES = [10, 20, 50, 100, 200, 500, 1000]
@@ -25,7 +25,7 @@ def turn(at):
 def loss(at):
     """Straight on the squashed scale in log T: it crosses 1 at `turn`, whatever the seed."""
     bump = np.where(turn(at) > 3 * at.T, 0.1, 1.0)
-    return look.unsquash((5 + at.seed) * bump * np.log(turn(at) / at.T))
+    return unsquash((5 + at.seed) * bump * np.log(turn(at) / at.T))
 
 
 def result(axes=None, test_loss=loss, **options):

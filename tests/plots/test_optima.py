@@ -5,7 +5,7 @@ import pytest
 from cells import assert_on_page, cells
 from made import gid, texts
 
-from superpos_jax.plots import _style as look
+from superpos_jax.measures.criteria import unsquash
 from superpos_jax.plots.optima import KINDS, applies, optima, optima_table
 
 SIZES = [10, 100, 1000]
@@ -26,7 +26,7 @@ def train_loss(at):
 
 def held_out(at):
     """Falls below 1 at T = 500, for seed 2 at T = 50."""
-    return look.unsquash(np.log(np.where(at.init_seed == 2, 50, 500) / at.T) + at.lr)
+    return unsquash(np.log(np.where(at.init_seed == 2, 50, 500) / at.T) + at.lr)
 
 
 def result(axes=AXES, **options):

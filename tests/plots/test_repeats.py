@@ -7,7 +7,7 @@ from made import gid, texts
 from traced import Traced
 
 from superpos_jax import plots
-from superpos_jax.plots import FIGURES, _edge, save
+from superpos_jax.plots import FIGURES, save
 
 SIZES, TIMES = [100, 200, 400, 800, 1600], [1, 2, 4, 8, 16]
 N = 100
@@ -60,24 +60,6 @@ def test_the_boundary_is_where_half_of_the_seeds_memorize():
         assert edge.loc[T, "low"] == edge.loc[T, "high"] == pytest.approx(ratio / 2**0.5)
     assert edge.loc[100, "side"] == "below"
     assert np.isnan(edge.loc[100, "repeats"])
-
-
-@pytest.mark.parametrize(
-    ("share", "expected"),
-    [
-        ([0.0, 0.25, 0.75, 1.0], 2 * 2**0.5),
-        ([0.0, 0.0, 0.8, 1.0], 2 * 2**0.625),
-        ([0.0, 0.4, 0.6, 0.2], np.inf),
-        ([0.0, 0.8, 0.4, 1.0], 2.0 ** (5 / 6)),
-        ([0.6, 0.9, 1.0, 1.0], 0.0),
-        ([0.0, 0.1, 0.2, 0.4], np.inf),
-        ([0.0, 0.2, 0.5, 0.5], 4.0),
-        ([np.nan, 0.25, 0.75, np.nan], 2 * 2**0.5),
-    ],
-)
-def test_boundaries_of_given_shares(share, expected):
-    found = _edge.boundary(np.array([1.0, 2.0, 4.0, 8.0]), np.array(share))
-    assert found == pytest.approx(expected)
 
 
 def test_the_fit_finds_the_exponent_and_the_reference_is_drawn():

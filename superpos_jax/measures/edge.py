@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from ._lines import crossing
-from ._runs import SHARE
-from ._select import runs
+from superpos_jax.measures.criteria import SHARE, crossing
+from superpos_jax.measures.runs import runs
 
 DRAWS = 400
+FROM = 2.0
+"""The boundary is fitted from this T/n on."""
 POINTS = 3
 """A line is fitted to so many boundaries at least."""
 

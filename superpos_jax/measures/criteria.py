@@ -1,0 +1,100 @@
+"""What counts as what: thresholds, where a line crosses them, and what became of a run."""
+
+from __future__ import annotations
+
+import numpy as np
+
+STANDS_OUT = 0.1
+"""Dimensionality from which on a vector counts as having a direction of its own."""
+CORNER = 0.25
+"""From which on a feature has a corner of the pentagon to itself; in P1 the five have 0.31 each."""
+LEARNED = 0.15
+"""Largest D_f of a model from which on it counts as having learned features."""
+FAILED = 0.01
+"""Train loss above which a run has not solved its samples; predicting zero scores 1."""
+SHARE = 1e-3
+"""A sample is held when its dimensionality is among this share of the largest ones."""
+PEAK, FALL = 5.0, 2.0
+"""A near miss rises above PEAK times m/T and ends at 1/FALL of its highest value, or less."""
+LINEAR = 0.01
+
+
+def squash(loss: np.ndarray | float) -> np.ndarray:
+    """Stretch losses near 1: asinh((loss - 1) / 0.01), linear within 1 %, logarithmic beyond."""
+    return np.asarray(np.arcsinh((np.asarray(loss, float) - 1.0) / LINEAR))
+
+
+def unsquash(position: np.ndarray | float) -> np.ndarray:
+    """The inverse of `squash`."""
+    return np.asarray(1.0 + LINEAR * np.sinh(np.asarray(position, float)))
+
+
+def pooled(values: np.ndarray, counts: np.ndarray) -> dict[str, float]:
+    """Median, extremes and quartiles of the finite values that count; NaN where there is none.
+
+    Example:
+        >>> pooled(np.array([1.0, 5.0, 2.0, np.nan]), np.array([True, False, True, True]))["median"]
+        1.5
+    """
+    alive = values[counts & np.isfinite(values)].astype(float)
+    points = np.percentile(alive, [0, 25, 50, 75, 100]) if len(alive) else np.full(5, np.nan)
+    return dict(zip(("min", "q25", "median", "q75", "max"), points.tolist(), strict=True))
+
+
+def crossing(x: np.ndarray, y: np.ndarray) -> float:
+    """The x, interpolated in log x, from which on y is positive for good.
+
+    0 where y is positive at every x, infinity where not at the last, NaN where all y are.
+    Where y is infinite the crossing lies halfway, in log x, to the neighbour.
+
+    Example:
+        >>> crossing(np.array([1.0, 10.0, 100.0]), np.array([-2.0, -1.0, 1.0])).__round__(3)
+        31.623
+        >>> crossing(np.array([1.0, 10.0]), np.array([1.0, -1.0]))
+        inf
+    """
+    known = ~np.isnan(y)
+    x, y = np.log(x[known]), y[known]
+    if not len(y):
+        return float("nan")
+    low = np.flatnonzero(y <= 0)
+    if not len(low):
+        return 0.0
+    last = int(low[-1])
+    if last == len(y) - 1:
+        return float("inf")
+    below, above = float(y[last]), float(y[last + 1])
+    share = below / (below - above) if np.isfinite(below - above) else 0.5
+    return float(np.exp(x[last] + share * (x[last + 1] - x[last])))
+
+
+def holds_first(dimensionality: np.ndarray) -> bool:
+    """Whether sample 0 is among the 0.1 % of samples with the largest D (at least the one).
+
+    Example:
+        >>> holds_first(np.array([0.3, 0.1, 0.2])), holds_first(np.array([0.1, 0.3, 0.2]))
+        (True, False)
+    """
+    known = dimensionality[np.isfinite(dimensionality)]
+    if not len(known) or not np.isfinite(dimensionality[0]) or dimensionality[0] <= 0:
+        return False
+    return int((known > dimensionality[0]).sum()) < max(1, int(SHARE * len(known) + 1e-9))
+
+
+def outcome(history: np.ndarray, share: float) -> str:
+    """What became of sample 0, from the D_X (step, sample) of a whole training; share: m/T."""
+    if not len(history):
+        return "unknown"
+    peak, end = history[:, 0].max(), history[-1, 0]
+    if end > STANDS_OUT or holds_first(history[-1]):
+        return "memorized"
+    return "near miss" if peak > PEAK * share and peak >= FALL * end else "other"
+
+
+def margin(losses: np.ndarray, generalize: np.ndarray) -> float:
+    """How far the lowest loss of generalizing trainings lies below that of the others.
+
+    Infinite where one kind is missing, NaN where both are.
+    """
+    generalizing = float(losses[generalize].min(initial=np.inf))
+    return float(losses[~generalize].min(initial=np.inf)) - generalizing

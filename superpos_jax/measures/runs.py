@@ -1,0 +1,58 @@
+"""Runs of a stored result as plain arrays: its axes, and the seeds pooled."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from superpos_jax.verdicts import NON_FINITE, UNFINISHED
+
+SEEDS = ("seed", "data_seed", "init_seed")
+
+
+def axes(dataset: xr.Dataset) -> tuple[str, ...]:
+    """The axes of the grid: the dimensions that every cell's verdict has."""
+    return tuple(str(axis) for axis in dataset["verdict"].dims)
+
+
+def fixed(dataset: xr.Dataset) -> dict[str, Any]:
+    """Options and axis values that all cells share."""
+    shared: dict[str, Any] = {}
+    for name in ("options", "cell"):
+        shared |= json.loads(dataset.attrs.get(name, "{}"))
+    return {key: value for key, value in shared.items() if key not in dataset["verdict"].dims}
+
+
+def runs(variable: xr.DataArray, keep: tuple[str, ...]) -> np.ndarray:
+    """The values as (*keep, run, ...): all seed axes flattened into one, the rest behind it."""
+    pooled = [axis for axis in SEEDS if axis in variable.dims]
+    array = variable.transpose(*keep, *pooled, ...).values
+    head, rest = array.shape[: len(keep)], array.shape[len(keep) + len(pooled) :]
+    count = int(np.prod(array.shape[len(keep) : len(keep) + len(pooled)]))
+    return array.reshape((*head, count, *rest))
+
+
+def dead(dataset: xr.Dataset, keep: tuple[str, ...]) -> np.ndarray:
+    """Which runs became non-finite, as `runs` has them."""
+    return runs(dataset["verdict"], keep) == NON_FINITE
+
+
+def unfinished(dataset: xr.Dataset, keep: tuple[str, ...]) -> np.ndarray:
+    """Which runs are not trained to their end, as `runs` has them."""
+    return runs(dataset["verdict"], keep) == UNFINISHED
+
+
+def seed_values(dataset: xr.Dataset) -> list[dict[str, Any]]:
+    """The values of the seed axes of every run, in the order in which `runs` has them."""
+    pooled = [axis for axis in SEEDS if axis in dataset["verdict"].dims]
+    values = [dataset[axis].values.tolist() for axis in pooled]
+    return [dict(zip(pooled, point, strict=True)) for point in itertools.product(*values)]
+
+
+def values_of(dataset: xr.Dataset, name: str) -> list[Any]:
+    """The values that a number of the cells takes in a result, swept or not."""
+    return dataset[name].values.tolist() if name in axes(dataset) else [fixed(dataset).get(name)]
