@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -390,30 +389,9 @@ def _ask_to_drop(folder: Folder, yes: bool) -> None:
     typer.confirm(f"{folder.path} holds {worth}. Drop it?", abort=True)
 
 
-def _draw(result: Result, target: Path, only: str | None = None, best: str | None = None) -> None:
-    """Draw one figure, those the sweep names, or all that apply; print the paths."""
-    from superpos_jax import plots
-    from superpos_jax.study import load_study
+def _draw(result: Result, target: Path, figure: str | None = None, best: str | None = None) -> None:
+    """Draw, and print the paths."""
+    from superpos_jax.drawing import draw
 
-    specs = load_study(result.sweep.study).figures()
-    if only is not None and only not in specs:
-        raise UserError(f"figure {only!r}: unknown; allowed: {', '.join(specs)}")
-    if not any(str(name).endswith("_loss") for name in result.dataset.data_vars):
-        if only is not None:
-            raise UserError(f"figure {only}: no cell has a loss yet")
-        return
-    if axis := best if best is not None else result.sweep.best:
-        result = result.best(axis)
-    paths: Iterable[Path]
-    if only is None:
-        if target.suffix == ".png":
-            raise UserError(
-                f"--out {target}: one file for all figures; name a figure, or give a folder"
-            )
-        paths = plots.draw(result, specs, target, result.sweep.figures)
-    elif reason := specs[only].applies(result.dataset):
-        raise UserError(f"figure {only}: {reason}")
-    else:
-        paths = plots.save(result, specs[only], target)
-    for path in paths:
+    for path in draw(result, target, figure, best=best):
         out.print(str(path), soft_wrap=True)

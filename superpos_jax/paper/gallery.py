@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from superpos_jax import archive, plots
+from superpos_jax import archive, drawing
 from superpos_jax.paper.checks import AGREES, DIFFERS, NOT_TRAINED, UNDECIDED, Finding, check
 from superpos_jax.paper.statements import STATEMENTS
 from superpos_jax.plots import _style as look
@@ -106,11 +106,10 @@ def draw(data: Path, figures: Path) -> Iterator[Path]:
         path = _archive(entry, data)
         if not path.exists():
             continue
-        result = load(path)
-        if entry.sweep.best:
-            result = result.best(entry.sweep.best)
-        specs = load_study(entry.sweep.study).figures()
-        yield from plots.draw(result, specs, figures / entry.key, entry.sweep.figures)
+        sweep = entry.sweep
+        yield from drawing.draw(
+            load(path), figures / entry.key, names=sweep.figures, best=sweep.best or ""
+        )
 
 
 def page(data: Path, figures: Path) -> Path:

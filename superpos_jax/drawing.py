@@ -1,0 +1,54 @@
+"""Which figures of a result are drawn, and of which of several initialisations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from superpos_jax import plots
+from superpos_jax.errors import UserError
+from superpos_jax.result import Result
+from superpos_jax.study import load_study
+
+
+def draw(
+    result: Result,
+    target: Path,
+    only: str | None = None,
+    *,
+    names: Sequence[str] | None = None,
+    best: str | None = None,
+) -> Iterator[Path]:
+    """Draw one figure, or those that are named and apply; the paths as they are written.
+
+    Args:
+        result: what to draw.
+        target: a folder, or of one figure a `.png` file.
+        only: the one figure.
+        names: the figures otherwise. Default: the sweep's, else all of the study that apply.
+        best: axis along which only the lowest training loss counts, "" for none. Default: the
+            sweep's.
+
+    Raises:
+        UserError: there is no such figure, it does not apply, or no cell has a loss yet.
+    """
+    specs = load_study(result.sweep.study).figures()
+    if only is not None and only not in specs:
+        raise UserError(f"figure {only!r}: unknown; allowed: {', '.join(specs)}")
+    if only is None and target.suffix == ".png":
+        raise UserError(
+            f"--out {target}: one file for all figures; name a figure, or give a folder"
+        )
+    if not any(str(name).endswith("_loss") for name in result.dataset.data_vars):
+        if only is not None:
+            raise UserError(f"figure {only}: no cell has a loss yet")
+        return
+    names = result.sweep.figures if names is None else names
+    if axis := result.sweep.best if best is None else best:
+        result = result.best(axis)
+    if only is None:
+        yield from plots.draw(result, specs, target, names)
+    elif reason := specs[only].applies(result.dataset):
+        raise UserError(f"figure {only}: {reason}")
+    else:
+        yield from plots.save(result, specs[only], target)
