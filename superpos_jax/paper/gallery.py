@@ -20,13 +20,12 @@ import xarray as xr
 from superpos_jax import archive, drawing
 from superpos_jax.paper.checks import AGREES, DIFFERS, NOT_TRAINED, UNDECIDED, Finding, check
 from superpos_jax.paper.statements import STATEMENTS
-from superpos_jax.plots import _style as look
-from superpos_jax.plots._select import REDUCTIONS
 from superpos_jax.records import provenance
 from superpos_jax.result import STORE, Result, load
 from superpos_jax.study import load_study
 from superpos_jax.sweep import Sweep, load_sweep, shipped
 from superpos_jax.verdicts import UNFINISHED
+from superpos_jax.words import REDUCTIONS, counted
 
 FOLDERS = ("paper", "reference")
 LETTERS = "PJHCA"
@@ -192,7 +191,7 @@ def _made(result: Result) -> str:
         text += f" of {dataset['verdict'].size:,}"
     text += f": {_grid(dataset)}."
     spent = sum(run["wall_seconds"] * run["devices"] for run in provenance(dataset)) / 60
-    return text + f" {look.count(max(1, round(spent)), 'core-minute')}."
+    return text + f" {counted(max(1, round(spent)), 'core-minute')}."
 
 
 def _grid(dataset: xr.Dataset) -> str:

@@ -16,9 +16,9 @@ from matplotlib.ticker import NullLocator
 
 from superpos_jax.measures.criteria import squash, unsquash
 from superpos_jax.measures.runs import axes as swept
+from superpos_jax.words import NBSP, counted
 
 from . import _style as look
-from ._select import NBSP
 from ._style import DEAD, INK, SOFT
 
 QUARTILES_FROM = 8
@@ -123,8 +123,8 @@ def seed_words(table: pd.DataFrame, what: str = "Lines") -> str:
 def lost_words(cells: pd.DataFrame, so_far: str = "losses so far") -> str:
     """What became of runs that are dead or not trained to the end, from one row a cell."""
     died, training = int(cells["died"].sum()), int(cells["unfinished"].sum())
-    text = f" {look.count(training, 'run')} not trained to the end: {so_far}." if training else ""
-    return text + (f" {look.count(died, 'run')} became non-finite: left out." if died else "")
+    text = f" {counted(training, 'run')} not trained to the end: {so_far}." if training else ""
+    return text + (f" {counted(died, 'run')} became non-finite: left out." if died else "")
 
 
 def from_words(T: float) -> str:

@@ -12,19 +12,11 @@ import xarray as xr
 
 from superpos_jax.errors import UserError
 from superpos_jax.measures.runs import SEEDS, axes, fixed
+from superpos_jax.words import NBSP, describe
 
 SETTING = ("n", "S", "steps", "lr", "weight_decay", "eps", "reduction")
 VARIANTS = {"loss": 2, "untied": 0, "relu": 0, "online": 0}
 """What the setting names where it is not as usual."""
-NAMES = {
-    "weight_decay": "weight decay",
-    "eps": "ε",
-    "data_seed": "data seed",
-    "init_seed": "init seed",
-}
-# The loss that is minimised is divided by n^reduction.
-REDUCTIONS = {0.0: "sum", 1.0: "mean"}
-NBSP = "\N{NO-BREAK SPACE}"
 
 
 class Result(Protocol):
@@ -138,23 +130,6 @@ def representative(values: np.ndarray, largest: int, spread: int) -> tuple[np.nd
         tail = np.linspace(largest, len(order) - 1, spread).round().astype(int)
         rank = np.concatenate([rank[:largest], tail])
     return order[rank], rank
-
-
-def describe(values: Mapping[str, Any]) -> str:
-    """`lr = 0.003, S = 0.99`: axis values as a reader would write them."""
-    parts = []
-    for name, value in values.items():
-        if name == "reduction" and value in REDUCTIONS:
-            parts.append(f"{REDUCTIONS[value]}{NBSP}loss")
-        else:
-            parts.append(f"{NAMES.get(name, name)} = {_number(value)}".replace(" ", NBSP))
-    return ", ".join(parts)
-
-
-def _number(value: Any) -> str:
-    if isinstance(value, int | float) and float(value).is_integer() and abs(value) < 1e9:
-        return f"{int(value):,}"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def tidy(result: Result, frame: pd.DataFrame, taken: Mapping[str, Any]) -> pd.DataFrame:

@@ -116,11 +116,6 @@ def page_key(figure: Figure, handles: Sequence[Artist]) -> None:
     figure.legend(handles=handles, ncols=1 if across < 1 else len(handles), **box)
 
 
-def count(number: int, noun: str) -> str:
-    """`1 run`, `2 runs`."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
 def dress(axes: Axes, grid: str | None = None) -> None:
     """Ticks and frame. Set on the axes, since ticks are made after the style has been left."""
     axes.tick_params(labelsize=8.5, length=3, width=0.6, color=SOFT, labelcolor=INK)

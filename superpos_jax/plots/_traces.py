@@ -12,9 +12,10 @@ import xarray as xr
 
 from superpos_jax.measures.criteria import CORNER, STANDS_OUT
 from superpos_jax.measures.runs import SEEDS, axes
+from superpos_jax.words import describe
 
 from ._runs import evenly
-from ._select import describe, representative
+from ._select import representative
 
 CELLS, LINES = 6, 12
 REPETITION = ("repeated", "repeats")

@@ -13,9 +13,10 @@ from matplotlib.collections import LineCollection
 
 from superpos_jax.measures.runs import SEEDS, axes, fixed
 from superpos_jax.verdicts import ALIVE, NON_FINITE, UNFINISHED
+from superpos_jax.words import describe
 
 from ._runs import square
-from ._select import describe, missing, representative
+from ._select import missing, representative
 from ._style import DEAD, FEATURE, GRID, INK, SAMPLE, SOFT
 
 COLUMNS = 8

@@ -15,10 +15,11 @@ from matplotlib.ticker import MaxNLocator
 from superpos_jax.measures.criteria import FAILED
 from superpos_jax.measures.runs import SEEDS, axes, runs, seed_values
 from superpos_jax.verdicts import NON_FINITE, UNFINISHED
+from superpos_jax.words import NBSP, counted
 
 from . import _style as look
 from ._runs import evenly, square
-from ._select import NBSP, Result, narrow, tidy
+from ._select import Result, narrow, tidy
 from ._spec import FigureSpec
 from ._style import GRID, INK, SAMPLE, SOFT
 from ._vectors import ARRAYS, at_m2, lacks_plane
@@ -229,7 +230,7 @@ def _caption(table: pd.DataFrame) -> str:
         near = (share < NEAR).groupby(by).any()
         inner = ((share >= NEAR) & (share < INNER)).groupby(by).any()
         text += (
-            f" Of {look.count(len(near), 'failed seed')} drawn, {near.sum()} left a sample near the"
+            f" Of {counted(len(near), 'failed seed')} drawn, {near.sum()} left a sample near the"
             f" origin (shorter than {NEAR:g} of the longest) and {inner.sum()} put samples on a"
             f" second, smaller radius ({NEAR:g} to {INNER:g} of the longest)."
         )

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.measures.criteria import crossing, pooled, squash
 from superpos_jax.measures.runs import dead, fixed, runs, unfinished
+from superpos_jax.words import REDUCTIONS, counted
 
 from . import _style as look
 from ._lines import (
@@ -29,7 +30,7 @@ from ._lines import (
     seed_key,
     seed_words,
 )
-from ._select import REDUCTIONS, Result, missing, narrow, tidy
+from ._select import Result, missing, narrow, tidy
 from ._spec import FigureSpec
 from ._style import INK, SOFT
 
@@ -270,7 +271,7 @@ def _caption(table: pd.DataFrame) -> str:
     ratio = _pairs(table)
     if len(ratio):
         text += (
-            f"Both losses reach the same {SYMBOL} at {look.count(len(ratio), 'point')} of the top"
+            f"Both losses reach the same {SYMBOL} at {counted(len(ratio), 'point')} of the top"
             f" row: their medians differ there by {_percent(np.median(ratio))} in the"
             f" median and by {_percent(ratio.max())} at most. "
         )

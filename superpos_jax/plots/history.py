@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from superpos_jax.measures.criteria import CORNER, STANDS_OUT
 from superpos_jax.measures.runs import axes
 from superpos_jax.verdicts import NON_FINITE, UNFINISHED
+from superpos_jax.words import counted
 
 from . import _style as look
 from ._lines import loss_axis
@@ -247,7 +248,7 @@ def _caption(table: pd.DataFrame) -> str:
     )
     told = []
     for cell in cells.itertuples():
-        words = f"{look.count(cell.learned, 'feature')} learned, {cell.forgotten} forgotten"
+        words = f"{counted(cell.learned, 'feature')} learned, {cell.forgotten} forgotten"
         name = cell.label.replace("\n", ", ")
         told.append(f"{name}, {words}" if name else words)
     if repeats:
@@ -263,7 +264,7 @@ def _caption(table: pd.DataFrame) -> str:
         )
     for word, words in (("died", "became non-finite"), ("unfinished", "not trained to the end")):
         if (number := int((cells["standing"] == word).sum())) > 0:
-            text += f" {look.count(number, 'cell')} {words}: drawn as far as known."
+            text += f" {counted(number, 'cell')} {words}: drawn as far as known."
     return text
 
 

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.measures.criteria import PEAK, STANDS_OUT, outcome
 from superpos_jax.measures.runs import dead, runs, seed_values, unfinished
+from superpos_jax.words import counted
 
 from . import _style as look
 from ._runs import note, repeated_once, standing, step_axis
@@ -154,7 +155,7 @@ def _caption(table: pd.DataFrame) -> str:
         "D of the one sample that is in the training set several times (repeats, above a panel), a"
         f" line a seed. Memorized: at the end its D is above {STANDS_OUT:g} or among the top 0.1 %"
         f" of the stored samples. Near miss: its D rose above {PEAK:g} m/T and fell to half of its"
-        f" highest value or less. Of {look.count(sum(done), 'seed')} in all panels {done[0]}"
+        f" highest value or less. Of {counted(sum(done), 'seed')} in all panels {done[0]}"
         f" memorized it, {done[1]} nearly did and {done[2]} did neither."
     )
     near = seen[seen == "near miss"].reset_index()["repeats"].unique()
@@ -166,7 +167,7 @@ def _caption(table: pd.DataFrame) -> str:
         ("unknown", "without a stored history"),
     ):
         if name in counts:
-            text += f" {look.count(int(counts[name]), 'run')} {words}: not counted."
+            text += f" {counted(int(counts[name]), 'run')} {words}: not counted."
     return text
 
 

@@ -14,11 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from superpos_jax.measures.runs import SEEDS, axes
+from superpos_jax.words import NBSP, describe
 
 from . import _style as look
 from ._lines import crosses, drawn, line, lost_words, seed_key, seed_words
 from ._parts import key_above, stack
-from ._select import NBSP, Result, describe, missing, narrow
+from ._select import Result, missing, narrow
 from ._spec import FigureSpec
 from ._style import INK
 from ._vectors import (

@@ -14,10 +14,11 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.measures.criteria import LEARNED, crossing, pooled
 from superpos_jax.measures.runs import dead, runs, unfinished
+from superpos_jax.words import NBSP, counted, describe
 
 from . import _style as look
 from ._lines import band, crosses, line, lost_words, round_steps, seed_key, seed_words
-from ._select import NBSP, Result, describe, missing, narrow, tidy
+from ._select import Result, missing, narrow, tidy
 from ._spec import FigureSpec
 from ._style import INK, SOFT
 
@@ -265,7 +266,7 @@ def _spread(table: pd.DataFrame) -> str:
             text += f" In {units} the lines lie closer together than in T."
     outside = len(found) - len(inside)
     if outside:
-        text += f" {look.count(outside, 'line')} without an onset within the swept T: triangles."
+        text += f" {counted(outside, 'line')} without an onset within the swept T: triangles."
     return text
 
 

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from superpos_jax.measures.criteria import crossing, margin, pooled, squash
 from superpos_jax.measures.runs import axes
 from superpos_jax.verdicts import NON_FINITE, UNFINISHED
+from superpos_jax.words import NAMES, counted, describe
 
 from . import _style as look
 from ._lines import (
@@ -28,7 +29,7 @@ from ._lines import (
     seed_key,
     seed_words,
 )
-from ._select import NAMES, Result, describe, missing, narrow, tidy
+from ._select import Result, missing, narrow, tidy
 from ._spec import FigureSpec
 from ._style import FEATURE, INK, SAMPLE, SOFT
 
@@ -247,7 +248,7 @@ def _caption(table: pd.DataFrame, split: str) -> str:
     shown = table[table["split"] == split]
     usual, best = shown[shown["part"] == "usual"], shown[shown["part"] == "best"]
     starts = [axis for axis in STARTS if axis in table]
-    many = look.count(int(best.groupby("T")["cells"].sum().max()), "training")
+    many = counted(int(best.groupby("T")["cells"].sum().max()), "training")
     text = (
         f"At every T {many} on one data set compete; they differ in"
         f" {' and '.join(NAMES.get(axis, axis) for axis in starts)}. {TOLD[split]} "

@@ -17,6 +17,7 @@ from matplotlib.patheffects import withStroke
 
 from superpos_jax.measures.criteria import squash, unsquash
 from superpos_jax.measures.runs import dead, runs, unfinished
+from superpos_jax.words import counted
 
 from . import _style as look
 from ._cells import edges, numbers, within
@@ -209,13 +210,13 @@ def _caption(table: pd.DataFrame) -> str:
     some = table[(table["died"] > 0) & table["test_loss"].notna()]
     if len(some):
         text += (
-            f" Crosses: {look.count(some['died'].sum(), 'run')} in {look.count(len(some), 'cell')}"
+            f" Crosses: {counted(some['died'].sum(), 'run')} in {counted(len(some), 'cell')}"
             " became non-finite and do not count in the mean."
         )
     training = int(table["unfinished"].sum())
     if training:
         text += (
-            f" Hatched: {look.count(training, 'run')} of {table['runs'].sum():,} not trained to the"
+            f" Hatched: {counted(training, 'run')} of {table['runs'].sum():,} not trained to the"
             " end; colours and numbers there are the losses so far."
         )
     return text + " The colour scale is linear within 1 % of 1 and logarithmic beyond."

@@ -14,12 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from superpos_jax.measures.runs import SEEDS, dead, runs, unfinished
+from superpos_jax.words import describe
 
 from . import _style as look
 from ._cells import edges
 from ._lines import crosses, drawn, line, loss_axis, lost_words, seed_key, seed_words
 from ._parts import key_above, stack
-from ._select import Result, describe, missing, narrow
+from ._select import Result, missing, narrow
 from ._spec import FigureSpec
 from ._style import INK, SOFT
 from ._vectors import ARRAYS, REGIME_NAMES, at_m2, draw_vectors, lacks_plane, one_seed, scale_words

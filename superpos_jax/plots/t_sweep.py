@@ -15,10 +15,11 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.measures.criteria import pooled
 from superpos_jax.measures.runs import SEEDS, axes, dead, fixed, runs, unfinished
+from superpos_jax.words import NAMES, NBSP, describe
 
 from . import _style as look
 from ._lines import ZERO, crosses, drawn, line, loss_axis, lost_words, seed_key, seed_words
-from ._select import NAMES, NBSP, Result, describe, missing, narrow, tidy
+from ._select import Result, missing, narrow, tidy
 from ._spec import FigureSpec
 from ._style import INK
 from .plane import ridge

@@ -13,10 +13,11 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.measures.criteria import pooled
 from superpos_jax.measures.runs import dead, runs, unfinished
+from superpos_jax.words import NBSP
 
 from . import _style as look
 from ._lines import crosses, drawn, lacks_all, line, loss_axis, lost_words, seed_key, seed_words
-from ._select import NBSP, Result, missing, narrow, tidy
+from ._select import Result, missing, narrow, tidy
 from ._spec import FigureSpec
 from ._style import INK
 
