@@ -95,11 +95,12 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
 
     def padded(i: int) -> float:
         rows = layouts[i].rows
-        return _blocks(data[i][TRAIN].samples, rows) * rows * layouts[i].row_cost
+        samples = _blocks(data[i][TRAIN].samples, rows) * rows
+        return samples * layouts[i].row_cost + study.update_cost(cells[i])
 
     updates = np.array([int(study.steps(cell)) for cell in cells])
     work = np.array([padded(i) for i in range(len(cells))])
-    needed = [study.sample_cost(c) * d[TRAIN].samples for c, d in zip(cells, data, strict=True)]
+    needed = [_needed(study, cell) for cell in cells]
     owner = _deal(work * updates, devices)
     groups = []
     for layout, members in by_layout(study, cells, platform).items():
@@ -125,10 +126,13 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
 
 def total_work(study: Study, cells: Sequence[Any]) -> float:
     """Operations it takes to train cells, padding aside."""
-    return sum(
-        study.sample_cost(cell) * study.datasets(cell)[TRAIN].samples * int(study.steps(cell))
-        for cell in cells
-    )
+    return sum(_needed(study, cell) * int(study.steps(cell)) for cell in cells)
+
+
+def _needed(study: Study, cell: Any) -> float:
+    """Operations of an update with no padding."""
+    samples = study.datasets(cell)[TRAIN].samples
+    return study.sample_cost(cell) * samples + study.update_cost(cell)
 
 
 def data_blocks(

@@ -125,6 +125,10 @@ class Study(abc.ABC):
     def sample_cost(self, cell: Any) -> float:
         """Operations one sample of the cell costs with no padding at all."""
 
+    def update_cost(self, cell: Any) -> float:
+        """Operations that an update of the cell costs beside its samples: the optimizer's."""
+        return 0.0
+
     @abc.abstractmethod
     def steps(self, cell: Any) -> Any:
         """Number of optimizer updates of the cell; traced when the cell is."""

@@ -37,6 +37,9 @@ class Toy:
     def sample_cost(self, cell):
         return 1.0 + cell.m
 
+    def update_cost(self, cell):
+        return 7.0 * cell.m
+
     def steps(self, cell):
         return cell.steps
 
@@ -142,11 +145,12 @@ def test_nested_streams_share_blocks(sweep):
 def test_work_is_padded_work_and_shared_fairly(sweep):
     plan, _ = planned(sweep)
     assert plan.overhead >= 1
-    needed = [(1 + cell.m) * cell.T for cell in plan.cells]
+    needed = [(1 + cell.m) * cell.T + 7 * cell.m for cell in plan.cells]
     assert (plan.needed == needed).all()
     for cell, group, device, slot in places(plan):
         blocks = len(walk(group, "train", device, slot))
-        assert plan.work[cell] == blocks * group.layout.rows * group.layout.row_cost
+        layout, update = group.layout, 7 * plan.cells[cell].m
+        assert plan.work[cell] == blocks * layout.rows * layout.row_cost + update
     jobs = plan.work * plan.updates
     assert plan.per_device.sum() == jobs.sum()
     assert plan.per_device.max() <= plan.per_device.mean() + jobs.max()

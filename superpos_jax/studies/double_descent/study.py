@@ -80,6 +80,10 @@ class DoubleDescent(Study):
         n = self.options.n
         return _operations(cell.m, n, n * (1 - cell.S))
 
+    def update_cost(self, cell: Cell) -> float:
+        """AdamW: a parameter, read and written several times, costs as much as 250 operations."""
+        return 250.0 * (cell.m * (1 + cell.untied) + 1) * self.options.n
+
     def steps(self, cell: Cell) -> Any:
         """The cell's number of updates."""
         return cell.steps
