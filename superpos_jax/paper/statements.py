@@ -243,6 +243,10 @@ STATEMENTS: tuple[Statement, ...] = (
         reason="AdamW's decay acts over lr times steps; here are 10,000 steps, not 50,000.",
     ),
     Statement(
+        "paper/P6_long", "weight decay 1.0, 50,000 steps: largest median test loss", "at most 1.01",
+        (0, 1.01), bump, where={"steps": 50_000}, form=".4g",
+    ),
+    Statement(
         "paper/P7", "how often more steps lower the bump", "never", (0, 0),
         steps_against("steps", bump, 1),
     ),
@@ -297,6 +301,26 @@ STATEMENTS: tuple[Statement, ...] = (
             (1, 1.5), ratio_over("S", seen_at_onset), reads=D_F, reason=DENSE[key],
         )
         for key in ("paper/J3", "paper/J3_n300")
+    ),
+    Statement(
+        "paper/J4", "m = 4, 1 - S = 0.02: the onset moves with weight decay up to 0.1, by a factor",
+        "1", (1, 1.3), ratio_over("weight_decay", onset), where={"m": 4, "S": 0.98}, reads=D_F,
+    ),
+    *(
+        Statement(
+            "paper/J4", f"{words} (weight decay 0.01): spread of T (1 - S) at the onset over S",
+            "less clean than at m = 2", (1.5, INF), ratio_over("S", seen_at_onset),
+            where={"m": m, "weight_decay": 1e-2}, reads=D_F,
+        )
+        for m, words in ((4, "m = 4"), (8, "m = 8"))
+    ),
+    *(
+        Statement(
+            "paper/J4_n300", f"m = {m}: spread of T (1 - S) at the onset over S",
+            "less clean than at m = 2", (1.5, INF), ratio_over("S", seen_at_onset),
+            where={"m": m}, reads=D_F,
+        )
+        for m in (3, 4, 6, 8)
     ),
     *(
         Statement(
