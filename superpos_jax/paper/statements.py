@@ -70,7 +70,10 @@ READ_OFF = {
 """Test loss of the paper's figure, by T, read by eye."""
 
 MINIMA = "which local minimum a seed ends in decides the loss at small T (P8), and seeds are few."
-SHORT = "n is 1,000 and there are 10,000 steps here, instead of 10,000 and 50,000."
+SHORT = (
+    "n is 1,000 and there are 10,000 steps here, instead of 10,000 and 50,000; at that scale the "
+    "mean generalizes at T = 5,000, and the sum has a test loss of hundreds there (reference/P3)."
+)
 FEWER = "n is 1,000 here: there are fewer other features to share the space with."
 
 CHECKPOINTS = {
@@ -220,6 +223,10 @@ STATEMENTS: tuple[Statement, ...] = (
     ),
     Statement(
         REFERENCE, "sum: largest ‖W‖", "about 155", (140, 170), most("W_norm"), where=PEAKS,
+    ),
+    Statement(
+        REFERENCE, "sum: test loss at T = 5,000, where the mean generalizes", "far above 1",
+        (2, INF), middle("test_loss"), where={"reduction": 0.0, "T": 5000},
     ),
     Statement(
         REFERENCE, "sum: largest median test loss", "hundreds to 5,000", (100, 5000), bump,
