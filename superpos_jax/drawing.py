@@ -30,7 +30,8 @@ def draw(
             sweep's.
 
     Raises:
-        UserError: there is no such figure, it does not apply, or no cell has a loss yet.
+        UserError: the one figure does not exist or does not apply, or no cell has a loss yet; or
+            the target of several figures is a file.
     """
     specs = load_study(result.sweep.study).figures()
     if only is not None and only not in specs:

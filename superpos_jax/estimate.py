@@ -10,8 +10,8 @@ from superpos_jax.sweep import Grid, Sweep
 from superpos_jax.train import find_devices
 
 OPERATIONS_PER_SECOND = {"cpu": 7e10, "gpu": 5e12, "tpu": 1e12}
-"""Per device, as `Study.sample_cost` counts them. CPU: one core with AVX-512. The others are what
-published bandwidths allow (benchmarks/accelerators.md); nothing was run there."""
+"""Per device, as `Study.sample_cost` and `update_cost` count them. CPU: one core with AVX-512. The
+others are what published bandwidths allow (benchmarks/accelerators.md); nothing was run there."""
 
 
 WORTH_LAUNCHING = 20.0

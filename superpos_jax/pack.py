@@ -100,7 +100,7 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
 
     updates = np.array([int(study.steps(cell)) for cell in cells])
     work = np.array([padded(i) for i in range(len(cells))])
-    needed = [_needed(study, cell) for cell in cells]
+    needed = [_needed(study, c, d[TRAIN].samples) for c, d in zip(cells, data, strict=True)]
     owner = _deal(work * updates, devices)
     groups = []
     for layout, members in by_layout(study, cells, platform).items():
@@ -126,12 +126,14 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
 
 def total_work(study: Study, cells: Sequence[Any]) -> float:
     """Operations it takes to train cells, padding aside."""
-    return sum(_needed(study, cell) * int(study.steps(cell)) for cell in cells)
+    return sum(
+        _needed(study, cell, study.datasets(cell)[TRAIN].samples) * int(study.steps(cell))
+        for cell in cells
+    )
 
 
-def _needed(study: Study, cell: Any) -> float:
+def _needed(study: Study, cell: Any, samples: int) -> float:
     """Operations of an update with no padding."""
-    samples = study.datasets(cell)[TRAIN].samples
     return study.sample_cost(cell) * samples + study.update_cost(cell)
 
 

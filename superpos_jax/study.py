@@ -126,7 +126,7 @@ class Study(abc.ABC):
         """Operations one sample of the cell costs with no padding at all."""
 
     def update_cost(self, cell: Any) -> float:
-        """Operations that an update of the cell costs beside its samples: the optimizer's."""
+        """Operations an update costs beside its samples, padding aside: the optimizer's."""
         return 0.0
 
     @abc.abstractmethod

@@ -11,8 +11,9 @@ NAMES = {
     "data_seed": "data seed",
     "init_seed": "init seed",
 }
-# The loss that is minimised is divided by n^reduction.
+"""Of hyperparameters that are not written as in a sweep file."""
 REDUCTIONS = {0.0: "sum", 1.0: "mean"}
+"""The loss that is minimised is divided by n^reduction."""
 NBSP = "\N{NO-BREAK SPACE}"
 
 

@@ -56,7 +56,7 @@ def test_boundaries_of_given_shares(share, expected):
     assert found == pytest.approx(expected)
 
 
-SHARE = 0.002  # m/T; near misses are above 0.01
+EVEN = 0.002  # m/T; near misses are above 0.01
 
 
 @pytest.mark.parametrize(
@@ -72,11 +72,11 @@ SHARE = 0.002  # m/T; near misses are above 0.01
 def test_what_became_of_the_repeated_sample(repeated, others, came):
     assert (STANDS_OUT, PEAK, FALL) == (0.1, 5.0, 2.0)  # what the cases were written for
     history = np.array([[D, others, others] for D in repeated])
-    assert outcome(history, SHARE) == came
+    assert outcome(history, EVEN) == came
 
 
 def test_a_sample_without_a_history_is_unknown():
-    assert outcome(np.empty((0, 3)), SHARE) == "unknown"
+    assert outcome(np.empty((0, 3)), EVEN) == "unknown"
 
 
 def test_the_margin_is_positive_where_the_best_generalizes():

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from itertools import product
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -209,3 +210,11 @@ def test_reference_plane_wastes_little(devices):
     plan = make_plan(study, cells, devices, "cpu")
     assert 1 <= plan.overhead <= 1.1
     assert plan.per_device.max() / plan.per_device.mean() <= 1.05
+
+
+@pytest.mark.parametrize("untied", [0, 1])
+def test_an_update_costs_as_much_as_it_has_parameters(untied):
+    study = DoubleDescent(Options(n=1024))
+    cell = Cell(T=5, m=4, untied=untied)
+    params = jax.eval_shape(lambda: study.init(cell, study.layout(cell, "cpu")))  # no padding here
+    assert study.update_cost(cell) == 250 * sum(leaf.size for leaf in jax.tree.leaves(params))

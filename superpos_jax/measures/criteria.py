@@ -16,7 +16,10 @@ SHARE = 1e-3
 """A sample is held when its dimensionality is among this share of the largest ones."""
 PEAK, FALL = 5.0, 2.0
 """A near miss rises above PEAK times m/T and ends at 1/FALL of its highest value, or less."""
+FORGOTTEN = 0.5
+"""A feature is forgotten that ends below that share of its largest D_f along training."""
 LINEAR = 0.01
+"""Losses that far from 1 are drawn on a linear scale."""
 
 
 def squash(loss: np.ndarray | float) -> np.ndarray:
@@ -68,6 +71,16 @@ def crossing(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.exp(x[last] + share * (x[last + 1] - x[last])))
 
 
+def places(count: np.ndarray | int) -> np.ndarray:
+    """How many of so many samples are the top 0.1 %, at least one.
+
+    Example:
+        >>> places(np.array([5, 1000, 2999, 3000]))
+        array([1., 1., 2., 3.])
+    """
+    return np.asarray(np.maximum(1, np.floor(SHARE * np.asarray(count) + 1e-9)))
+
+
 def holds_first(dimensionality: np.ndarray) -> bool:
     """Whether sample 0 is among the 0.1 % of samples with the largest D (at least the one).
 
@@ -78,7 +91,7 @@ def holds_first(dimensionality: np.ndarray) -> bool:
     known = dimensionality[np.isfinite(dimensionality)]
     if not len(known) or not np.isfinite(dimensionality[0]) or dimensionality[0] <= 0:
         return False
-    return int((known > dimensionality[0]).sum()) < max(1, int(SHARE * len(known) + 1e-9))
+    return bool((known > dimensionality[0]).sum() < places(len(known)))
 
 
 def outcome(history: np.ndarray, share: float) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from superpos_jax.measures.criteria import SHARE, crossing
+from superpos_jax.measures.criteria import crossing, places
 from superpos_jax.measures.runs import runs
 
 DRAWS = 400
+"""Choices of seeds, drawn with replacement."""
 FROM = 2.0
 """The boundary is fitted from this T/n on."""
 POINTS = 3
@@ -24,7 +25,7 @@ def held(dataset: xr.Dataset, keep: tuple[str, ...], lost: np.ndarray) -> np.nda
     rank = runs(dataset["repeated_rank"], keep).astype(float)
     T = dataset["T"].values.reshape(-1, *[1] * (rank.ndim - 1))
     known = ~lost & (rank >= 0)
-    return np.where(known, rank < np.maximum(1, np.floor(SHARE * T + 1e-9)), np.nan)
+    return np.where(known, rank < places(T), np.nan)
 
 
 def share(held: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import xarray as xr
 from superpos_jax.verdicts import NON_FINITE, UNFINISHED
 
 SEEDS = ("seed", "data_seed", "init_seed")
+"""Axes that repeat an experiment."""
 
 
 def axes(dataset: xr.Dataset) -> tuple[str, ...]:
@@ -24,7 +25,7 @@ def fixed(dataset: xr.Dataset) -> dict[str, Any]:
     shared: dict[str, Any] = {}
     for name in ("options", "cell"):
         shared |= json.loads(dataset.attrs.get(name, "{}"))
-    return {key: value for key, value in shared.items() if key not in dataset["verdict"].dims}
+    return {key: value for key, value in shared.items() if key not in dataset.dims}
 
 
 def runs(variable: xr.DataArray, keep: tuple[str, ...]) -> np.ndarray:

@@ -97,8 +97,10 @@ def judge(statement: Statement, dataset: xr.Dataset) -> Finding:
     part = _trained(statement, dataset)
     value = float("nan") if part is None else _number(statement, part)
     verdict = UNDECIDED
-    if part is None or np.isnan(value):
-        text = NOT_TRAINED if part is None else "not defined"
+    if part is None:
+        text, verdict = "", NOT_TRAINED
+    elif np.isnan(value):
+        text = "not defined"
     elif (seeds := _count(part)) < FEWEST:
         text = f"{value:{statement.form}}, one seed"
     else:

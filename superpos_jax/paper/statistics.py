@@ -5,7 +5,6 @@ Each reads a dataset over the axes that are left, seeds among them, and pools th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ from superpos_jax.measures import edge
 from superpos_jax.measures.criteria import (
     CORNER,
     FAILED,
+    FORGOTTEN,
     LEARNED,
     STANDS_OUT,
     crossing,
@@ -23,7 +23,7 @@ from superpos_jax.measures.criteria import (
     outcome,
     squash,
 )
-from superpos_jax.measures.runs import runs
+from superpos_jax.measures.runs import fixed, runs
 
 Statistic = Callable[[xr.Dataset], float]
 INF = float("inf")
@@ -219,7 +219,7 @@ def _edge_line(dataset: xr.Dataset) -> tuple[float, float]:
 
 def near_misses(dataset: xr.Dataset) -> float:
     """The share of near misses (see the figure) of repeated samples, less that of one seen once."""
-    given = json.loads(dataset.attrs["cell"])
+    given = fixed(dataset)
     D = dataset["history_sample_dimensionality"].transpose("repeats", "seed", "step", ...)
     known = np.isfinite(D.values[..., 0])
     missed = np.array(
@@ -236,7 +236,7 @@ def forgotten(dataset: xr.Dataset) -> float:
     """Features a training that once had D_f above 0.1 and ended below half of their peak."""
     D = dataset["history_feature_dimensionality"]
     peak, end = D.max("step"), D.dropna("step", how="all").isel(step=-1)
-    lost = (peak > STANDS_OUT) & (end < 0.5 * peak)
+    lost = (peak > STANDS_OUT) & (end < FORGOTTEN * peak)
     return float(lost.sum(str(lost.dims[-1])).mean())
 
 
@@ -288,7 +288,7 @@ def _last(dataset: xr.Dataset) -> str:
 
 def features_of(dataset: xr.Dataset) -> float:
     """n, the number of features."""
-    return float(json.loads(dataset.attrs["options"])["n"])
+    return float(fixed(dataset)["n"])
 
 
 def solved(statistic: Statistic) -> Statistic:

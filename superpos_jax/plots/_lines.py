@@ -1,4 +1,4 @@
-"""Lines over a swept axis: seeds pooled to a median and a band, crossings, and their words."""
+"""Lines over a swept axis, bands of the seeds around them, the axis of losses, and their words."""
 
 from __future__ import annotations
 

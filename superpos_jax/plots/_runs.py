@@ -1,4 +1,4 @@
-"""Single runs: which seeds they have, whether they hold the repeated sample, their panels."""
+"""Single runs: what they share, and the panels they are drawn in."""
 
 from __future__ import annotations
 

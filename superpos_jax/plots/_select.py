@@ -1,4 +1,4 @@
-"""From a labelled result to the plain arrays a figure needs: axes, selection, seeds pooled."""
+"""From a labelled result to what a figure shows: the axes it needs, a selection, a tidy table."""
 
 from __future__ import annotations
 

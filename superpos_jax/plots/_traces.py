@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from superpos_jax.measures.criteria import CORNER, STANDS_OUT
+from superpos_jax.measures.criteria import CORNER, FORGOTTEN, STANDS_OUT
 from superpos_jax.measures.runs import SEEDS, axes
 from superpos_jax.words import describe
 
@@ -20,8 +20,6 @@ from ._select import representative
 CELLS, LINES = 6, 12
 REPETITION = ("repeated", "repeats")
 LONGEST, SPREAD = 60, 140
-FORGOTTEN = 0.5
-"""A learned feature is forgotten when it ends below this share of its peak."""
 VARIABLES = {kind: f"history_{kind}_dimensionality" for kind in ("feature", "sample")}
 
 

@@ -179,7 +179,8 @@ def regime_words(table: pd.DataFrame) -> str:
 def scale_words(table: pd.DataFrame, scale: str) -> str:
     """What the bars mean, and that not all vectors are drawn."""
     each = "Each panel has its own scale" if scale == "panel" else "Each row has one scale"
-    text = f" {each}; the bar under a panel gives its length. Rays: vectors far longer than most."
+    text = f" {each}; the bar under a panel gives its length."
+    text += " Rays: the longest vectors, where they are few."
     if (table["count"] > LARGEST + SPREAD).any():
         text += (
             f" Of more than {LARGEST + SPREAD} vectors the {LARGEST} longest are drawn and"

@@ -12,7 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from superpos_jax.measures.criteria import CORNER, STANDS_OUT
+from superpos_jax.measures.criteria import CORNER, FORGOTTEN, STANDS_OUT
 from superpos_jax.measures.runs import axes
 from superpos_jax.verdicts import NON_FINITE, UNFINISHED
 from superpos_jax.words import counted
@@ -24,7 +24,6 @@ from ._select import Result, missing, narrow, tidy
 from ._spec import FigureSpec
 from ._style import FEATURE, GRID, INK, SAMPLE, SOFT
 from ._traces import (
-    FORGOTTEN,
     LINES,
     REPETITION,
     VARIABLES,

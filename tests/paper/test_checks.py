@@ -72,8 +72,8 @@ def test_a_seed_counts_if_all_of_its_cells_are_trained():
     assert judged(losses, (0, 2), T=0, verdict=[(1, 2)]).found == "1.1 (1 to 1.2)"
     assert judged(losses, (0, 2), T=1, verdict=[(1, 2)]).found == "5.05 (5 to 5.1), 2 seeds"
     assert judged(losses, (0, 2), verdict=[(1, 2), (0, 1)]).found == "3, one seed"
-    assert judged(losses, (0, 2), T=1, verdict=[1]).found == "not trained"
-    assert judged(losses, (0, 2), T=7).found == "not trained"
+    assert judged(losses, (0, 2), T=1, verdict=[1]).verdict == "not trained"
+    assert judged(losses, (0, 2), T=7).verdict == "not trained"
 
 
 def test_two_kinds_of_seeds_keep_what_is_whole():
@@ -124,7 +124,7 @@ def test_without_seeds_nothing_is_decided():
     statement = Statement("", "", "", (0, 2), statistics.middle("test_loss"), {"T": 5})
     assert judge(statement, dataset).found == "1, one seed"
     dataset["verdict"][1] = UNFINISHED
-    assert judge(statement._replace(where={"T": 6}), dataset).found == "not trained"
+    assert judge(statement._replace(where={"T": 6}), dataset).verdict == "not trained"
 
 
 def test_dead_cells_do_not_count():
@@ -291,5 +291,5 @@ def test_every_statement_of_a_finished_result_is_a_number(monkeypatch):
         if (path := DATA / f"{load_sweep(statement.key).name}.zip").exists()
         and sp.load(path).count(UNFINISHED) == 0
     }
-    untrained = [f for f in findings if f.found == "not trained" and f.key in finished]
+    untrained = [f for f in findings if f.verdict == "not trained" and f.key in finished]
     assert untrained == []

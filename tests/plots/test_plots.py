@@ -337,3 +337,9 @@ def test_the_plots_import_without_jax_and_without_pyplot():
     code = "import sys, superpos_jax.plots; print({'jax', 'matplotlib.pyplot'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
+
+
+def test_the_paper_is_judged_without_matplotlib():
+    code = "import sys, superpos_jax.paper.statements; print('matplotlib' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
