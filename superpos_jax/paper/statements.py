@@ -46,6 +46,7 @@ from superpos_jax.paper.statistics import (
     ratio_over,
     ridge,
     same_n_eps,
+    seen_at_least,
     seen_at_onset,
     solved,
     steps_against,
@@ -323,11 +324,11 @@ STATEMENTS: tuple[Statement, ...] = (
     ),
     *(
         Statement(
-            "paper/J4_n300", f"m = {m}: spread of T (1 - S) at the onset over S",
-            "less clean than at m = 2 (1.66)", (1.7, INF), ratio_over("S", seen_at_onset),
+            "paper/J4_n300", f"m = {m}: spread of T (1 - S) at the onset over S, at least",
+            "less clean than at m = 2 (1.66)", (1.7, INF), ratio_over("S", seen_at_least),
             where={"m": m}, reads=D_F,
         )
-        for m in (3, 4, 6, 8)
+        for m in (3, 4, 6)
     ),
     *(
         Statement(

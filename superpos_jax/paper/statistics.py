@@ -301,6 +301,11 @@ def seen_at_onset(dataset: xr.Dataset) -> float:
     return float((1 - dataset["S"]) * onset(dataset))
 
 
+def seen_at_least(dataset: xr.Dataset) -> float:
+    """How often a feature is seen at the onset, or at the largest T if that comes before it."""
+    return float((1 - dataset["S"]) * min(onset(dataset), float(dataset["T"].max())))
+
+
 def median_over(axis: str, statistic: Statistic) -> Statistic:
     """The median of a statistic along an axis."""
     return lambda dataset: float(

@@ -172,6 +172,10 @@ def test_features_and_their_onset():
     D[:, :, 5:] = np.nan  # as an archive has it
     dataset["feature_dimensionality"] = (("T", "seed", "feature"), D)
     assert statistics.onset(dataset) == whole
+    assert statistics.seen_at_onset(dataset.assign(S=0.75)) == whole / 4
+    early = dataset.isel(T=slice(2)).assign(S=0.75)  # before the onset
+    assert statistics.seen_at_onset(early) == np.inf
+    assert statistics.seen_at_least(early) == T[1] / 4
 
 
 def test_a_pentagon_is_regular_or_not():
