@@ -79,7 +79,8 @@ FEWER = "n is 1,000 here: there are fewer other features to share the space with
 
 SHARED = (
     "trained on 2,000 new samples a step, in which a feature occurs twice, about 220 features "
-    "share six directions. Why is open: at n = 1,000 as few are enough for five features (P1_batch)."
+    "share six directions. Fewer samples a step make features share directions at n = 1,000 too "
+    "(P1_batch), though not as many; why it takes more of them here is open."
 )
 CHECKPOINTS = {
     (6, "W_norm"): 3.63, (100, "test_loss"): 1.0036, (100, "W_norm"): 25.0,
