@@ -32,6 +32,7 @@ from superpos_jax.paper.statistics import (
     generalizes_usually,
     height,
     inner_maximum,
+    long_ones,
     longest_at,
     median_over,
     middle,
@@ -153,6 +154,10 @@ STATEMENTS: tuple[Statement, ...] = (
                 reason=FEWER if key == "paper/P1" else SHARED,
             ),
             Statement(
+                key, "features whose vectors are longer than half of the longest", "5", (5, 5),
+                long_ones, reads={"W": 0}, reason=SHARED,
+            ),
+            Statement(
                 key, "degrees by which angles between the five differ from 72, at most",
                 "0 (a regular pentagon)", (0, 5), pentagon, reads={"W": 0}, reason=SHARED,
             ),
@@ -272,6 +277,10 @@ STATEMENTS: tuple[Statement, ...] = (
     Statement(
         "paper/P6_eps", "weight decay 1.0, n eps = 1e-4 as in the paper: largest median test loss",
         "at most 1.01", (0, 1.01), bump, where={"weight_decay": 1.0, "eps": 1e-7}, form=".4g",
+    ),
+    Statement(
+        "paper/P6_eps", "weight decay 0.01, the same n eps: largest median test loss", "above 1.01",
+        (1.01, INF), bump, where={"weight_decay": 0.01, "eps": 1e-7}, form=".4g",
     ),
     Statement(
         "paper/P7", "how often more steps lower the bump", "never", (0, 0),

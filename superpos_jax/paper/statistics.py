@@ -123,6 +123,12 @@ def pentagon(dataset: xr.Dataset) -> float:
     return float(np.nanmedian(apart))
 
 
+def long_ones(dataset: xr.Dataset) -> float:
+    """The median over seeds of how many columns of W are longer than half of the longest."""
+    length = (dataset["W"] ** 2).sum("hidden", min_count=1) ** 0.5
+    return float((length > length.max("feature") / 2).sum("feature").median())
+
+
 def fair_share(dataset: xr.Dataset) -> float:
     """The median D_X in units of m/T, over samples, seeds and the T that are left; m = 2."""
     D = dataset["sample_dimensionality"]

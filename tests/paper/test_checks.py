@@ -185,6 +185,8 @@ def test_a_pentagon_is_regular_or_not():
     W[:, :, 0] = 0.3  # shorter than the five
     dataset = xr.Dataset({"W": (("seed", "hidden", "feature"), W)})
     assert statistics.pentagon(dataset) == pytest.approx(0)
+    assert statistics.long_ones(dataset) == 5
+    assert statistics.long_ones(dataset * 3) == 5
     turned = np.radians(82 + 6)
     W[:, :, 4] = np.cos(turned), np.sin(turned)
     assert statistics.pentagon(dataset) == pytest.approx(6)
