@@ -16,8 +16,18 @@ if TYPE_CHECKING:
     from superpos_jax.result import Result
     from superpos_jax.train import Progress as Standing
 
-PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
-out, err = Console(**PLAIN), Console(stderr=True, **PLAIN)
+UNWRAPPED = 10_000
+
+
+def _console(stderr: bool) -> Console:
+    """Fits a terminal's width; in a pipe or a file every row of a table is one line."""
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = UNWRAPPED
+    return console
+
+
+out, err = _console(stderr=False), _console(stderr=True)
 
 
 class _Warnings(logging.Handler):

@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 
 from superpos_jax import load, load_sweep
+from superpos_jax.sweep import headline, shipped
 
 SWEEP = """
 study = "double_descent"
@@ -142,10 +143,11 @@ def test_plan_trains_nothing(superpos, sweep_file, monkeypatch, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["small.toml"]
 
 
-def test_list_names_what_ships(superpos):
+def test_list_names_what_ships_each_on_one_line_of_a_pipe(superpos):
     code, out, _ = superpos("list")
     assert code == 0
-    assert "quickstart" in out
+    for name, path in shipped().items():
+        assert any(name in line and headline(path) in line for line in out.splitlines())
     assert "plane" in out
 
 
