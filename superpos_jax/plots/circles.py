@@ -104,8 +104,8 @@ def circles(result: Result, **select: Any) -> Figure:
     """Hidden vectors of many seeds at small T, m = 2, and all train losses (figure P8).
 
     A model with two hidden dimensions can put T samples on a circle, as a regular T-gon, and reach
-    a train loss near 0. Some seeds end elsewhere: with a sample at the origin, or on two radii
-    with gaps between the angles.
+    a train loss near 0; some solve it with samples on a second radius. Seeds that fail leave a
+    sample at the origin, or have gaps between the angles.
 
     Arguments:
         result: a result with m = 2, stored weights and several seeds.
@@ -210,9 +210,8 @@ def _caption(table: pd.DataFrame) -> str:
     text = (
         "Small panels: the hidden vectors h = W x of all T samples, one seed a panel, each on its"
         " own scale; from the lowest train loss (left) to the highest, which is written above."
-        " Cross: the origin; ring: their median length. A solved problem is T samples spread"
-        " evenly on the ring. Right: the train loss of all seeds, in units where predicting zero"
-        " scores 1."
+        " Cross: the origin; ring: their median length. Right: the train loss of all seeds, in"
+        " units where predicting zero scores 1."
     )
     shares = []
     for T, here in every.groupby("T"):
@@ -222,21 +221,33 @@ def _caption(table: pd.DataFrame) -> str:
             shares.append(f"T = {T:,.0f}: {100 * share:.0f} %".replace(" ", NBSP))
     if shares:
         text += f" Seeds with a train loss above {FAILED:g}: {', '.join(shares)}."
-    hidden = table[(table["kind"] == "hidden") & (table["outcome"] == "failed")]
-    if len(hidden):
-        by = [hidden[key] for key in ("T", "rank")]
-        length = np.hypot(hidden["x"], hidden["y"])
-        share = length / length.groupby(by).transform("max")
-        near = (share < NEAR).groupby(by).any()
-        inner = ((share >= NEAR) & (share < INNER)).groupby(by).any()
+    radii = [_radii(table, outcome) for outcome in COLOURS]
+    if any(radii):
         text += (
-            f" Of {counted(len(near), 'failed seed')} drawn, {near.sum()} left a sample near the"
-            f" origin (shorter than {NEAR:g} of the longest) and {inner.sum()} put samples on a"
-            f" second, smaller radius ({NEAR:g} to {INNER:g} of the longest)."
+            f"{''.join(radii)} In shares of the longest vector: one circle from {INNER:g} on, the"
+            f" origin below {NEAR:g}, a second radius between."
         )
     lost = [f"{(every['outcome'] == word).sum()} {word}" for word in ("died", "unfinished")]
     lost = [words for words in lost if not words.startswith("0 ")]
     return text + (f" Left out: {' and '.join(lost)}." if lost else "")
+
+
+def _radii(table: pd.DataFrame, outcome: str) -> str:
+    """How many of the drawn seeds of an outcome keep all samples on one circle."""
+    hidden = table[(table["kind"] == "hidden") & (table["outcome"] == outcome)]
+    if not len(hidden):
+        return ""
+    by = [hidden[key] for key in ("T", "rank")]
+    length = np.hypot(hidden["x"], hidden["y"])
+    share = length / length.groupby(by).transform("max")
+    one = (share >= INNER).groupby(by).all()
+    near = (share < NEAR).groupby(by).any()
+    second = ((share >= NEAR) & (share < INNER)).groupby(by).any()
+    return (
+        f" Of {counted(len(one), f'{outcome} seed')} drawn, {one.sum()} hold all samples on one"
+        f" circle, {second.sum()} put some on a second radius and {near.sum()} left one near the"
+        " origin."
+    )
 
 
 CIRCLES = FigureSpec(

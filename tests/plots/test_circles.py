@@ -1,5 +1,6 @@
 """The figure `circles`, on seeds whose circles and failures are known beforehand."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -55,7 +56,11 @@ def test_panels_are_ordered_by_loss_and_the_histogram_counts_all():
         assert heights == {"solved": 2, "failed": 4}
         assert all(bar.get_x() >= 0.01 for bar in bars["failed"] if bar.get_height())
     assert any("T = 5: 67 %, T = 8: 67 %, T = 12: 67 %" in text for text in texts(figure))
-    assert any("Of 12 failed seeds drawn, 12 left a sample near" in text for text in texts(figure))
+    (words,) = (text for text in texts(figure) if text.startswith("Small panels"))
+    told = re.findall(
+        r"Of (\d+) (\w+) seeds drawn, (\d+) hold .*?, (\d+) put .*? and (\d+) left", words
+    )
+    assert told == [("6", "solved", "6", "0", "0"), ("12", "failed", "0", "0", "12")]
 
 
 def test_twelve_seeds_are_drawn_at_evenly_spaced_ranks():
@@ -75,8 +80,8 @@ def test_a_second_radius_is_told_from_the_origin():
         return fill(cell) | {"H": H, "train_loss": 0.3}
 
     found = texts(plots.circles(Traced({"T": [8], "seed": [0, 1]}, two)))
-    words = "Of 2 failed seeds drawn, 0 left a sample near the origin (shorter than 0.3 of the"
-    assert any(words in text and "and 2 put samples on a second" in text for text in found)
+    words = "Of 2 failed seeds drawn, 0 hold all samples on one circle"
+    assert any(words in text and "2 put some on a second" in text for text in found)
 
 
 def test_runs_without_an_end_are_left_out():
