@@ -150,10 +150,18 @@ def data_blocks(
 
 
 def load_blocks(study: Study, plan: Plan) -> dict[tuple[int, ...], PyTree]:
-    """The distinct blocks of samples, by shape of a block: numpy, leading axis of blocks."""
+    """The distinct blocks of samples, by shape of a block: numpy, leading axis of blocks.
+
+    Raises:
+        ValueError: the study cuts a data set into another number of blocks.
+    """
     pools = {}
     for block, streams in plan.streams.items():
         parts = [study.blocks(dataset, block) for dataset in streams.values()]
+        for dataset, part in zip(streams.values(), parts, strict=True):
+            wanted = _blocks(dataset.samples, block[0])
+            if any(len(leaf) != wanted for leaf in jax.tree.leaves(part)):
+                raise ValueError(f"{type(study).__name__}.blocks: {dataset}: not {wanted} blocks")
         pools[block] = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
     return pools
 

@@ -186,6 +186,16 @@ def test_a_cell_is_laid_out_as_if_alone(sweep, extra):
     assert laid_out([extra, *cells], devices, 0) == laid_out([extra], 1, 0)
 
 
+def test_blocks_that_a_plan_does_not_expect_are_refused():
+    class Cut(Toy):
+        def blocks(self, dataset, block):
+            return {"tag": super().blocks(dataset, block)["tag"][1:]}
+
+    plan = make_plan(Cut(), [Small(20, 1, 0, 1)], 1, "cpu")
+    with pytest.raises(ValueError, match="not 3 blocks"):
+        load_blocks(Cut(), plan)
+
+
 @given(sweeps)
 @many
 def test_pools_hold_each_stream_once(sweep):

@@ -6,8 +6,8 @@ one to the next is geometric, P(gap >= g) = S^g, so a sample costs as many rando
 non-zeros. Gaps are read off a table of integer thresholds, which makes the support the same on
 every machine and its probabilities exact to 2^-31.
 
-Sample t of a stream depends on (data seed, n, S, stream, t) alone: data sets are nested, the
-samples of T are the first T of every larger T.
+Sample t of a stream depends on (data seed, n, S, stream, t) alone, and on how many are repeated how
+often: data sets are nested, the samples of T are the first T of every larger T.
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ def draw(stream: Stream, T: int) -> Samples:
     return Samples(row, col, val, T)
 
 
-def chunks(stream: Stream, T: int) -> Iterator[Samples]:
-    """The same samples, `CHUNK` at a time, the last time fewer; rows count from 0 in each."""
+def chunks(stream: Stream, T: int, size: int = CHUNK) -> Iterator[Samples]:
+    """The same samples, `size` at a time, the last time fewer; rows count from 0 in each."""
     if T == 0:
         yield Samples(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32), 0)
-    for start in range(0, T, CHUNK):
-        t = np.arange(start, min(start + CHUNK, T))
+    for start in range(0, T, size):
+        t = np.arange(start, min(start + size, T))
         beyond = t - stream.repeated * (stream.repeats - 1)
         yield _take(
             stream, np.where(t < stream.repeated * stream.repeats, t // stream.repeats, beyond)

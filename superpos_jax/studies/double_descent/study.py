@@ -58,7 +58,7 @@ class DoubleDescent(Study):
         return plots.FIGURES
 
     def layout(self, cell: Cell, platform: str) -> Layout:
-        """Hidden dimension on a ladder of quarter octaves; features in tiles that fit a cache."""
+        """m rounded up to four sizes per power of two; features in tiles that fit a cache."""
         n = self.options.n
         quantum = max(1, 2 ** (int(cell.m - 1).bit_length() - 3))
         hidden = -(-cell.m // quantum) * quantum
@@ -72,7 +72,7 @@ class DoubleDescent(Study):
         mean = n * (1 - cell.S)
         slots = min(n, int(mean + 8 * np.sqrt(mean)) + 16) if cell.online else 0
         shape = Shape(hidden, tiles, columns, form, bool(cell.untied), slots)
-        block = (rows, _entries(rows, n, cell.S))
+        block = (rows, _entries(rows, n, cell.S, cell.repeated, cell.repeats))
         return Layout(block, shape, _operations(hidden, tiles * columns, n * (1 - cell.S)))
 
     def sample_cost(self, cell: Cell) -> float:
@@ -109,7 +109,8 @@ class DoubleDescent(Study):
 
     def blocks(self, dataset: DataSet, block: tuple[int, ...]) -> model.Block:
         """Non-zeros of the data set, block by block."""
-        parts = [model.to_blocks(chunk, *block) for chunk in data.chunks(*dataset)]
+        size = max(data.CHUNK, block[0])  # a multiple of the rows: both are powers of two
+        parts = [model.to_blocks(chunk, *block) for chunk in data.chunks(*dataset, size)]
         return model.Block(*(np.concatenate(leaves) for leaves in zip(*parts, strict=True)))
 
     def init(self, cell: Cell, layout: Layout) -> model.Params:
@@ -271,14 +272,20 @@ def _tiles(n: int, most: int) -> tuple[int, int]:
     return count, -(-n // (count * 16)) * 16
 
 
-def _entries(rows: int, n: int, S: float) -> int:
+def _entries(rows: int, n: int, S: float, repeated: int = 0, repeats: int = 1) -> int:
     """Room for the non-zeros of a block: fewer than one block in e^30 needs more.
 
-    It depends on the cell alone (never on the data), and sits on a ladder of half octaves so that
-    neighbouring S share a layout.
+    Bernstein's inequality: a sum of variance v, of terms of at most k, exceeds its mean by
+    sqrt(60 v) + 20 k with a probability below e^-30. A sample that is there k times is a term of k.
+    It depends on the cell alone (never on the data), and is rounded up to two sizes per power of
+    two so that neighbouring S share a layout.
     """
     mean = rows * n * (1 - S)
-    enough = min(rows * n, int(mean + 9 * np.sqrt(mean * S)) + 32)
+    copies = min(repeats, rows)
+    several = min(repeated, rows / copies)
+    variance = mean * S * (1 + several * copies * (copies - 1) / rows)
+    beyond = max(9 * np.sqrt(mean * S) + 32, np.sqrt(60 * variance) + 20 * copies)
+    enough = min(rows * n, int(mean + beyond))
     step = 2 ** max(5, enough.bit_length() - 2)
     return -(-enough // step) * step
 

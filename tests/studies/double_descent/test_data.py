@@ -209,6 +209,27 @@ def test_blocks_may_be_empty():
     check_blocks(data.Samples(row, col, np.array([0.6, 0.8, 1.0], np.float32), 100), 32)
 
 
+@pytest.mark.parametrize("platform", ["cpu", "gpu"])
+@pytest.mark.parametrize("T", [40, 3_000, 9_000])
+def test_a_data_set_is_cut_into_blocks_of_the_layout(T, platform):
+    study, cell = DoubleDescent(Options(n=30)), Cell(T=T, S=0.9)
+    rows, entries = study.layout(cell, platform).block
+    train = study.datasets(cell)["train"]
+    blocks = study.blocks(train, (rows, entries))
+    X = np.zeros((-(-T // rows), rows, 30), np.float32)
+    np.add.at(X, (np.arange(len(X))[:, None], blocks.row, blocks.col), blocks.val)
+    np.testing.assert_array_equal(X.reshape(-1, 30)[:T], data.draw(*train).dense(30))
+    assert not X.reshape(-1, 30)[T:].any()
+
+
+@pytest.mark.parametrize("repeats", [5, 128, 256, 900])
+def test_blocks_have_room_for_copies_of_one_sample(repeats):
+    study = DoubleDescent(Options(n=1_000))
+    for seed in range(20):
+        cell = Cell(T=1_000, S=0.99, data_seed=seed, repeated=1, repeats=repeats)
+        study.blocks(study.datasets(cell)["train"], study.layout(cell, "cpu").block)
+
+
 def check_blocks(samples, rows):
     entries = np.bincount(samples.row // rows, minlength=1).max() + 5
     block = model.to_blocks(samples, rows, entries)
