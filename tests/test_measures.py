@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from superpos_jax.measures import edge
-from superpos_jax.measures.criteria import FALL, PEAK, STANDS_OUT, crossing, margin, outcome, pooled
+from superpos_jax.measures.criteria import FALL, PEAK, STANDS_OUT, crossing, margin, outcomes, pooled
 
 T = np.array([10.0, 30.0, 100.0, 300.0, 1000.0])
 
@@ -72,11 +72,12 @@ EVEN = 0.002  # m/T; near misses are above 0.01
 def test_what_became_of_the_repeated_sample(repeated, others, came):
     assert (STANDS_OUT, PEAK, FALL) == (0.1, 5.0, 2.0)  # what the cases were written for
     history = np.array([[D, others, others] for D in repeated])
-    assert outcome(history, EVEN) == came
+    assert outcomes(history, EVEN)[0] == came
+    assert outcomes(history[:, [1, 0, 2]], EVEN)[1] == came
 
 
 def test_a_sample_without_a_history_is_unknown():
-    assert outcome(np.empty((0, 3)), EVEN) == "unknown"
+    assert outcomes(np.empty((0, 3)), EVEN).tolist() == ["unknown"] * 3
 
 
 def test_the_margin_is_positive_where_the_best_generalizes():

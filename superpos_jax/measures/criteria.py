@@ -81,27 +81,29 @@ def places(count: np.ndarray | int) -> np.ndarray:
     return np.asarray(np.maximum(1, np.floor(SHARE * np.asarray(count) + 1e-9)))
 
 
-def holds_first(dimensionality: np.ndarray) -> bool:
-    """Whether sample 0 is among the 0.1 % of samples with the largest D (at least the one).
+def on_top(dimensionality: np.ndarray) -> np.ndarray:
+    """(sample,): which are among the 0.1 % of samples with the largest D (at least the one).
 
     Example:
-        >>> holds_first(np.array([0.3, 0.1, 0.2])), holds_first(np.array([0.1, 0.3, 0.2]))
-        (True, False)
+        >>> on_top(np.array([0.3, 0.1, 0.2]))
+        array([ True, False, False])
     """
-    known = dimensionality[np.isfinite(dimensionality)]
-    if not len(known) or not np.isfinite(dimensionality[0]) or dimensionality[0] <= 0:
-        return False
-    return bool((known > dimensionality[0]).sum() < places(len(known)))
+    known = np.isfinite(dimensionality)
+    larger = (dimensionality[None, known] > dimensionality[:, None]).sum(axis=1)
+    return known & (dimensionality > 0) & (larger < places(known.sum()))
 
 
-def outcome(history: np.ndarray, share: float) -> str:
-    """What became of sample 0, from the D_X (step, sample) of a whole training; share: m/T."""
+def outcomes(history: np.ndarray, share: float) -> np.ndarray:
+    """(sample,): what became of each, from the D_X (step, sample) of a training; share: m/T.
+
+    "memorized", "near miss", "other"; "unknown" without a history.
+    """
     if not len(history):
-        return "unknown"
-    peak, end = history[:, 0].max(), history[-1, 0]
-    if end > STANDS_OUT or holds_first(history[-1]):
-        return "memorized"
-    return "near miss" if peak > PEAK * share and peak >= FALL * end else "other"
+        return np.full(history.shape[1], "unknown")
+    peak, end = history.max(axis=0), history[-1]
+    near = (peak > PEAK * share) & (peak >= FALL * end)
+    memorized = (end > STANDS_OUT) | on_top(end)
+    return np.where(memorized, "memorized", np.where(near, "near miss", "other"))
 
 
 def margin(losses: np.ndarray, generalize: np.ndarray) -> float:

@@ -20,7 +20,7 @@ from superpos_jax.measures.criteria import (
     STANDS_OUT,
     crossing,
     margin,
-    outcome,
+    outcomes,
     squash,
 )
 from superpos_jax.measures.runs import fixed, runs
@@ -37,6 +37,11 @@ def at(statistic: Statistic, **point: Any) -> Statistic:
 def middle(name: str) -> Statistic:
     """The median over seeds of a number."""
     return lambda dataset: float(dataset[name].median())
+
+
+def average(name: str) -> Statistic:
+    """The mean over seeds of a number."""
+    return lambda dataset: float(dataset[name].mean())
 
 
 def by_T(dataset: xr.Dataset, name: str = "test_loss") -> np.ndarray:
@@ -224,18 +229,22 @@ def _edge_line(dataset: xr.Dataset) -> tuple[float, float]:
 
 
 def near_misses(dataset: xr.Dataset) -> float:
-    """The share of near misses (see the figure) of repeated samples, less that of one seen once."""
+    """Of repeated samples that are not memorized the share of near misses, less the usual share.
+
+    The usual one is that of all samples that are there once; only the first is repeated.
+    """
     given = fixed(dataset)
-    D = dataset["history_sample_dimensionality"].transpose("repeats", "seed", "step", ...)
-    known = np.isfinite(D.values[..., 0])
-    missed = np.array(
+    histories = dataset["history_sample_dimensionality"].transpose("repeats", "seed", "step", ...)
+    came = np.array(
         [
-            [outcome(of[steps], given["m"] / given["T"]) == "near miss" for of, steps in pairs]
-            for pairs in (zip(*row, strict=True) for row in zip(D.values, known, strict=True))
+            [outcomes(D[np.isfinite(D[:, 0])], given["m"] / given["T"]) for D in trainings]
+            for trainings in histories.values
         ]
     )
-    repeated = dataset["repeats"].values > 1
-    return float(missed[repeated].mean() - missed[~repeated].mean())
+    repeated = np.zeros(came.shape, bool)
+    repeated[dataset["repeats"].values > 1, :, 0] = True
+    near, judged = came == "near miss", (came == "near miss") | (came == "other")
+    return float(near[repeated & judged].mean() - near[~repeated & judged].mean())
 
 
 def forgotten(dataset: xr.Dataset) -> float:

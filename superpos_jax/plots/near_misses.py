@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from superpos_jax.measures.criteria import PEAK, STANDS_OUT, outcome
+from superpos_jax.measures.criteria import PEAK, STANDS_OUT, outcomes
 from superpos_jax.measures.runs import dead, runs, seed_values, unfinished
 from superpos_jax.words import counted
 
@@ -71,7 +71,7 @@ def near_misses_table(result: Result, **select: Any) -> pd.DataFrame:
             known = np.isfinite(history[:, 0])
             D = history[known, 0].astype(float) if known.any() else np.array([np.nan])
             came = "died" if died[i, k] else "unfinished" if training[i, k] else ""
-            came = came or outcome(history[known], share)
+            came = came or str(outcomes(history[known], share)[0])
             shown = {"step": steps[known] if known.any() else -1, "dimensionality": D}
             group = {"repeats": R, **seeds, "run": k, "outcome": came}
             frame = pd.DataFrame(shown).assign(**group, peak=D.max(), end=D[-1])
