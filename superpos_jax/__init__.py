@@ -15,15 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from superpos_jax import plots
-    from superpos_jax.errors import UserError
+    from superpos_jax.errors import Interrupted, UserError
     from superpos_jax.result import Result, load
     from superpos_jax.study import Study
     from superpos_jax.sweep import Sweep, load_sweep
     from superpos_jax.train import run
 
-__all__ = ["Result", "Study", "Sweep", "UserError", "load", "load_sweep", "plots", "run"]
+__all__ = [
+    "Interrupted", "Result", "Study", "Sweep", "UserError", "load", "load_sweep", "plots", "run",
+]  # fmt: skip
 
 _HOME = {
+    "Interrupted": "errors",
     "Result": "result",
     "Study": "study",
     "Sweep": "sweep",

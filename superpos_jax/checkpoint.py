@@ -184,8 +184,7 @@ def _cell(study: Study, row: Sequence[float]) -> Any:
 
 
 def _name(study: Study) -> str:
-    kind = type(study)
-    return f"{kind.__module__}:{kind.__qualname__} {study.options.model_dump_json()}"
+    return f"{study.name()} {study.options.model_dump_json()}"
 
 
 def _text(array: np.ndarray) -> str:

@@ -365,13 +365,19 @@ def main() -> None:
     except OSError as error:
         code = _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
     except Interrupted as error:
-        err.print(f"superpos: {error}; the same command continues from there", soft_wrap=True)
+        err.print(f"superpos: {error}; {_same_command()} continues from there", soft_wrap=True)
         if isinstance(error, LostProcess):
             os._exit(INTERRUPTED)  # in order, JAX would wait for the lost one, and then abort
         sys.exit(INTERRUPTED)
     if code == INTERRUPTED:  # typer turns Ctrl-C into this exit code
-        err.print("superpos: stopped; the same command continues from the last checkpoint, if any")
+        how = f"{_same_command()} continues from the last checkpoint, if any"
+        err.print(f"superpos: stopped; {how}", soft_wrap=True)
     sys.exit(code or DONE)
+
+
+def _same_command() -> str:
+    """What goes on with an interrupted run; `--fresh` would drop it."""
+    return "the same command" + (" without --fresh" if "--fresh" in sys.argv else "")
 
 
 def _fail(message: str) -> int:

@@ -49,11 +49,11 @@ def describe(
     count = processes_for(grid, devices)
     found = find_devices(devices)
     platform = found[0].platform
-    free = memory.available(found[0]) if limit is None else limit * 2**30
-    shape = len(found), platform
+    free = memory.available(found) if limit is None else limit * 2**30
+    shape = (count if count > 1 else len(found)), platform
     programs = memory.split(grid.study, grid.cells, *shape, free, count)
     need = max(memory.peak(grid.study, cells, *shape, count) for cells in programs)
-    plan = make_plan(grid.study, grid.cells, len(found), platform)
+    plan = make_plan(grid.study, grid.cells, *shape)
     operations = float((plan.work * plan.updates).sum())
     seconds = plan.per_device.max() / OPERATIONS_PER_SECOND.get(
         platform, OPERATIONS_PER_SECOND["gpu"]

@@ -139,7 +139,7 @@ class Folder:
         new = self.grid
         swept = {*old.axes, *new.axes, *grown}
         before, after = (
-            {"study": type(grid.study).__name__}
+            {"study": grid.study.name()}
             | {f"options.{k}": v for k, v in grid.study.options.model_dump().items()}
             | {f"cell.{k}": v for k, v in asdict(grid.cells[0]).items() if k not in swept}
             for grid in (old, new)

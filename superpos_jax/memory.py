@@ -46,11 +46,12 @@ def peak(
     return processes * RUNTIME + 4 * state + samples * (processes + devices)
 
 
-def available(device: jax.Device) -> float:
-    """Bytes that are free: on an accelerator its own, else the machine's or the control group's."""
-    statistics = device.memory_stats() if device.platform != "cpu" else None
+def available(devices: Sequence[jax.Device]) -> float:
+    """Bytes that are free: of accelerators all their own, else the machine's or control group's."""
+    first = devices[0]
+    statistics = first.memory_stats() if first.platform != "cpu" else None
     if statistics and "bytes_limit" in statistics:
-        return float(statistics["bytes_limit"] - statistics.get("bytes_in_use", 0))
+        return len(devices) * float(statistics["bytes_limit"] - statistics.get("bytes_in_use", 0))
     own = psutil.Process().memory_info().rss
     free = float(psutil.virtual_memory().available)
     limit, used = (path.read_text().strip() if path.exists() else "max" for path in CGROUP)

@@ -126,12 +126,14 @@ def agreed(count: int, save: bool, stop: bool) -> tuple[int, bool, bool]:
 def gathered(tree: Any, by_all: bool = True) -> Any:
     """Arrays (devices, ...) that are sharded over the devices of all processes, as numpy.
 
+    The devices of one process lie side by side in the mesh.
+
     `by_all`: every process gets them; else process 0 only, and the others None.
     """
     if not several():
         return jax.tree.map(np.asarray, tree)
     leaves, structure = jax.tree.flatten(tree)
-    own = [np.concatenate([np.asarray(s.data) for s in x.addressable_shards]) for x in leaves]
+    own = [np.concatenate([np.asarray(s.data) for s in _in_order(x)]) for x in leaves]
     # All leaves side by side, as bytes: gathered in a few pieces, however many leaves there are.
     rows = np.concatenate([x.reshape(len(x), -1).view(np.uint8) for x in own], axis=1)
     pieces = []
@@ -151,6 +153,11 @@ def gathered(tree: Any, by_all: bool = True) -> Any:
             for part, x in zip(parts, own, strict=True)
         ],
     )
+
+
+def _in_order(array: jax.Array) -> list[Any]:
+    """The pieces of a sharded array on the devices of this process."""
+    return sorted(array.addressable_shards, key=lambda piece: piece.index[0].start or 0)
 
 
 def spread(tree: Any, sharding: jax.sharding.Sharding) -> Any:

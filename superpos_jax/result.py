@@ -15,6 +15,7 @@ from zarr.storage import LocalStore, ZipStore
 from superpos_jax import records
 from superpos_jax.errors import UserError
 from superpos_jax.verdicts import DIVERGED, FINISHED, NON_FINITE, UNFINISHED
+from superpos_jax.words import number
 
 if TYPE_CHECKING:
     from superpos_jax.sweep import Grid, Sweep
@@ -65,7 +66,8 @@ class Result:
     def cell(self, **point: Any) -> Any:
         """One cell as numpy, named by its values of the swept axes; data regenerated from keys.
 
-        For the study double_descent: X (T, n), W (m, n), b (n,), H (T, m), W0 and b0.
+        For the study double_descent: X (T, n), W (m, n), b (n,), H (T, m), W0 and b0. A value may
+        be a name, as `reduction="mean"`.
 
         Raises:
             UserError: an axis is missing, unknown, or has no such value; the cell is unfinished.
@@ -86,6 +88,7 @@ class Result:
     def at(self, **point: Any) -> xr.Dataset:
         """The values of one cell, named by its values of the swept axes."""
         axes = self.axes
+        point = {axis: number(axis, value) for axis, value in point.items()}
         if set(point) != set(axes):
             raise UserError(f"cell: give one value for each of {', '.join(axes)}")
         for axis, value in point.items():

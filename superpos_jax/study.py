@@ -97,15 +97,21 @@ class Study(abc.ABC):
     cell_type: ClassVar[type]
     options_type: ClassVar[type[BaseModel]]
     seeds: ClassVar[tuple[str, ...]] = SEEDS
-    """Fields of a cell that repeat an experiment; figures pool them."""
+    """Fields of a cell that repeat an experiment; figures pool those that are called as here."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        with contextlib.suppress(ValueError):  # registered already
-            jax.tree_util.register_dataclass(cls.cell_type)
+        if "cell_type" in vars(cls):
+            with contextlib.suppress(ValueError):  # registered already
+                jax.tree_util.register_dataclass(cls.cell_type)
 
     def __init__(self, options: BaseModel) -> None:
         self.options = options
+
+    @classmethod
+    def name(cls) -> str:
+        """Whose results and checkpoints they are, `package.module:Class`."""
+        return f"{cls.__module__}:{cls.__qualname__}"
 
     @classmethod
     def cell_fields(cls) -> tuple[str, ...]:

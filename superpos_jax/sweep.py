@@ -27,6 +27,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
+import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -34,16 +35,21 @@ from superpos_jax.errors import UserError
 from superpos_jax.study import Study, load_study
 
 MAX_CELLS = 1_000_000
-Value = int | float | str
+
+
+def _plain(value: object) -> object:
+    """A number of NumPy is fine in Python; the file only knows numbers."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _listed(value: object) -> object:
     """Ranges and arrays are fine as axes in Python; the file only knows lists."""
-    if isinstance(value, range):
-        return tuple(value)
-    if hasattr(value, "tolist"):
+    if isinstance(value, np.ndarray):
         return tuple(value.tolist())
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(value) if isinstance(value, list | range) else value
+
+
+Value = Annotated[int | float | str, BeforeValidator(_plain)]
 
 
 class Sweep(BaseModel):

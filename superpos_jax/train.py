@@ -107,7 +107,7 @@ def run(
         job = _Job(sweep, grid, known, runs, retry, folder, checkpoint_seconds, progress)
         if job.todo:
             job.train(find_devices(devices), limit, fresh)
-        elif processes.leads() and folder and folder.shows_other():
+        elif folder and processes.shared(folder.shows_other):
             job.publish({})
         if processes.leads() and folder:
             drop_finished(folder.path, job.trained(), job.study)
@@ -144,9 +144,7 @@ class _Job:
         mesh = make_mesh(devices)
         platform = mesh.devices.flat[0].platform
         free = (
-            processes.shared(lambda: memory.available(devices[0]))
-            if limit is None
-            else limit * 2**30
+            processes.shared(lambda: memory.available(devices)) if limit is None else limit * 2**30
         )
         count = jax.process_count() if platform == "cpu" else 1
         batches = [
@@ -154,8 +152,8 @@ class _Job:
             for cells, saved in self.parts(platform, fresh)
             for batch in memory.split(self.study, cells, len(devices), platform, free, count)
         ]
-        if self.folder and fresh and processes.leads():
-            self.folder.clear()
+        if self.folder and fresh:
+            processes.shared(self.folder.clear)
         self.publish({})
         self.begin(mesh)
         shares = np.array([total_work(self.study, batch) for batch, _ in batches])
@@ -233,7 +231,8 @@ class _Job:
     ) -> Checkpoints | None:
         """Train a program's cells to their end; save and stop on the way when it is time to."""
         plan = program.plan
-        stops = sorted({step for cell in plan.cells for step in self.study.recorded(cell)})
+        recorded = {step for cell in plan.cells for step in self.study.recorded(cell)}
+        stops = sorted(recorded | {int(plan.updates.max())})
         checkpoints = None
         if self.folder and processes.leads():
             checkpoints = Checkpoints(self.folder.path, plan.cells, self.checkpoint_seconds)
@@ -302,14 +301,15 @@ class _Job:
             now = time.monotonic()
             self.runs[-1]["wall_seconds"] += round(now - self.clock, 3)
             self.clock = now
-        if self.folder and processes.leads():
-            self.folder.write(self.known, self.runs)
+        if folder := self.folder:
+            processes.shared(lambda: folder.write(self.known, self.runs))
 
 
 def find_devices(count: int | None) -> list[jax.Device]:
     """The devices to use; splits the CPU into `count` (by default one per core) if still possible.
 
-    Of several processes all devices are used.
+    Of several processes all devices are used, those of one process side by side: what is gathered
+    comes process by process.
 
     Raises:
         UserError: there are fewer than `count`; or, of several processes, another number, or one
@@ -318,7 +318,7 @@ def find_devices(count: int | None) -> list[jax.Device]:
     if not processes.several():
         with contextlib.suppress(RuntimeError):  # JAX has started: its devices are what they are
             jax.config.update("jax_num_cpu_devices", count or len(processes.cores()))
-    devices = jax.devices()
+    devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
     if processes.several() and count not in (None, len(devices)):
         raise UserError(f"--devices {count}: {len(devices)} in all processes, and all are used")
     each = Counter(device.process_index for device in devices)

@@ -12,8 +12,11 @@ NAMES = {
     "init_seed": "init seed",
 }
 """Of hyperparameters that are not written as in a sweep file."""
-REDUCTIONS = {0.0: "sum", 1.0: "mean"}
-"""The loss that is minimised is divided by n^reduction."""
+VALUES: dict[str, dict[str, float]] = {
+    "reduction": {"sum": 0.0, "mean": 1.0},
+    "loss": {"absolute": 1, "squared": 2, "fourth": 4},
+}
+"""Numbers that have a name."""
 NBSP = "\N{NO-BREAK SPACE}"
 
 
@@ -22,12 +25,30 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+def number(name: str, value: Any) -> Any:
+    """The number that a value of a hyperparameter is a name of; any other value as it is.
+
+    >>> number("reduction", "mean"), number("reduction", 0.5), number("T", 3)
+    (1.0, 0.5, 3)
+    """
+    return VALUES.get(name, {}).get(value, value) if isinstance(value, str) else value
+
+
+def called(name: str, value: Any) -> str | None:
+    """The name of a value of a hyperparameter, if it has one.
+
+    >>> called("reduction", 0.0)
+    'sum'
+    """
+    return next((word for word, known in VALUES.get(name, {}).items() if known == value), None)
+
+
 def describe(values: Mapping[str, Any]) -> str:
     """`lr = 0.003, S = 0.99`: axis values as a reader would write them."""
     parts = []
     for name, value in values.items():
-        if name == "reduction" and value in REDUCTIONS:
-            parts.append(f"{REDUCTIONS[value]}{NBSP}loss")
+        if name == "reduction" and (word := called(name, value)):
+            parts.append(f"{word}{NBSP}loss")
         else:
             parts.append(f"{NAMES.get(name, name)} = {_number(value)}".replace(" ", NBSP))
     return ", ".join(parts)

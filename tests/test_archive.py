@@ -64,7 +64,7 @@ def test_weights_that_were_thinned_out_are_not_inspected(result):
     thin = archive.thin(result, {"W": 0, "b": 0}, large=0)
     assert np.isfinite(thin.cell(T=3, init_seed=0, lr=1e-2).W).all()
     with pytest.raises(sp.UserError, match="weights were not stored"):
-        thin.cell(T=3, init_seed=1, lr=1e-2)
+        _ = thin.cell(T=3, init_seed=1, lr=1e-2).W
 
 
 def test_best_has_the_smallest_training_loss(result):

@@ -1,10 +1,13 @@
 """A result folder grows, hides and retries single cells; what it holds keeps its bits."""
 
 import signal
+import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
 import xarray as xr
+from ridge import Ridge
 
 import superpos_jax as sp
 from superpos_jax import records
@@ -172,6 +175,15 @@ def test_every_changed_static_field_is_named(grown):
     assert "cell.lr" not in said
     assert "test_samples" not in said
     xr.testing.assert_identical(sp.load(folder).dataset, before)
+
+
+def test_a_study_of_the_same_name_is_another_one(grown, monkeypatch):
+    module = ModuleType("elsewhere")
+    module.Ridge = type("Ridge", (Ridge,), {"__module__": "elsewhere"})
+    monkeypatch.setitem(sys.modules, "elsewhere", module)
+    other = LARGE.model_copy(update={"study": "elsewhere:Ridge"})
+    with pytest.raises(sp.UserError, match="study = ridge:Ridge, not elsewhere:Ridge"):
+        sp.run(other, out=grown[0])
 
 
 @pytest.fixture

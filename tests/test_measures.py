@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from superpos_jax.measures import edge
-from superpos_jax.measures.criteria import FALL, PEAK, STANDS_OUT, crossing, margin, outcomes, pooled
+from superpos_jax.measures.criteria import (
+    FALL,
+    PEAK,
+    STANDS_OUT,
+    crossing,
+    margin,
+    outcomes,
+    pooled,
+)
 
 T = np.array([10.0, 30.0, 100.0, 300.0, 1000.0])
 

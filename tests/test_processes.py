@@ -12,15 +12,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
 import xarray as xr
 
 import superpos_jax as sp
-from superpos_jax import processes
+from superpos_jax import estimate, processes
 from superpos_jax.estimate import processes_for
 from superpos_jax.sweep import load_sweep
+from superpos_jax.train import find_devices
 
 SUPERPOS = Path(sys.executable).with_name("superpos")
 SWEEP = sp.Sweep(
@@ -46,11 +49,12 @@ def start(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     started = []
 
-    def call(*arguments):
+    def call(*arguments, largest_file=None):
+        limit = [] if largest_file is None else ["prlimit", f"--fsize={largest_file}"]
         log = tmp_path / f"log{next(COUNT)}"
         with log.open("w") as file:
             process = subprocess.Popen(
-                [SUPERPOS, "run", *map(str, arguments)],
+                [*limit, SUPERPOS, "run", *map(str, arguments)],
                 cwd=tmp_path, stdout=file, stderr=file, stdin=subprocess.DEVNULL, env=environment,
             )  # fmt: skip
         process.log = log
@@ -89,6 +93,25 @@ def test_a_mistake_ends_them_all(start):
     assert [process.wait(60) for process in wrong] == [2, 2]
     assert "cell.T" in wrong[0].log.read_text()
     assert wrong[1].log.read_text() == ""
+
+
+def test_a_disk_that_the_first_cannot_write_ends_them_all(start):
+    """As a full disk does; the others must not wait for what the first says next."""
+    limits = (1000, None)
+    both = [
+        start("sweep.toml", "--out", "out", *flags, largest_file=limit)
+        for flags, limit in zip(members(2), limits, strict=True)
+    ]
+    assert [process.wait(60) for process in both] == [2, 2]
+    assert "--out out: cannot be written: File too large" in both[0].log.read_text()
+
+
+def test_results_come_in_the_order_of_the_mesh(monkeypatch):
+    """A TPU slice numbers the chips of a process 0 to 3 and 8 to 11, say."""
+    order = [SimpleNamespace(id=i, process_index=i // 2 % 2) for i in range(8)]
+    monkeypatch.setattr(jax, "devices", lambda: order)
+    monkeypatch.setattr(processes, "several", lambda: True)
+    assert [device.id for device in find_devices(None)] == [0, 1, 4, 5, 2, 3, 6, 7]
 
 
 def children(process):
@@ -156,6 +179,15 @@ def test_a_container_may_grant_fewer_cores(monkeypatch, tmp_path, quota, most):
         (tmp_path / "cpu.max").write_text(quota)
     monkeypatch.setattr(processes, "QUOTA", tmp_path / "cpu.max")
     assert len(processes.cores()) == min(most, len(os.sched_getaffinity(0)))
+
+
+def test_a_plan_deals_cells_to_processes(monkeypatch):
+    """As `run` will: here is one device, there one for each of three processes."""
+    monkeypatch.setattr(estimate, "processes_for", lambda grid, devices: 3)
+    sweep = sp.Sweep(axes={"T": [100], "seed": [0, 1, 2]}, cell={"steps": 10}, options={"n": 20})
+    plan = estimate.describe(sweep, devices=1)
+    assert plan["devices"] == "3 x cpu, in 3 processes"
+    assert plan["busiest device / mean"] == "1.000"
 
 
 def test_planning_does_not_start_jax():

@@ -85,8 +85,22 @@ def test_cell_without_stored_weights_says_so():
     )
     result = sp.run(sweep)
     assert "W" not in result.dataset
+    cell = result.cell(T=3)
     with pytest.raises(sp.UserError, match="save_weights"):
-        result.cell(T=3)
+        _ = cell.W
+    with pytest.raises(sp.UserError, match="save_weights"):
+        _ = cell.H
+    assert cell.X.shape == (3, 20)
+    assert cell.W0.shape == (2, 20)
+
+
+def test_a_value_may_have_a_name():
+    axes = {"reduction": ["mean", "sum"], "T": np.array([3]), "m": [np.int64(2)]}
+    result = sp.run(sp.Sweep(axes=axes, cell={"steps": 1}, options={"n": 20}))
+    assert result.trained_cell(reduction="sum", T=3, m=2).reduction == 0.0
+    assert result.trained_cell(reduction="mean", T=3, m=2).reduction == 1.0
+    with pytest.raises(sp.UserError, match="'median' was not swept"):
+        result.cell(reduction="median", T=3, m=2)
 
 
 @pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.uint64, np.int16, np.float32])

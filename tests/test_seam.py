@@ -2,8 +2,10 @@
 
 import os
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -151,6 +153,21 @@ def test_history_is_kept_at_steps_of_the_cell_alone(result):
     assert len(shared) > 3
     short, long = (history.sel(steps=steps, step=shared) for steps in (7, 1500))
     np.testing.assert_array_equal(short, long)
+
+
+def test_training_goes_to_its_end_though_nothing_is_recorded_there(monkeypatch):
+    class Brief(Ridge):
+        def recorded(self, cell):
+            return 0, 5
+
+    module = ModuleType("brief")
+    module.Brief = Brief
+    monkeypatch.setitem(sys.modules, "brief", module)
+    sweep = sp.Sweep(study="ridge:Ridge", axes={"T": [3]}, cell={"steps": 20})
+    brief = sp.run(sweep.model_copy(update={"study": "brief:Brief"})).dataset
+    whole = sp.run(sweep).dataset
+    np.testing.assert_array_equal(brief.train_loss, whole.train_loss)
+    assert np.isfinite(brief.history_train_loss).sum() == 2
 
 
 def test_dead_cells_keep_their_last_finite_weights(result):

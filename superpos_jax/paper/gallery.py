@@ -25,7 +25,7 @@ from superpos_jax.result import STORE, Result, load
 from superpos_jax.study import load_study
 from superpos_jax.sweep import Sweep, load_sweep, shipped
 from superpos_jax.verdicts import UNFINISHED
-from superpos_jax.words import REDUCTIONS, counted
+from superpos_jax.words import called, counted
 
 FOLDERS = ("paper", "reference")
 LETTERS = "PJHCA"
@@ -201,8 +201,7 @@ def _grid(dataset: xr.Dataset) -> str:
     parts = []
     for dim in dataset["verdict"].dims:
         values = [
-            REDUCTIONS[value] if dim == "reduction" and value in REDUCTIONS else f"{value:,.10g}"
-            for value in np.sort(dataset[dim].values)
+            called(str(dim), value) or f"{value:,.10g}" for value in np.sort(dataset[dim].values)
         ]
         few = " and ".join(values) if len(values) < 3 else f"{values[0]} ... {values[-1]}"
         parts.append(f"{dim} = {few}" + (f" ({len(values)} values)" if len(values) > 2 else ""))

@@ -12,7 +12,7 @@ import xarray as xr
 
 from superpos_jax.errors import UserError
 from superpos_jax.measures.runs import SEEDS, axes, fixed
-from superpos_jax.words import NBSP, describe
+from superpos_jax.words import NBSP, describe, number
 
 SETTING = ("n", "S", "steps", "lr", "weight_decay", "eps", "reduction")
 VARIANTS = {"loss": 2, "untied": 0, "relu": 0, "online": 0}
@@ -108,11 +108,15 @@ def _scored(dataset: xr.Dataset, power: int) -> xr.Dataset:
 
 
 def _position(axis: str, values: np.ndarray, value: Any) -> int:
-    """Where an axis holds a value; written and stored floats may differ in the last bits."""
-    number = np.issubdtype(values.dtype, np.number)
-    hit = np.isclose(values, value, rtol=1e-6, atol=0) if number else values == value
+    """Where an axis holds a value, which may be a name ("mean"); floats are equal but for rounding."""
+    value = number(axis, value)
+    numeric = np.issubdtype(values.dtype, np.number)
+    if numeric and not isinstance(value, str):
+        hit = np.isclose(values, value, rtol=1e-6, atol=0)
+    else:
+        hit = np.array([held == value for held in values.tolist()])
     if not hit.any():
-        held = ", ".join(f"{v:g}" if number else str(v) for v in values)
+        held = ", ".join(f"{v:g}" if numeric else str(v) for v in values)
         raise ValueError(f"{axis} = {value} is not in this result, which holds {held}")
     return int(np.argmax(hit))
 

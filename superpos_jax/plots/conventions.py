@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.measures.criteria import crossing, pooled, squash
 from superpos_jax.measures.runs import dead, fixed, runs, unfinished
-from superpos_jax.words import REDUCTIONS, counted
+from superpos_jax.words import called, counted
 
 from . import _style as look
 from ._lines import (
@@ -224,7 +224,8 @@ def _keys(column: np.ndarray, table: pd.DataFrame, scales: np.ndarray) -> None:
         keys.append(Line2D([], [], color=colour, lw=2.4, label=power(scale)))
     styles: list[Artist] = []
     for reduction in np.sort(table["reduction"].unique())[::-1]:
-        name = f"{REDUCTIONS[reduction]} loss" if reduction in REDUCTIONS else f"r = {reduction:g}"
+        word = called("reduction", reduction)
+        name = f"{word} loss" if word else f"r = {reduction:g}"
         styles.append(Line2D([], [], color=SOFT, lw=1.1, label=name, **_style(reduction)))
     every = [keys + styles + seed_key(lines)]
     for quantities in (TRANSITION, NORMS):

@@ -108,6 +108,13 @@ def test_other_axes_default_to_their_first_value_and_are_named():
     assert any("lr = 0.003" in text for text in texts(plots.plane(result, lr=3e-3)))
 
 
+def test_a_selected_value_may_have_a_name():
+    result = Made(reduction=[0.0, 1.0], T=SIZES, m=[2, 4], seed=[0])
+    assert set(plots.plane_table(result, reduction="mean")["reduction"]) == {1.0}
+    with pytest.raises(ValueError, match="reduction = middle is not in this result, which"):
+        plots.plane_table(result, reduction="middle")
+
+
 def test_selection_names_what_is_wrong():
     with pytest.raises(ValueError, match="no swept axis 'lr'; this result sweeps T, m, seed"):
         plots.plane(grid(), lr=1.0)

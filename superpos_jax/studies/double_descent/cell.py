@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from superpos_jax.study import HISTORY_POINTS
-
-REDUCTIONS = {"sum": 0.0, "mean": 1.0}
-LOSSES = {"absolute": 1, "squared": 2, "fourth": 4}
+from superpos_jax.words import number
 
 
-def _words(known: Mapping[str, float]) -> BeforeValidator:
+def _named(field: str) -> BeforeValidator:
     """Some numbers may be given by name."""
-
-    def number(value: object) -> object:
-        if isinstance(value, str):
-            return known.get(value, value)
-        return value
-
-    return BeforeValidator(number)
+    return BeforeValidator(partial(number, field))
 
 
 Seed = Annotated[int, Field(ge=0, lt=2**31, description="a seed fits 31 bits")]
@@ -54,7 +46,7 @@ class Cell:
     weight_decay: Annotated[float, Field(ge=0, le=3e38, description="0 or more")] = 1e-2
     eps: Annotated[float, Float32] = 1e-8
     reduction: Annotated[
-        float, _words(REDUCTIONS), Field(ge=0, le=1, description="'sum' is 0, 'mean' is 1")
+        float, _named("reduction"), Field(ge=0, le=1, description="'sum' is 0, 'mean' is 1")
     ] = 1.0
     S: Annotated[
         float, Field(ge=0, lt=1, description="a probability of zeros; 1 leaves nothing")
@@ -65,7 +57,7 @@ class Cell:
     repeated: Annotated[int, Field(ge=0, le=1_000_000, description="samples to repeat")] = 0
     repeats: Annotated[int, Field(ge=1, le=1_000_000, description="times they are there")] = 1
     loss: Annotated[
-        int, _words(LOSSES), Field(ge=1, le=8, description="the power p of |x - x'|^p")
+        int, _named("loss"), Field(ge=1, le=8, description="the power p of |x - x'|^p")
     ] = 2
     untied: Annotated[int, Field(ge=0, le=1, description="1: a decoder of its own")] = 0
     relu: Annotated[int, Field(ge=0, le=1, description="1: h = ReLU(W x)")] = 0

@@ -19,6 +19,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from superpos_jax.errors import UserError
+
 CHUNK = 1024
 STREAMS = {"train": 0, "test": 1, "online": 2}
 
@@ -127,13 +129,23 @@ def _gap_thresholds(n: int, S: float) -> np.ndarray:
 
 
 def _bits(stream: Stream, start: int, slots: int) -> tuple[np.ndarray, np.ndarray]:
-    with jax.default_device(jax.local_devices(backend="cpu")[0]):
+    with jax.default_device(_cpu()):
         key = jax.random.key(stream.data_seed)
         sparsity = int(np.float32(stream.S).view(np.uint32))
         for value in (stream.n, sparsity, STREAMS[stream.stream]):
             key = jax.random.fold_in(key, value)
         gap_bits, value_bits = _chunk_bits(key, start, slots)
         return np.asarray(gap_bits), np.asarray(value_bits)
+
+
+def _cpu() -> jax.Device:
+    try:
+        return jax.local_devices(backend="cpu")[0]
+    except RuntimeError:
+        raise UserError(
+            "JAX_PLATFORMS: data are drawn on the CPU; allowed: unset, or with cpu in it, as"
+            " cuda,cpu"
+        ) from None
 
 
 @partial(jax.jit, static_argnums=2)

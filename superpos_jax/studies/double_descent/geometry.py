@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from superpos_jax.measures.criteria import STANDS_OUT
+
 REGIMES = ("memorizing", "middle", "generalizing")
 
 
-def dimensionality(V: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
+def dimensionality(V: np.ndarray) -> np.ndarray:
     """Dimensionality of each row of V among all rows: D_i = |v_i|^2 / sum_j (v_i_hat . v_j)^2.
 
     Feature dimensionality D_f takes the columns of W, V = W^T; sample dimensionality D_X the
@@ -16,7 +18,6 @@ def dimensionality(V: np.ndarray, among: np.ndarray | None = None) -> np.ndarray
 
     Args:
         V: (rows, m), vectors.
-        among: (others, m), the vectors j of the sum; V itself by default.
 
     Returns:
         (rows,) float64 in [0, 1]; 0 for a zero vector.
@@ -26,13 +27,11 @@ def dimensionality(V: np.ndarray, among: np.ndarray | None = None) -> np.ndarray
     array([0.4, 0.4, 0.4, 0.4, 0.4])
     """
     V = np.asarray(V, np.float64)
-    others = V if among is None else np.asarray(among, np.float64)
     # Dimensionality does not change with the scale of all vectors; without the rescaling the
     # fourth power of a norm of 1e-100 underflows.
-    scale = max(np.abs(others).max(initial=0.0), np.finfo(float).tiny)
-    V, others = V / scale, others / scale
+    V = V / max(np.abs(V).max(initial=0.0), np.finfo(float).tiny)
     norm2 = (V**2).sum(axis=1)
-    shared = np.einsum("ia,ab,ib->i", V, others.T @ others, V)
+    shared = np.einsum("ia,ab,ib->i", V, V.T @ V, V)
     return np.divide(norm2**2, shared, out=np.zeros_like(norm2), where=shared > 0)
 
 
@@ -72,6 +71,6 @@ def regime(D_f: np.ndarray, D_X: np.ndarray, m: int) -> int:
     share = D_X * len(D_X) / space
     if D_X[(share >= 0.5) & (share <= 2)].sum() >= space / 2:
         return REGIMES.index("memorizing")
-    if D_f[D_f >= 0.1].sum() >= m / 4:
+    if D_f[D_f >= STANDS_OUT].sum() >= m / 4:
         return REGIMES.index("generalizing")
     return REGIMES.index("middle")

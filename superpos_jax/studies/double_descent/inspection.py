@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from superpos_jax.errors import UserError
 from superpos_jax.studies.double_descent import data, geometry
 from superpos_jax.studies.double_descent.cell import Cell
 
@@ -27,20 +28,46 @@ class Weights(NamedTuple):
 class Inspection:
     """One cell as numpy; its data and initial weights are regenerated when they are asked for.
 
-    W: (m, n) and b: (n,), final. X: (T, n) samples, each as often as it is repeated. H: (T, m)
-    hidden vectors of the distinct samples. W0, b0: initial. V: (m, n) the decoder of an untied
-    model, else W. D_f: (n,), D_X: (T,) and D_max: (T,) dimensionalities.
+    W: (m, n) and b: (n,), final. X: (T + repeated (repeats - 1), n) samples, each as often as it is
+    repeated. H: (T, m) hidden vectors of the distinct samples. V: (m, n) the decoder of an untied
+    model, else W. W0, b0, V0: initial. D_f: (n,), D_X: (T,) and D_max: (T,) dimensionalities.
+
+    Raises:
+        UserError: on what needs the final weights, where they were not stored.
     """
 
     study: DoubleDescent
     cell: Cell
-    W: np.ndarray
-    b: np.ndarray
-    V: np.ndarray
+    stored: Weights | None
+
+    @property
+    def final(self) -> Weights:
+        """W, b and V after training."""
+        if self.stored is None:
+            raise UserError(
+                "cell: the weights were not stored; train with save_weights = true, and look into "
+                "the result folder where this is an archive"
+            )
+        return self.stored
+
+    @property
+    def W(self) -> np.ndarray:
+        """Encoder weights: (m, n) float32."""
+        return self.final.W
+
+    @property
+    def b(self) -> np.ndarray:
+        """Decoder bias: (n,) float32."""
+        return self.final.b
+
+    @property
+    def V(self) -> np.ndarray:
+        """Decoder weights: (m, n) float32."""
+        return self.final.V
 
     @cached_property
     def X(self) -> np.ndarray:
-        """Training samples, dense: (T, n) float32."""
+        """Training samples, dense: (T + repeated (repeats - 1), n) float32."""
         return data.draw(*self.study.datasets(self.cell)["train"]).dense(self.study.options.n)
 
     @cached_property

@@ -11,7 +11,6 @@ import numpy as np
 import optax
 from pydantic import BaseModel
 
-from superpos_jax.errors import UserError
 from superpos_jax.studies.double_descent import data, geometry, model, online
 from superpos_jax.studies.double_descent.cell import Cell, Options
 from superpos_jax.studies.double_descent.inspection import Inspection, Weights
@@ -231,13 +230,10 @@ class DoubleDescent(Study):
     def inspect(self, cell: Cell, report: Mapping[str, np.ndarray]) -> Inspection:
         """The cell's stored weights beside data and initial weights regenerated from keys."""
         if "W" not in report or not np.isfinite(report["W"][: cell.m]).all():
-            raise UserError(
-                "cell: the weights were not stored; train with save_weights = true, and look into "
-                "the result folder where this is an archive"
-            )
+            return Inspection(self, cell, None)
         W = report["W"][: cell.m]
         V = report["V"][: cell.m] if cell.untied else W
-        return Inspection(self, cell, W, report["b"], V)
+        return Inspection(self, cell, Weights(W, report["b"], V))
 
     def hidden(self, cell: Cell, W: np.ndarray) -> np.ndarray:
         """H = X W^T of the distinct samples, from the non-zeros, (T, m); or its ReLU."""
