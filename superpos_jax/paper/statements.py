@@ -13,6 +13,7 @@ from superpos_jax.paper.checks import Statement
 from superpos_jax.paper.statistics import (
     INF,
     at,
+    average,
     below_one,
     bigger_hurts,
     bump,
@@ -21,7 +22,6 @@ from superpos_jax.paper.statistics import (
     difference,
     edge_exponent,
     edge_factor,
-    excess,
     failed,
     fair_share,
     fallen,
@@ -30,11 +30,13 @@ from superpos_jax.paper.statistics import (
     forgotten,
     generalizes_at_best,
     generalizes_usually,
+    generalizing_from,
     height,
     inner_maximum,
     long_ones,
     longest_at,
     median_over,
+    memorizing_to,
     middle,
     more_hurts,
     most,
@@ -69,9 +71,16 @@ READ_OFF = {
     5: 1.000, 6: 1.000, 8: 1.018, 15: 1.022, 30: 1.0075, 100: 1.003, 200: 1.0015, 1000: 1.0007,
     2000: 1.015, 5000: 0.9995, 20_000: 0.9987,
 }  # fmt: skip
-"""Test loss of the paper's figure, by T, read by eye."""
+"""Mean test loss of four data sets in the paper's figure, by T, read by eye."""
 
-MINIMA = "which local minimum a seed ends in decides the loss at small T (P8), and seeds are few."
+MINIMA = {
+    8: "no seed of four fails here. Of 32 (reference/P8) four do, and score 1.07 to 1.09; one "
+    "failure among four would give the paper's mean.",
+} | dict.fromkeys(
+    (15, 30),
+    "four seeds show less than their spread: ten initialisations of one data set (reference/P2) "
+    "score 1.009 to 1.074 at T = 15 and 1.005 to 1.013 at T = 30.",
+)
 SHORT = (
     "n is 1,000 and there are 10,000 steps here, instead of 10,000 and 50,000; at that scale the "
     "mean is below 1 at T = 5,000, where the sum has a test loss of hundreds (reference/P3)."
@@ -199,16 +208,47 @@ STATEMENTS: tuple[Statement, ...] = (
     Statement(
         REFERENCE, "there is a bump: median test loss at T = 2,000 less that at 1,000",
         "above 0 (0.014)",
-        (5e-4, INF), difference(at(excess, T=2000), at(excess, T=1000)),
+        (5e-4, INF),
+        difference(at(middle("test_loss"), T=2000), at(middle("test_loss"), T=1000)),
         where={**MEAN, "T": [1000, 2000]},
     ),
     *(
         Statement(
-            REFERENCE, f"mean: test loss at T = {T:,}", f"{value:g}", (value - 5e-4, value + 5e-4),
-            middle("test_loss"), where={**MEAN, "T": T}, form=".5g",
-            reason=MINIMA if T < 100 else "",
+            REFERENCE, f"mean: test loss at T = {T:,}, mean over seeds", f"{value:g}",
+            (value - 5e-4, value + 5e-4), average("test_loss"), where={**MEAN, "T": T}, form=".5g",
+            reason=MINIMA.get(T, ""),
         )
         for T, value in READ_OFF.items()
+    ),
+    *(
+        Statement(
+            REFERENCE, f"mean: test loss at T = {T}, mean over seeds", "above 1.025", (1.025, INF),
+            average("test_loss"), where={**MEAN, "T": T}, form=".5g",
+        )
+        for T in (3, 10)
+    ),
+    *(
+        Statement(
+            key, f"test loss at T = {T}, mean over {seeds}", f"{READ_OFF[T]:g}",
+            (READ_OFF[T] - 5e-4, READ_OFF[T] + 5e-4), average("test_loss"), where={"T": T},
+            form=".5g", reason=reason,
+        )
+        for key, T, seeds, reason in (
+            ("reference/P8", 8, "32 seeds", "the paper's is a mean of four: one failure is 1.018."),
+            ("reference/P2", 15, "ten initialisations", ""),
+            (
+                "reference/P2", 30, "ten initialisations",
+                "this is one data set; the mean of four (reference/P3) is 1.006.",
+            ),
+        )
+    ),
+    Statement(
+        REFERENCE, "mean: memorizing, at least half of the seeds, up to T", "about 700",
+        (500, 1000), memorizing_to, where={**MEAN, "T": SIZES},
+    ),
+    Statement(
+        REFERENCE, "mean: generalizing, at least half of the seeds, from T", "about 7,000",
+        (7000, 10_000), generalizing_from, where=MEAN,
     ),
     *(
         Statement(
@@ -369,13 +409,19 @@ STATEMENTS: tuple[Statement, ...] = (
         "paper/J6", "R at T = n on that line", "0.4", (0.3, 0.5), edge_factor, reason=SLOWER,
     ),
     Statement(
-        "paper/J7", "near misses: share of repeated samples, less that of samples seen once",
-        "some", (0.01, 1), near_misses, reads={"history_sample_dimensionality": 100},
+        "paper/J7", "near misses: share of the repeated samples that are not memorized, less that "
+        "of samples seen once", "some", (0.01, 1), near_misses,
+        reads={"history_sample_dimensionality": 100},
     ),
     Statement(
         "paper/J8", "features forgotten in a training of the middle regime (T = 400, 500)",
         "some, in some seeds", (0.05, INF), forgotten, where={"T": [400, 500]},
         reads={"history_feature_dimensionality": 20},
+    ),
+    Statement(
+        "paper/J8", "how many more that is than in a training that generalizes (T = 1,000)",
+        "above 0", (1e-6, INF), difference(at(forgotten, T=[400, 500]), at(forgotten, T=1000)),
+        where={"T": [400, 500, 1000]}, reads={"history_feature_dimensionality": 20},
     ),
     *(
         Statement(
@@ -390,13 +436,17 @@ STATEMENTS: tuple[Statement, ...] = (
         for relu in (0, 1)
         for untied in (0, 1)
     ),
-    Statement(
-        "paper/C1", "m = 32: largest D*_X over the median image's", "many times", (5, INF),
-        odd_one, where={"m": 32}, reads={"maximal_dimensionality": 0},
-        reason="the images are 64 pixels and few, T/m is 47; MNIST has 60,000 of 784.",
+    *(
+        Statement(
+            "paper/C1", f"m = {m}: largest D*_X over the median image's", "many times", (5, INF),
+            odd_one, where={"m": m}, reads={"maximal_dimensionality": 0},
+            reason="the images are 64 pixels and few, T/m is 47; MNIST has 60,000 of 784.",
+        )
+        for m in (32, 64, 128)
     ),
     Statement(
-        "paper/A1", "T at which the optimum generalizes, over T at which training usually does",
+        "paper/A1", "T from which on the lowest training loss found generalizes, over T from which "
+        "on training usually does (a lower bound)",
         "far above 1", (1.5, INF), quotient(generalizes_at_best, generalizes_usually),
         reason="the lowest loss of 48 trainings only bounds the optimum from above, and solutions "
         "that do not generalize are the harder ones to find.",

@@ -94,6 +94,24 @@ def onset(dataset: xr.Dataset) -> float:
     return rises(dataset, np.nanmedian(largest, axis=1) - LEARNED)
 
 
+def memorizing_to(dataset: xr.Dataset) -> float:
+    """The T up to which at least half of the seeds end memorizing; 0 if at none."""
+    mostly = _share_in("memorizing", dataset) >= 0.5
+    return float(np.append(0, dataset["T"])[np.argmin(np.append(mostly, False))])
+
+
+def generalizing_from(dataset: xr.Dataset) -> float:
+    """The T from which on at least half of the seeds end generalizing; infinity if at none."""
+    mostly = _share_in("generalizing", dataset) >= 0.5
+    return float(np.append(INF, dataset["T"][::-1])[np.argmin(np.append(mostly[::-1], False))])
+
+
+def _share_in(regime: str, dataset: xr.Dataset) -> np.ndarray:
+    """(T,): the share of seeds that end in a regime."""
+    flags = dataset["regime"].attrs["flag_meanings"].split()
+    return np.asarray((runs(dataset["regime"], ("T",)) == flags.index(regime)).mean(axis=1))
+
+
 def features(dataset: xr.Dataset, least: float = STANDS_OUT) -> float:
     """The median over seeds of the number of features with D_f of 0.1 or more."""
     counts = (dataset["feature_dimensionality"] >= least).sum(_last(dataset))
@@ -290,11 +308,6 @@ def quotient(one: Statistic, other: Statistic) -> Statistic:
 def difference(one: Statistic, other: Statistic) -> Statistic:
     """One statistic less another."""
     return lambda dataset: one(dataset) - other(dataset)
-
-
-def excess(dataset: xr.Dataset) -> float:
-    """The median test loss above what predicting zero scores."""
-    return middle("test_loss")(dataset) - 1
 
 
 def _last(dataset: xr.Dataset) -> str:

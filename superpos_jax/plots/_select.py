@@ -108,7 +108,7 @@ def _scored(dataset: xr.Dataset, power: int) -> xr.Dataset:
 
 
 def _position(axis: str, values: np.ndarray, value: Any) -> int:
-    """Where an axis holds a value, which may be a name ("mean"); floats are equal but for rounding."""
+    """Where an axis holds a value, a name ("mean") or a number, equal but for rounding."""
     value = number(axis, value)
     numeric = np.issubdtype(values.dtype, np.number)
     if numeric and not isinstance(value, str):

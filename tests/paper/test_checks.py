@@ -257,9 +257,28 @@ def test_near_misses_beyond_those_of_samples_seen_once():
         {"repeats": [1, 2], "seed": [0, 1, 2], "step": [0, 1, 2]},
         {"cell": '{"m": 2, "T": 1000}'},
     )
-    assert statistics.near_misses(dataset) == pytest.approx(1 / 3)
-    D[0, 1, :, 0] = [0.0, 0.09, 0.01]
-    assert statistics.near_misses(dataset) == pytest.approx(0)
+    assert statistics.near_misses(dataset) == pytest.approx(1 / 2)  # of two not memorized
+    D[0, 1, :, 0] = D[1, 0, :, 3] = [0.0, 0.09, 0.01]
+    once = 2 * 3 * 5 - 3 - 5  # five times sample 1 is memorized
+    assert statistics.near_misses(dataset) == pytest.approx(1 / 2 - 2 / once)
+
+
+def test_where_regimes_end_and_begin():
+    def of(*regimes):
+        flags = {"flag_meanings": "memorizing middle generalizing"}
+        return xr.Dataset(
+            {"regime": (("T", "seed"), np.array(regimes), flags)}, {"T": [1, 10, 100]}
+        )
+
+    for dataset, last, first in (
+        (of([0, 0], [0, 1], [2, 2]), 10, 100),
+        (of([1, 1], [0, 0], [0, 0]), 0, np.inf),
+        (of([2, 2], [1, 1], [0, 2]), 0, 100),
+        (of([0, 0], [0, 0], [0, 0]), 100, np.inf),
+        (of([2, 2], [2, 2], [2, 2]), 0, 1),
+    ):
+        assert statistics.memorizing_to(dataset) == last
+        assert statistics.generalizing_from(dataset) == first
 
 
 def test_the_exact_equality_of_the_conventions_is_found():
