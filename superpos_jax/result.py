@@ -15,7 +15,7 @@ from zarr.storage import LocalStore, ZipStore
 from superpos_jax import records
 from superpos_jax.errors import UserError
 from superpos_jax.verdicts import DIVERGED, FINISHED, NON_FINITE, UNFINISHED
-from superpos_jax.words import number
+from superpos_jax.words import NAMES, counted, number
 
 if TYPE_CHECKING:
     from superpos_jax.sweep import Grid, Sweep
@@ -142,7 +142,8 @@ class Best(Result):
 
     The paper keeps, of several initialisations on one data set, the one with the lowest training
     loss ("best of several", Henighan et al., 2023). Cells that died or are not trained to their end
-    are chosen only where there is no other; of equal ones the first. `dataset[axis]` says which.
+    are chosen only where there is no other; of equal ones the first. `dataset[axis]` says which,
+    and the attribute `best` that it is one.
 
     >>> import superpos_jax as sp
     >>> result = sp.run(sp.Sweep(
@@ -156,7 +157,10 @@ class Best(Result):
     def __init__(self, whole: Result, axis: str, by: str = "train_loss") -> None:
         fit = whole.dataset["verdict"].isin((FINISHED, DIVERGED))
         loss = whole.dataset[by].where(fit, np.inf).fillna(np.inf)
-        super().__init__(whole.dataset.isel({axis: loss.argmin(axis)}))
+        several = counted(loss.sizes[axis], NAMES.get(axis, axis))
+        said = f"of {several} that of lowest {by.replace('_', ' ')}"
+        chosen = whole.dataset.isel({axis: loss.argmin(axis)}).assign_attrs(best=said)
+        super().__init__(chosen)
         self._whole, self._axis = whole, axis
 
     def at(self, **point: Any) -> xr.Dataset:

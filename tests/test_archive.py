@@ -70,6 +70,7 @@ def test_weights_that_were_thinned_out_are_not_inspected(result):
 def test_best_has_the_smallest_training_loss(result):
     best = result.best("init_seed")
     assert best.axes == ("T", "lr")
+    assert best.dataset.attrs["best"].startswith("of 3 init seeds that of lowest train loss")
     losses = result.dataset.train_loss.sel(lr=1e-2)
     for T in (3, 5):
         chosen = int(losses.sel(T=T).argmin("init_seed"))

@@ -143,6 +143,7 @@ def tidy(result: Result, frame: pd.DataFrame, taken: Mapping[str, Any]) -> pd.Da
     held = fixed(result.dataset)
     shared = {key: held[key] for key in SETTING if key in held}
     shared |= {key: held[key] for key, usual in VARIANTS.items() if held.get(key, usual) != usual}
-    parts = [result.name, describe(taken), describe(shared)]
+    best = result.dataset.attrs.get("best", "")
+    parts = [result.name, describe(taken), describe(shared), best]
     frame.attrs["setting"] = f" {NBSP}·{NBSP} ".join(part for part in parts if part)
     return frame

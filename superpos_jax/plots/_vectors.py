@@ -21,6 +21,8 @@ from ._style import DEAD, FEATURE, GRID, INK, SAMPLE, SOFT
 
 COLUMNS = 8
 LARGEST, SPREAD = 100, 300
+ORIGIN = 0.03
+"""Hidden vectors shorter than that share of the longest are counted in words."""
 RAYS = ((0.1, 40), (0.5, 8))
 """Vectors longer than a share of the longest are drawn from the origin, if so many at most."""
 ARRAYS = {"W": 0, "b": 0, "V": 0}
@@ -139,6 +141,10 @@ def _panel(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
     for which, size, alpha in ((~rays, 3.5, faint), (rays, 9.0, 0.9)):
         x, y = points[which].T
         axes.scatter(x, y, s=size, color=colour, alpha=alpha, lw=0, zorder=3)
+    unseen = int((length < ORIGIN * length.max()).sum())
+    if rows["kind"].iloc[0] == "hidden" and len(points) == rows["count"].iloc[0] and unseen:
+        at: dict[str, Any] = {"ha": "right", "va": "top", "transform": axes.transAxes}
+        axes.text(0.97, 0.97, f"{unseen} near 0", size=7.5, color=SOFT, gid="origin", **at)
     _ruler(axes, half)
 
 

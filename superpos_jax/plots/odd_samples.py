@@ -100,7 +100,7 @@ def odd_samples(result: Result, **select: Any) -> Figure:
 
 @look.style
 def _draw(table: pd.DataFrame) -> Figure:
-    title = "Images with a dimension of their own in a classifier's hidden layer"
+    title = "Training images that stand out most in a classifier's hidden layer"
     figure = look.page(7.6, 5.6, title, table.attrs["setting"], _caption(table), key="side")
     grid = figure.add_gridspec(3, SHOWN, height_ratios=[3.2, 1, 1])
     axes = figure.add_subplot(grid[0, :])
@@ -159,7 +159,7 @@ def _caption(table: pd.DataFrame) -> str:
         " a single training image can have. Its sum over the images is the rank of the hidden"
         " activations, so it is m/T on average where all units are in use. Lines: median over"
         f" seeds, bands: all seeds. Images at m = {odd['m'].iloc[0]:g}, above each its class, below"
-        f" it D* in units of m/T, the mean over seeds. The largest is {odd['share'].iloc[0]:.1f},"
+        f" it D* in units of m/T, the mean over seeds; the largest of these means is"
         f" {odd['share'].iloc[0] / ranks['share'].median():.1f} times the median image's."
     )
 

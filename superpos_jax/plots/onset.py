@@ -243,7 +243,8 @@ def _spread(table: pd.DataFrame) -> str:
     """Where the onsets lie, and how far apart those of a panel's lines, in x and in T."""
     x, by = _ways(table)
     found = table[table["part"] == "onset"]
-    inside = found[(found["T"] > 0) & np.isfinite(found["T"])]
+    found = found.assign(marked=(found["T"] > 0) & np.isfinite(found["T"]))
+    inside = found[found["marked"]]
     if not len(found):
         return "No line is trained to its end, so no onset is marked."
     if not len(inside):
@@ -254,8 +255,8 @@ def _spread(table: pd.DataFrame) -> str:
         for m, rows in inside.groupby("m")
     ]
     text = f"Onsets lie at {units} = {', '.join(places)}."
-    groups = inside.groupby(["m", "weight_decay"] if by == "S" else ["m"])
-    several = groups[by].size() > 1
+    groups = found.groupby(["m", "weight_decay"] if by == "S" else ["m"])
+    several = groups["marked"].all() & (groups[by].size() > 1)  # with an onset on every line
     if several.any():
         ratios = {u: (groups[u].max() / groups[u].min())[several] for u in ("seen", "T")}
         shown = {u: _range(r) for u, r in ratios.items()}

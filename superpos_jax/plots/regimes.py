@@ -172,7 +172,11 @@ def _caption(loss: pd.DataFrame, dimension: pd.DataFrame, vector: pd.DataFrame) 
     )
     text += peak_words(loss, "m")
     spans = _spans(loss)
-    whose = "commonest regime of the seeds" if loss["runs"].max() > 1 else "regime of the model"
+    whose = (
+        "commonest regime of the seeds (of equally common ones the middle)"
+        if loss["runs"].max() > 1
+        else "regime of the model"
+    )
     text += (
         f" Tints: the {whose}, vermillion memorizing (samples within a factor of 2 of m/T hold half"
         " of the hidden space or more), blue generalizing (features with D of 0.1 or more hold a"

@@ -214,10 +214,9 @@ def _caption(table: pd.DataFrame) -> str:
             f" Over T/n ≥ {edge.FROM:g} the boundary grows as (T/n)^a with a = {row.exponent:.2f}"
         )
         if np.isfinite(row.low):
-            where = "inside" if row.low <= 1 <= row.high else "outside"
             text += (
-                f" (95 % under resampled seeds: {row.low:.2f} to {row.high:.2f}; a = 1,"
-                f" R proportional to T/n, lies {where})"
+                f" (95 % under resampled seeds: {row.low:.2f} to {row.high:.2f}; R proportional to"
+                " T/n is a = 1)"
             )
         text += "."
     if fit.empty:

@@ -107,6 +107,7 @@ def test_onsets_outside_the_swept_T_point_there():
     assert {mark.get_marker() for mark in gid(figure, "beyond")} == {"<", ">"}
     assert len(gid(figure, "onset")) == 1
     assert "2 lines without an onset" in said(figure)
+    assert "times the smallest" not in said(figure)
     none = onset(result(lambda at: features(0.1 + 0 * at.T * at.S)))
     assert "No line has its onset within the swept T." in said(none)
 

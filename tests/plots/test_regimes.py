@@ -70,7 +70,9 @@ def test_the_parts_are_drawn_from_the_table():
     assert marks.get_xdata().tolist() == SIZES
     assert len(panels) == 2 * len(SIZES)
     assert top.get_xlim() == middle.get_xlim()
-    assert any("the commonest regime of the seeds, vermillion" in text for text in texts(figure))
+    assert any(
+        "the commonest regime of the seeds (of equally common" in text for text in texts(figure)
+    )
     assert panels[0].get_title() == "T = 10".replace(" ", "\N{NO-BREAK SPACE}")
 
 

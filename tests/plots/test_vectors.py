@@ -1,5 +1,7 @@
 """Vectors with a column a seed, of one kind only, and of weights that are not there."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from made import Made, N, texts
@@ -52,6 +54,19 @@ def test_one_row_of_one_kind(kind):
     assert ("never trained" in caption(figure)) is (kind == "hidden")
     with pytest.raises(ValueError, match='rows is "both" or "feature" or "hidden", not \'all\''):
         plots.vectors(result, rows="all")
+
+
+def test_hidden_vectors_at_the_origin_are_counted():
+    class Lost(Made):
+        def cell(self, **point):
+            found = super().cell(**point)
+            H = np.array(found.H)
+            H[: point["T"] // 5] *= 1e-3
+            return SimpleNamespace(W=found.W, H=H)
+
+    words = texts(plots.vectors(Lost(T=[5, 10], m=[2], seed=[0])))
+    assert {"1 near 0", "2 near 0"} <= set(words)
+    assert not any("near 0" in text for text in texts(plots.vectors(Made(T=[5, 10], m=[2]))))
 
 
 def test_panels_say_why_they_are_empty():
