@@ -220,7 +220,7 @@ def plan(
 
 @app.command()
 def show(result: ResultArgument) -> int:
-    """Print a result: losses over the first two axes, how cells ended, dead ones with reasons.
+    """Print a result: losses over the first two axes that are not seeds, dead cells with reasons.
 
     Example:
 
@@ -329,8 +329,13 @@ def check_paper(
     from superpos_jax.paper.checks import check
     from superpos_jax.paper.statements import STATEMENTS
 
-    if not (findings := check(data, STATEMENTS)):
-        raise UserError(f"--data {data}: no archive of a paper's sweep; `make paper` writes them")
+    with err.status("comparing; half a minute"):
+        findings = check(data, STATEMENTS)
+    if not findings:
+        raise UserError(
+            f"--data {data}: no archive of a paper's sweep; a clone of the repository has them in "
+            "figures/data"
+        )
     rows = [(f.key, f.statement, f.found, f.expected, f.verdict) for f in findings]
     print_table("the paper", ("sweep", "statement", "found", "paper", ""), rows)
     return DONE

@@ -12,7 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from superpos_jax.words import NBSP, called, describe
+
 if TYPE_CHECKING:
+    from xarray import DataArray
+
     from superpos_jax.result import Result
     from superpos_jax.train import Progress as Standing
 
@@ -91,25 +95,34 @@ def progress_bar() -> Iterator[Callable[[Standing], None]]:
 
 
 def print_result(result: Result) -> None:
-    """Mean losses over the first two axes; how many cells died, diverged or are unfinished."""
+    """Losses over the first two axes, seeds averaged; how many cells died, or are unfinished."""
     from superpos_jax.records import RETRY
     from superpos_jax.verdicts import UNFINISHED
 
-    dataset, axes = result.dataset, result.axes
-    losses = [str(name) for name in dataset.data_vars
-              if str(name).endswith("_loss") and not str(name).startswith("history_")]  # fmt: skip
+    dataset, grid = result.dataset, result.sweep.grid()
+    losses = [f"{name}_loss" for name in grid.study.datasets(grid.cells[0])]
+    losses = [name for name in losses if name in dataset]
+    seeds = [axis for axis in result.axes if axis in grid.study.seeds]
+    axes = [axis for axis in result.axes if axis not in seeds]
+    axes, pooled = (axes, seeds) if axes else (seeds, [])
+    shown, others = axes[:2], axes[2:]
+    first = {axis: dataset[axis].values[0].item() for axis in others}
+    where = ", ".join(part for part in (
+        result.name,
+        f"mean over {', '.join(pooled)}" if pooled else "",
+        f"at {describe(first).replace(NBSP, ' ')} (the first of each)" if first else "",
+    ) if part)  # fmt: skip
     for name in losses:
-        mean = dataset[name].mean(axes[2:])
-        over = f", mean over {', '.join(axes[2:])}" if len(axes) > 2 else ""
-        labels = mean[axes[0]].values.tolist() if axes else [""]
-        columns = mean[axes[1]].values.tolist() if len(axes) > 1 else [""]
+        mean = dataset[name].sel(first).mean(pooled).transpose(*shown)
+        labels = _labels(mean, shown[0]) if shown else [""]
+        columns = _labels(mean, shown[1]) if len(shown) > 1 else [""]
         values = mean.values.reshape(len(labels), len(columns))
         rows = [
-            (str(label), *(f"{value:.4f}" for value in row))
+            (label, *(f"{value:.4f}" for value in row))
             for label, row in zip(labels, values, strict=True)
         ]
-        head = (" \\ ".join(axes[:2]), *map(str, columns))
-        print_table(f"{name.replace('_', ' ')} of {result.name}{over}", head, rows)
+        head = (" \\ ".join(shown), *columns)
+        print_table(f"{name.replace('_', ' ')} of {where}", head, rows)
     for word, cells in (("dead", result.dead()), ("diverged", result.diverged())):
         if cells:
             title = f"{len(cells)} {word} cell{'s' * (len(cells) > 1)}"
@@ -122,6 +135,11 @@ def print_result(result: Result) -> None:
         if name.startswith(RETRY):
             again = int(dataset[name].notnull().sum())
             out.print(f"{again} cells were trained again with another {name.removeprefix(RETRY)}.")
+
+
+def _labels(array: DataArray, axis: str) -> list[str]:
+    """The values of an axis, by name where they have one."""
+    return [called(axis, value) or str(value) for value in array[axis].values.tolist()]
 
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:

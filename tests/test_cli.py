@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from superpos_jax import load, load_sweep
+from superpos_jax import Sweep, load, load_sweep, run
 from superpos_jax.sweep import headline, shipped
 
 SWEEP = """
@@ -106,6 +106,19 @@ def test_show_prints_the_losses(trained, superpos):
     assert code == 0
     dataset = load(folder).dataset
     assert f"{float(dataset.test_loss.mean('seed').sel(T=8, m=3)):.4f}" in out
+
+
+def test_show_averages_seeds_alone(superpos, tmp_path):
+    """A mean over learning rates or conventions would be of nothing."""
+    axes = {"T": [5], "seed": [0, 1], "reduction": ["sum", "mean"], "lr": [1e-3, 1e-2]}
+    small = Sweep(axes=axes, cell={"steps": 20, "S": 0.9, "eps": 0.01}, options={"n": 20}, name="small")
+    result = run(small, out=tmp_path)
+    code, out, _ = superpos("show", tmp_path)
+    assert code == 0
+    assert "train loss of small, mean over seed, at lr = 0.001 (the first of each)" in out
+    assert "T \\ reduction │ sum    │ mean" in out.replace("┃", "│")
+    of_sum = result.dataset.train_loss.sel(T=5, lr=1e-3, reduction=0.0).mean()
+    assert f"{float(of_sum):.4f}" in out
 
 
 def test_plot_draws_one_figure_into_a_file(trained, superpos, tmp_path):

@@ -153,7 +153,8 @@ def _contents(shown: Sequence[Entry], findings: Sequence[Finding]) -> str:
 
 
 def _section(entry: Entry, result: Result, figures: Path, findings: Sequence[Finding]) -> str:
-    lines = [f"## {entry.title}", f"    superpos run {entry.key}", _made(result)]
+    made = f"{_made(result)} {_stored(entry, result)}"
+    lines = [f"## {entry.title}", f"    superpos run {entry.key}", made]
     for name in entry.sweep.figures:
         if (figures / entry.key / f"{name}.png").exists():
             lines.append(f"![{name}]({entry.key}/{name}.png)")
@@ -193,6 +194,16 @@ def _made(result: Result) -> str:
     text += f": {_grid(dataset)}."
     spent = sum(run["wall_seconds"] * run["devices"] for run in provenance(dataset)) / 60
     return text + f" {counted(max(1, round(spent)), 'core-minute')}."
+
+
+def _stored(entry: Entry, result: Result) -> str:
+    """Where the numbers are, and of how many models the weights."""
+    name, text = f"{entry.sweep.name}.zip", "without weights"
+    if "W" in result.dataset:
+        W = result.dataset["W"]
+        count = int(W.notnull().any([dim for dim in W.dims if dim not in result.axes]).sum())
+        text = f"with the weights of {counted(count, 'model')}"
+    return f"Stored in [{name}](data/{name}), {text}."
 
 
 def _grid(dataset: xr.Dataset) -> str:

@@ -13,7 +13,7 @@ from matplotlib.patches import Circle, Patch
 from matplotlib.ticker import MaxNLocator
 
 from superpos_jax.measures.criteria import FAILED
-from superpos_jax.measures.runs import SEEDS, axes, runs, seed_values
+from superpos_jax.measures.runs import SEEDS, axes, fixed, runs, seed_values
 from superpos_jax.verdicts import NON_FINITE, UNFINISHED
 from superpos_jax.words import NBSP, counted
 
@@ -37,6 +37,8 @@ def applies(dataset: xr.Dataset) -> str | None:
     """None if the seeds of small T can be drawn side by side, else why not."""
     if (reason := lacks_plane(dataset, "circles", "H")) is not None:
         return reason
+    if fixed(dataset).get("online"):
+        return "circles needs a training set; this result trains on new samples at every step"
     if any(dataset.sizes[axis] > 1 for axis in SEEDS if axis in axes(dataset)):
         return None
     return "circles needs several seeds (seed, data_seed or init_seed); this result holds one"

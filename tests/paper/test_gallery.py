@@ -59,6 +59,7 @@ def test_results_become_archives_figures_and_a_page(tmp_path, monkeypatch):
     assert "superpos run paper/P6" in text
     assert "(paper/P6/t_sweep.png)" in text
     assert "24 models" in text
+    assert "Stored in [P6.zip](data/P6.zip), without weights." in text
     assert re.search(r"weight decay 1.0 removes the bump.*\| \d.* to .*\|", text)
 
 

@@ -124,6 +124,7 @@ def test_seeds_on_two_axes_and_m_are_named_to_the_result():
     ("change", "reason"),
     [
         ({"m": 3}, "circles needs m = 2; this result holds m = 3"),
+        ({"online": 1}, "circles needs a training set; this result trains on new samples"),
         ({"seeds": 1}, "circles needs several seeds (seed, data_seed or init_seed); this result"),
     ],
 )
