@@ -337,7 +337,7 @@ def check_paper(
             "figures/data"
         )
     rows = [(f.key, f.statement, f.found, f.expected, f.verdict) for f in findings]
-    print_table("the paper", ("sweep", "statement", "found", "paper", ""), rows)
+    print_table("the paper", ("sweep", "statement", "found", "reference", ""), rows)
     return DONE
 
 

@@ -137,8 +137,9 @@ def _contents(shown: Sequence[Entry], findings: Sequence[Finding]) -> str:
         " are about models that are not trained yet.",
         "",
         "In the tables below a number is followed by the interval, in parentheses, in which it lies"
-        " for 95 % of other choices of the seeds, drawn with replacement. It agrees if that"
-        " interval lies within what counts as the paper's number, differs if it lies outside, and"
+        " for 95 % of other choices of the seeds, drawn with replacement. The reference is the"
+        " paper, a comment printed beneath it, or a public checkpoint. The number agrees if that"
+        " interval lies within what counts as the reference, differs if it lies outside, and"
         " is undecided if it does both, if there is one seed, or if more than a tenth of the"
         " choices do not have the number (no seed of them solves T = 8, say).",
         "",
@@ -170,7 +171,7 @@ def _section(entry: Entry, result: Result, figures: Path, findings: Sequence[Fin
 
 def table(findings: Sequence[Finding]) -> str:
     """Findings as a Markdown table."""
-    rows = ["| statement | found | in the paper | agrees | |", "|---|---|---|---|---|"]
+    rows = ["| statement | found | reference | agrees | |", "|---|---|---|---|---|"]
     for finding in findings:
         cells = (
             finding.statement, finding.found, finding.expected, finding.within, finding.verdict
