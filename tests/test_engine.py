@@ -331,3 +331,17 @@ def test_programs_lower_for_accelerators(monkeypatch, chip, layout):
         traced = compiled.trace(program.tables, *arguments)
         text = traced.lower(lowering_platforms=(chip,)).as_text()
         assert "stablehlo.while" in text
+
+
+def test_the_layout_of_an_accelerator_trains_the_same_cells(monkeypatch):
+    """Blocks of 4,096 samples, all features in one tile, cells side by side."""
+    cells = [replace(BASE, T=T, steps=5) for T in (400, 9_000)]
+    found = []
+    for layout in ("cpu", "gpu"):
+        monkeypatch.setitem(engine.SIDE_BY_SIDE, "cpu", engine.SIDE_BY_SIDE[layout])
+        program = build(cells, 1, layout)
+        found.append(program.evaluate(program.advance(program.init(), 5)))
+    ours, theirs = found
+    assert ours.keys() == theirs.keys()
+    for name, values in ours.items():
+        np.testing.assert_allclose(theirs[name], values, rtol=1e-4, err_msg=name)
