@@ -111,7 +111,9 @@ def test_show_prints_the_losses(trained, superpos):
 def test_show_averages_seeds_alone(superpos, tmp_path):
     """A mean over learning rates or conventions would be of nothing."""
     axes = {"T": [5], "seed": [0, 1], "reduction": ["sum", "mean"], "lr": [1e-3, 1e-2]}
-    small = Sweep(axes=axes, cell={"steps": 20, "S": 0.9, "eps": 0.01}, options={"n": 20}, name="small")
+    small = Sweep(
+        axes=axes, cell={"steps": 20, "S": 0.9, "eps": 0.01}, options={"n": 20}, name="small"
+    )
     result = run(small, out=tmp_path)
     code, out, _ = superpos("show", tmp_path)
     assert code == 0

@@ -50,19 +50,23 @@ def by_T(dataset: xr.Dataset, name: str = "test_loss") -> np.ndarray:
 
 
 def bump(dataset: xr.Dataset) -> float:
-    """The largest median test loss from T = 100 on; below, single T have peaks of their own."""
-    return float(np.nanmax(by_T(dataset.sel(T=dataset["T"] >= 100))))
+    """The largest median test loss from T = n/10 on; below, single T have peaks of their own."""
+    return float(np.nanmax(by_T(_late(dataset))))
 
 
 def height(dataset: xr.Dataset) -> float:
-    """How far the largest median test loss from T = 100 on lies above 1."""
+    """How far the bump lies above 1."""
     return bump(dataset) - 1
 
 
 def bump_at(dataset: xr.Dataset) -> float:
-    """The T of the largest median test loss, from T = 100 on."""
-    late = dataset.sel(T=dataset["T"] >= 100)
+    """The T of the bump."""
+    late = _late(dataset)
     return float(late["T"][np.nanargmax(by_T(late))])
+
+
+def _late(dataset: xr.Dataset) -> xr.Dataset:
+    return dataset.sel(T=dataset["T"] >= features_of(dataset) / 10)
 
 
 def longest_at(dataset: xr.Dataset) -> float:

@@ -120,7 +120,7 @@ def seed_words(table: pd.DataFrame, what: str = "Lines") -> str:
     return f"{what}: median of {seeds} seeds, bands {wide} of them."
 
 
-def lost_words(cells: pd.DataFrame, so_far: str = "losses so far") -> str:
+def lost_words(cells: pd.DataFrame, so_far: str = "shown as far as they are") -> str:
     """What became of runs that are dead or not trained to the end, from one row a cell."""
     died, training = int(cells["died"].sum()), int(cells["unfinished"].sum())
     text = f" {counted(training, 'run')} not trained to the end: {so_far}." if training else ""

@@ -16,7 +16,7 @@ from superpos_jax.verdicts import ALIVE, NON_FINITE, UNFINISHED
 from superpos_jax.words import describe
 
 from ._runs import square
-from ._select import missing, representative
+from ._select import missing, narrow, representative
 from ._style import DEAD, FEATURE, GRID, INK, SAMPLE, SOFT
 
 COLUMNS = 8
@@ -69,13 +69,17 @@ def one_seed(
 ) -> dict[str, Any]:
     """The selection for a row of columns by T: its first value of seeds, and of the axis `single`.
 
-    Without `at` the columns are spread over the T that are selected.
+    Without `at` the columns are spread over the T that are selected, those that are trained if any.
     """
     chosen = dict(select)
     for axis in {*SEEDS, single} & set(axes(dataset)):
         chosen[axis] = np.atleast_1d(select.get(axis, dataset[axis].values))[0]
+    if at is not None:
+        return chosen | {"T": at}
     T = np.sort(np.atleast_1d(select.get("T", dataset["T"].values)))
-    return chosen | {"T": spread(T) if at is None else at}
+    known, _ = narrow(dataset, ("T",), chosen | {"T": T}, pool=())
+    trained = known["verdict"].values != UNFINISHED
+    return chosen | {"T": spread(T[trained] if trained.any() else T)}
 
 
 def vector_rows(
@@ -143,8 +147,8 @@ def _panel(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
         axes.scatter(x, y, s=size, color=colour, alpha=alpha, lw=0, zorder=3)
     unseen = int((length < ORIGIN * length.max()).sum())
     if rows["kind"].iloc[0] == "hidden" and len(points) == rows["count"].iloc[0] and unseen:
-        at: dict[str, Any] = {"ha": "right", "va": "top", "transform": axes.transAxes}
-        axes.text(0.97, 0.97, f"{unseen} near 0", size=7.5, color=SOFT, gid="origin", **at)
+        at: dict[str, Any] = {"ha": "right", "va": "center", "transform": axes.transAxes}
+        axes.text(1.0, -0.06, f"{unseen} near 0", size=7.5, color=SOFT, gid="origin", **at)
     _ruler(axes, half)
 
 

@@ -138,16 +138,18 @@ def test_dead_cells_do_not_count():
 T = np.array([10, 100, 1000, 10_000])
 
 
-def curves(losses):
+def curves(losses, n=1000):
     """(T, seed) losses as a dataset."""
     variables = {"test_loss": (("T", "seed"), np.asarray(losses, float))}
-    return xr.Dataset(variables, {"T": T, "seed": range(np.shape(losses)[1])})
+    coordinates = {"T": T, "seed": range(np.shape(losses)[1])}
+    return xr.Dataset(variables, coordinates, {"options": f'{{"n": {n}}}'})
 
 
 def test_bump_peak_and_crossing():
     dataset = curves([[9, 9, 9], [1.1, 1.3, 1.2], [1.5, 1.4, 7], [0.9, 0.8, 0.9]])
     assert statistics.bump(dataset) == 1.5  # neither T = 10 nor the seed with 7
     assert statistics.bump_at(dataset) == 1000
+    assert statistics.bump(curves([[9], [3], [1], [2]], n=10_000)) == 2  # nor T = 100
     assert statistics.ridge(dataset) == 10
     # medians 1.5 and 0.9, on the scale of the figures, and log T
     share = np.arcsinh(0.5 / 0.01) / (np.arcsinh(0.5 / 0.01) + np.arcsinh(0.1 / 0.01))

@@ -83,6 +83,14 @@ def test_the_page_holds_together(options):
     assert_on_page(plots.norms(Made(**options)))
 
 
+def test_vectors_are_of_trained_models_where_there_are_some():
+    result = Made(T=SIZES, seed=[0, 1], unfinished=[(6, slice(None)), (2, 1)])
+    vector = part(plots.norms_table(result), "vector")
+    assert vector["T"].unique().tolist() == SIZES[:6]
+    none = Made(T=SIZES, seed=[0, 1], unfinished=[(slice(None), 0)])
+    assert part(plots.norms_table(none), "vector")["T"].unique().tolist() == SIZES
+
+
 def test_dead_runs_are_left_out_and_marked():
     result = Made(T=SIZES, seed=[0, 1, 2], dead=[(2, 0), (0, slice(None))], unfinished=[(4, 1)])
     rows = part(plots.norms_table(result), "norm").set_index(["norm", "T"])
