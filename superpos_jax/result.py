@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from zarr.codecs import BloscCodec
 from zarr.storage import LocalStore, ZipStore
 
 from superpos_jax import records
@@ -24,6 +25,8 @@ STORE = "result.zarr"
 OLD, NEW = ".result.zarr.old", ".result.zarr.new"
 READS = 3
 """A store that is replaced while it is read is read again, so often at most."""
+PACKED = BloscCodec(cname="zstd", clevel=5, shuffle="shuffle")
+"""Bytes of like weight side by side: exponents of floats are much the same, and pack."""
 
 
 class Result:
@@ -129,7 +132,8 @@ class Result:
         sealed = self.dataset.assign_attrs(
             crc32=json.dumps(_checksums(self.dataset), sort_keys=True)
         )
-        sealed.to_zarr(folder / NEW, mode="w", consolidated=False, zarr_format=3)
+        encoding = {name: {"compressors": (PACKED,)} for name in sealed.data_vars}
+        sealed.to_zarr(folder / NEW, mode="w", consolidated=False, zarr_format=3, encoding=encoding)
         if (folder / STORE).exists():
             (folder / STORE).rename(folder / OLD)
         (folder / NEW).rename(folder / STORE)

@@ -48,7 +48,7 @@ def entries() -> tuple[Entry, ...]:
     """The sweeps of the paper's figures, in the order of the figures, reduced scale first.
 
     >>> [entry.key for entry in entries()][:3]
-    ['paper/P1', 'paper/P1_batch', 'reference/P1']
+    ['paper/P1', 'paper/P1_batch', 'paper/P1_eps']
     """
     found = []
     for key, path in shipped().items():

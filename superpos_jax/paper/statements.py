@@ -61,7 +61,8 @@ FIVE = "five features have a direction of their own"
 SHARE = "0.2 to 0.3 (n = 10,000)"
 EPS = (
     "n eps is 1e-5 here and 1e-4 in the paper, if that minimised a mean: with 1e-4 (P6_eps) 1.003 "
-    "is left, while 50,000 steps instead of 10,000 (P6_long) change nothing."
+    "is left, with 1e-3, where eps is to the gradient what it is in the paper, none; 50,000 steps "
+    "instead of 10,000 (P6_long) change nothing."
 )
 PLATEAU: dict[str, tuple[str, str, tuple[float, float]]] = {
     "test_loss": ("test loss", "0.9986 to 0.9989", (0.9981, 0.9994)),
@@ -89,9 +90,9 @@ SHORT = (
 FEWER = "n is 1,000 here: there are fewer other features to share the space with."
 
 SHARED = (
-    "trained on 2,000 new samples a step, in which a feature occurs twice, about 220 features "
-    "share six directions. Fewer samples a step make features share directions at n = 1,000 too "
-    "(P1_batch), though not as many; why it takes more of them here is open."
+    "too few steps, most likely: 150 to 220 features share directions, under the mean and the sum "
+    "alike. At n = 1,000 features share directions early and drop out one after another until five "
+    "are left (P1_steps), later with fewer samples a step (P1_batch) or a larger eps (P1_eps)."
 )
 CHECKPOINTS = {
     (6, "W_norm"): 3.63, (100, "test_loss"): 1.0036, (100, "W_norm"): 25.0,
@@ -158,7 +159,7 @@ LATE = [30, 100, 200, 300, 500, 700, 1000, 2000, 3000]
 STATEMENTS: tuple[Statement, ...] = (
     *(
         statement
-        for key in ("paper/P1", "reference/P1")
+        for key in ("paper/P1", "reference/P1", "reference/P1_sum")
         for statement in (
             Statement(
                 key, f"{FIVE} (D_f >= 0.1)", "5", (5, 5), features, reads=D_F, reason=SHARED,
@@ -180,6 +181,21 @@ STATEMENTS: tuple[Statement, ...] = (
     Statement(
         "paper/P1_batch", f"{FIVE}, with 500 new samples a step and more", "5", (5, 5), features,
         where={"T": [500, 1000, 2000]}, reads=D_F,
+    ),
+    *(
+        Statement(
+            "paper/P1_steps", f"after {steps:,} steps: features whose vectors are longer than half "
+            "of the longest", "5", (5, 5), long_ones, where={"steps": steps}, reads={"W": 0},
+            reason="features share directions early and drop out one after another.",
+        )
+        for steps in (1000, 2000, 5000, 10_000, 20_000)
+    ),
+    Statement(
+        "paper/P1_eps", "eps = 1e-6: features whose vectors are longer than half of the longest, "
+        "with 500 new samples a step and more", "5", (5, 5), long_ones,
+        where={"T": [500, 1000, 2000]}, reads={"W": 0},
+        reason="eps is as large against the gradient here as at n = 10,000, where features share "
+        "directions too (reference/P1).",
     ),
     Statement(
         "reference/P1", "test loss", "0.9986 to 0.9989", (0.9981, 0.9994), middle("test_loss"),

@@ -47,7 +47,7 @@ def vectors_table(
 ) -> pd.DataFrame:
     """The numbers of `vectors`: one row a vector.
 
-    Columns: T (or the seed axis, where the columns of the figure are seeds), kind ("feature" or
+    Columns: T (or the axis that the columns of the figure are by), kind ("feature" or
     "hidden"), index (of the feature or sample), rank (0 is the longest), count (vectors of this
     kind), x, y, half_width (of the panel), regime, died_at (-1: alive), and the value of every
     other swept axis. Of more than 400 vectors the longest 100 stay, and 300 of the others at
@@ -91,8 +91,9 @@ def vectors_table(
 
 
 def _across(dataset: xr.Dataset, select: Mapping[str, Any]) -> str:
-    """The axis of the columns: T, or the first seed axis with several values where T has one."""
-    for axis in ("T", *SEEDS):
+    """The axis of the columns: T, or where it has one value another with several, seeds last."""
+    others = [axis for axis in axes(dataset) if axis not in ("T", "m", *SEEDS)]
+    for axis in ("T", *others, *SEEDS):
         held = dataset[axis].values if axis in axes(dataset) else ()
         if np.size(select.get(axis, held)) > 1:
             return axis
@@ -104,8 +105,8 @@ def vectors(result: Result, scale: str = "panel", rows: str = "both", **select: 
 
     Memorizing models hold samples as the corners of regular T-gons while their features look like
     noise; generalizing ones hold a few features as a polygon, and the samples spread along them.
-    Where T has one value and a seed axis several, a column is a seed: five features on a pentagon
-    where the data are infinite, `online = 1` (figure P1).
+    Where T has one value the columns are by another axis that has several, or by seed: five
+    features on a pentagon where the data are infinite, `online = 1` (figure P1).
 
     Arguments:
         result: a result with m = 2 and stored weights.
@@ -151,7 +152,7 @@ VECTORS = FigureSpec(
     "vectors",
     vectors,
     vectors_table,
-    "feature vectors above hidden vectors at selected T, or by seed, m = 2",
+    "feature vectors above hidden vectors at selected T, or by another axis, m = 2",
     applies,
     ARRAYS,
 )

@@ -41,6 +41,15 @@ def test_columns_are_seeds_of_a_selected_T_and_at_most_eight():
     assert (alone["T"].unique().tolist(), alone["seed"].unique().tolist()) == ([10], [5])
 
 
+def test_columns_are_by_another_axis_before_seeds():
+    result = Made(steps=[10, 100], seed=[0, 1], cell={"T": 1000})
+    table = plots.vectors_table(result)
+    assert table.columns[0] == "steps"
+    assert result.calls == [{"steps": 10, "seed": 0}, {"steps": 100, "seed": 0}]
+    assert {"steps = 10", "steps = 100"} <= set(texts(plots.vectors(result)))
+    assert plots.vectors_table(result, steps=100).columns[0] == "seed"
+
+
 @pytest.mark.parametrize("kind", ["feature", "hidden"])
 def test_one_row_of_one_kind(kind):
     result = Made(T=[5, 1000], cell={"online": 1})
