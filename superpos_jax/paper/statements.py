@@ -90,7 +90,7 @@ SHORT = (
 FEWER = "n is 1,000 here: there are fewer other features to share the space with."
 
 SHARED = (
-    "too few steps, most likely: 150 to 220 features share directions, under the mean and the sum "
+    "too few steps, most likely: 160 to 220 features share directions, under the mean and the sum "
     "alike. At n = 1,000 features share directions early and drop out one after another until five "
     "are left (P1_steps), later with fewer samples a step (P1_batch) or a larger eps (P1_eps)."
 )
