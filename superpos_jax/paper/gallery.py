@@ -165,7 +165,13 @@ def _section(entry: Entry, result: Result, figures: Path, findings: Sequence[Fin
     mine = [finding for finding in findings if finding.key == entry.key]
     if mine:
         lines.append(table(mine))
-    lines += [f"Why “{_plain(f.statement)}” differs: {_plain(f.reason)}" for f in mine if f.reason]
+    reasons: dict[str, list[str]] = {}
+    for finding in mine:
+        if finding.reason:
+            reasons.setdefault(finding.reason, []).append(f"“{finding.statement}”")
+    for reason, differing in reasons.items():
+        verb = "differs" if len(differing) == 1 else "differ"
+        lines.append(_plain(f"Why {', '.join(differing)} {verb}: {reason}"))
     return "\n\n".join(lines)
 
 

@@ -63,6 +63,17 @@ def test_results_become_archives_figures_and_a_page(tmp_path, monkeypatch):
     assert re.search(r"weight decay 1.0 removes the bump.*\| \d.* to .*\|", text)
 
 
+def test_a_reason_is_told_once():
+    text = (FIGURES / "README.md").read_text()
+    told = [line for line in text.splitlines() if line.startswith("Why “")]
+    assert len(told) > 5
+    for section in text.split("\n## "):
+        reasons = [
+            re.split("” differs?: ", line)[1] for line in section.splitlines() if line in told
+        ]
+        assert len(reasons) == len(set(reasons))
+
+
 def test_the_page_shows_figures_that_are_there():
     linked = re.findall(r"!\[[^]]*\]\(([^)]+)\)", (FIGURES / "README.md").read_text())
     assert len(linked) > 10
