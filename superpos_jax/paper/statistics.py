@@ -328,6 +328,11 @@ def solved(statistic: Statistic) -> Statistic:
     return lambda dataset: statistic(dataset.where(dataset["train_loss"] < 1e-3))
 
 
+def unsolved(statistic: Statistic) -> Statistic:
+    """A statistic of the trainings that fail: that end with a training loss above 0.01."""
+    return lambda dataset: statistic(dataset.where(dataset["train_loss"] > FAILED))
+
+
 def seen_at_onset(dataset: xr.Dataset) -> float:
     """How often a feature is seen, T (1 - S), at the onset; at one S."""
     return float((1 - dataset["S"]) * onset(dataset))

@@ -265,6 +265,12 @@ def test_near_misses_beyond_those_of_samples_seen_once():
     assert statistics.near_misses(dataset) == pytest.approx(1 / 2 - 2 / once)
 
 
+def test_failures_are_told_apart():
+    dataset = curves([[1, 2, 3]] * 4).assign(train_loss=("seed", [0.0, 0.02, 0.5]))
+    assert statistics.unsolved(statistics.middle("test_loss"))(dataset) == 2.5
+    assert statistics.solved(statistics.middle("test_loss"))(dataset) == 1
+
+
 def test_where_regimes_end_and_begin():
     def of(*regimes):
         flags = {"flag_meanings": "memorizing middle generalizing"}
