@@ -7,8 +7,12 @@ from pathlib import Path
 
 from superpos_jax import plots
 from superpos_jax.errors import UserError
+from superpos_jax.plots._spec import FORMATS, is_file
 from superpos_jax.result import Result
 from superpos_jax.study import load_study
+
+OTHERS = (".csv", ".eps", ".gif", ".jpeg", ".jpg", ".ps", ".tif", ".tiff", ".webp")
+"""Suffixes of a file rather than of a folder."""
 
 
 def draw(
@@ -23,7 +27,7 @@ def draw(
 
     Args:
         result: what to draw.
-        target: a folder, or of one figure a `.png` file.
+        target: a folder, or of one figure a `.png`, `.pdf` or `.svg` file.
         only: the one figure.
         names: the figures otherwise. Default: the sweep's, else all of the study that apply.
         best: axis along which only the lowest training loss counts, "" for none. Default: the
@@ -31,14 +35,18 @@ def draw(
 
     Raises:
         UserError: the one figure does not exist or does not apply, or no cell has a loss yet; or
-            the target of several figures is a file.
+            the target of several figures is a file, or of a type that is not written.
     """
     specs = load_study(result.sweep.study).figures()
     if only is not None and only not in specs:
         raise UserError(f"figure {only!r}: unknown; allowed: {', '.join(specs)}")
-    if only is None and target.suffix == ".png":
+    if only is None and is_file(target):
         raise UserError(
             f"--out {target}: one file for all figures; name a figure, or give a folder"
+        )
+    if target.suffix.lower() in OTHERS:
+        raise UserError(
+            f"--out {target}: a figure is a file {', '.join(FORMATS)}, or give a folder"
         )
     if not any(str(name).endswith("_loss") for name in result.dataset.data_vars):
         if only is not None:

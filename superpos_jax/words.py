@@ -49,6 +49,8 @@ def describe(values: Mapping[str, Any]) -> str:
     for name, value in values.items():
         if name == "reduction" and (word := called(name, value)):
             parts.append(f"{word}{NBSP}loss")
+        elif name == "online" and value == 1:
+            parts.append(f"T{NBSP}new samples at every step")
         else:
             parts.append(f"{NAMES.get(name, name)} = {_number(value)}".replace(" ", NBSP))
     return ", ".join(parts)

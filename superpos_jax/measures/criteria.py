@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 STANDS_OUT = 0.1
-"""Dimensionality from which on a vector counts as having a direction of its own."""
+"""Dimensionality above which a vector counts as having a direction of its own."""
 CORNER = 0.25
-"""From which on a feature has a corner of the pentagon to itself; in P1 the five have 0.31 each."""
+"""Above which a feature has a corner of the pentagon to itself; in P1 the five have 0.31 each."""
 LEARNED = 0.15
 """Largest D_f of a model from which on it counts as having learned features."""
 FAILED = 0.01
@@ -69,6 +69,29 @@ def crossing(x: np.ndarray, y: np.ndarray) -> float:
     below, above = float(y[last]), float(y[last + 1])
     share = below / (below - above) if np.isfinite(below - above) else 0.5
     return float(np.exp(x[last] + share * (x[last + 1] - x[last])))
+
+
+def first_crossing(x: np.ndarray, y: np.ndarray) -> float:
+    """The x at which y first becomes positive, for good or not; in the terms of `crossing`.
+
+    Example:
+        >>> first_crossing(np.array([1.0, 10.0, 100.0]), np.array([-1.0, 1.0, -1.0])).__round__(3)
+        3.162
+    """
+    rises = np.flatnonzero(y > 0)
+    upto = slice(rises[0] + 1 if len(rises) else None)
+    return crossing(x[upto], y[upto])
+
+
+def commonest(regimes: np.ndarray) -> int:
+    """The regime of most runs, -1 without any; of equally common ones not the middle.
+
+    Example:
+        >>> commonest(np.array([0, 1, 1, 0])), commonest(np.array([2, 1, 1, -1]))
+        (0, 1)
+    """
+    counts = {regime: int((regimes == regime).sum()) for regime in (2, 0, 1)}
+    return max(counts, key=counts.__getitem__) if any(counts.values()) else -1
 
 
 def places(count: np.ndarray | int) -> np.ndarray:

@@ -163,7 +163,7 @@ STATEMENTS: tuple[Statement, ...] = (
         for key in ("paper/P1", "reference/P1", "reference/P1_sum")
         for statement in (
             Statement(
-                key, f"{FIVE} (D_f >= 0.1)", "5", (5, 5), features, reads=D_F, reason=SHARED,
+                key, f"{FIVE} (D_f > 0.1)", "5", (5, 5), features, reads=D_F, reason=SHARED,
             ),
             Statement(
                 key, "their D_f", SHARE, (0.2, 0.3), of_five, reads=D_F,
@@ -207,7 +207,7 @@ STATEMENTS: tuple[Statement, ...] = (
             key, f"samples share the space evenly where T = {T} is solved: D_X T/m", "1",
             (0.95, 1.05), solved(fair_share), where={"T": T}, reads=D_X,
         )
-        for key in ("paper/P2", "reference/P2")
+        for key in ("paper/P2", "reference/P2", "reference/P2_sum")
         for T in (5, 8)
     ),
     *_three_regimes("paper/P3"),
@@ -270,11 +270,11 @@ STATEMENTS: tuple[Statement, ...] = (
         unsolved(middle("test_loss")), where={"T": 8}, form=".5g",
     ),
     Statement(
-        REFERENCE, "mean: memorizing, at least half of the seeds, up to T", "about 700",
+        REFERENCE, "mean: memorizing is the commonest regime up to T", "about 700",
         (500, 1000), memorizing_to, where={**MEAN, "T": SIZES},
     ),
     Statement(
-        REFERENCE, "mean: generalizing, at least half of the seeds, from T", "about 7,000",
+        REFERENCE, "mean: generalizing is the commonest regime from T", "about 7,000",
         (7000, 10_000), generalizing_from, where={**MEAN, "T": TRAINED},
     ),
     *(
@@ -366,7 +366,7 @@ STATEMENTS: tuple[Statement, ...] = (
             key, f"share of seeds that end above a training loss of 0.01 at T = {T}", expected,
             within, failed, where={"T": T},
         )
-        for key in ("paper/P8", "reference/P8")
+        for key in ("paper/P8", "reference/P8", "reference/P8_sum")
         for T, expected, within in ((5, "few", (0.0, 0.5)), (8, "some, not all", (0.02, 0.98)))
     ),
     *(
@@ -427,7 +427,7 @@ STATEMENTS: tuple[Statement, ...] = (
     ),
     *(
         Statement(
-            "paper/J5", f"features with a corner of the pentagon (D_f >= 0.25), {words} {R} times",
+            "paper/J5", f"features with a corner of the pentagon (D_f > 0.25), {words} {R} times",
             str(left), (left, left), corners, where={"repeated": count, "repeats": R}, reads=D_F,
         )
         for R in (5, 10)

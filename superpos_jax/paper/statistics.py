@@ -18,6 +18,7 @@ from superpos_jax.measures.criteria import (
     FORGOTTEN,
     LEARNED,
     STANDS_OUT,
+    commonest,
     crossing,
     margin,
     outcomes,
@@ -99,31 +100,31 @@ def onset(dataset: xr.Dataset) -> float:
 
 
 def memorizing_to(dataset: xr.Dataset) -> float:
-    """The T up to which at least half of the seeds end memorizing; 0 if at none."""
-    mostly = _share_in("memorizing", dataset) >= 0.5
+    """The T up to which memorizing is the commonest regime; 0 if at none."""
+    mostly = _mostly("memorizing", dataset)
     return float(np.append(0, dataset["T"])[np.argmin(np.append(mostly, False))])
 
 
 def generalizing_from(dataset: xr.Dataset) -> float:
-    """The T from which on at least half of the seeds end generalizing; infinity if at none."""
-    mostly = _share_in("generalizing", dataset) >= 0.5
+    """The T from which on generalizing is the commonest regime; infinity if at none."""
+    mostly = _mostly("generalizing", dataset)
     return float(np.append(INF, dataset["T"][::-1])[np.argmin(np.append(mostly[::-1], False))])
 
 
-def _share_in(regime: str, dataset: xr.Dataset) -> np.ndarray:
-    """(T,): the share of seeds that end in a regime."""
-    flags = dataset["regime"].attrs["flag_meanings"].split()
-    return np.asarray((runs(dataset["regime"], ("T",)) == flags.index(regime)).mean(axis=1))
+def _mostly(regime: str, dataset: xr.Dataset) -> np.ndarray:
+    """(T,): whether a regime is the commonest of the seeds."""
+    code = dataset["regime"].attrs["flag_meanings"].split().index(regime)
+    return np.array([commonest(row) == code for row in runs(dataset["regime"], ("T",))])
 
 
 def features(dataset: xr.Dataset, least: float = STANDS_OUT) -> float:
-    """The median over seeds of the number of features with D_f of 0.1 or more."""
-    counts = (dataset["feature_dimensionality"] >= least).sum(_last(dataset))
+    """The median over seeds of the number of features with D_f above 0.1."""
+    counts = (dataset["feature_dimensionality"] > least).sum(_last(dataset))
     return float(counts.where(dataset["test_loss"].notnull()).median())
 
 
 def corners(dataset: xr.Dataset) -> float:
-    """The number of features with D_f of 0.25 or more: with a corner of the pentagon to themselves.
+    """The number of features with D_f above 0.25: with a corner of the pentagon to themselves.
 
     In P1 the five have 0.31 each.
     """

@@ -39,18 +39,18 @@ def numbers(
     inches: tuple[float, float],
 ) -> None:
     """Print the loss in the cells, or in as many as have room where the cells are small."""
-    place = [np.log(within(edge, at) / edge[0]) for edge, at in ((x, 0.5), (y, 0.27))]
+    place = [np.log(within(edge, 0.5) / edge[0]) for edge in (x, y)]
     place = [p * i / np.log(e[-1] / e[0]) for p, i, e in zip(place, inches, (x, y), strict=True)]
     size = float(np.clip(np.median(np.diff(place[0], prepend=0)) / 0.0475, 5.2, 7.5))
     columns, rows = _spaced(place[0], 0.0425 * size), _spaced(place[1], 0.024 * size)
     columns = [j for j in columns if abs(place[0][j] - inches[0] / 2) < inches[0] / 2 - 0.02 * size]
     dark = colour @ np.array([0.299, 0.587, 0.114]) < 0.55
     for i, j in ((i, j) for i in rows for j in columns if np.isfinite(mean[i, j])):
-        # A stroke in the cell's colour cuts the ridge line where it would cross a number.
+        # A stroke in the cell's colour keeps the hatching away from a number.
         stroke = withStroke(linewidth=2.6, foreground=to_hex(colour[i, j]))
-        at = within(x, 0.5)[j], within(y, 0.27)[i]
+        at = within(x, 0.5)[j], within(y, 0.5)[i]
         text = axes.text(*at, loss_text(mean[i, j]), size=size, zorder=4, clip_on=True)
-        text.set(color="white" if dark[i, j] else INK, ha="center", va="center")
+        text.set(color="white" if dark[i, j] else INK, ha="center", va="center_baseline")
         text.set_path_effects([stroke])
 
 

@@ -14,7 +14,7 @@ from superpos_jax.errors import UserError
 from superpos_jax.measures.runs import SEEDS, axes, fixed
 from superpos_jax.words import NBSP, describe, number
 
-SETTING = ("n", "S", "steps", "lr", "weight_decay", "eps", "reduction")
+SETTING = ("n", "m", "S", "steps", "lr", "weight_decay", "eps", "reduction")
 VARIANTS = {"loss": 2, "untied": 0, "relu": 0, "online": 0}
 """What the setting names where it is not as usual."""
 
@@ -141,7 +141,7 @@ def tidy(result: Result, frame: pd.DataFrame, taken: Mapping[str, Any]) -> pd.Da
     for axis, value in taken.items():
         frame[axis] = value
     held = fixed(result.dataset)
-    shared = {key: held[key] for key in SETTING if key in held}
+    shared = {key: held[key] for key in SETTING if key in held and key not in taken}
     shared |= {key: held[key] for key, usual in VARIANTS.items() if held.get(key, usual) != usual}
     best = result.dataset.attrs.get("best", "")
     parts = [result.name, describe(taken), describe(shared), best]

@@ -14,6 +14,12 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 DPI = 220
+FORMATS: dict[str, dict[str, None]] = {
+    ".png": {"Software": None},
+    ".pdf": {"CreationDate": None},
+    ".svg": {"Date": None},
+}
+"""File types of figures, and the metadata left out so that the same figure has the same bytes."""
 logger = logging.getLogger(__name__)
 
 
@@ -39,6 +45,16 @@ class FigureSpec:
     arrays: Mapping[str, int] = field(default_factory=dict)
 
 
+def is_file(target: Path) -> bool:
+    """Whether the target of one figure is a file, by its suffix, and not a folder.
+
+    Example:
+        >>> is_file(Path("plane.PDF")), is_file(Path("results/v1.2"))
+        (True, False)
+    """
+    return target.suffix.lower() in FORMATS
+
+
 def save(result: Any, spec: FigureSpec, target: str | Path, **select: Any) -> list[Path]:
     """Write the figure as PNG and the numbers it shows as CSV beside it.
 
@@ -47,10 +63,11 @@ def save(result: Any, spec: FigureSpec, target: str | Path, **select: Any) -> li
     Arguments:
         result: what the figure reads.
         spec: the figure, e.g. `FIGURES["plane"]`.
-        target: a `.png` file, or a folder for `<name>.png` and `<name>.csv`; made if missing.
+        target: a `.png`, `.pdf` or `.svg` file, or a folder for `<name>.png` and `<name>.csv`;
+            made if missing.
         select: passed on to the figure, e.g. `lr=3e-3`.
 
-    Returns the two paths, PNG first. Raises ValueError where the figure does not apply.
+    Returns the two paths, the figure first. Raises ValueError where the figure does not apply.
 
     Example:
         save(result, FIGURES["plane"], "figures")
@@ -59,19 +76,20 @@ def save(result: Any, spec: FigureSpec, target: str | Path, **select: Any) -> li
     if reason is not None:
         raise ValueError(reason)
     target = Path(target)
-    path = target if target.suffix == ".png" else target / f"{spec.name}.png"
+    path = target if is_file(target) else target / f"{spec.name}.png"
+    kind = path.suffix.lower()
     path.parent.mkdir(parents=True, exist_ok=True)
     table = spec.table(result, **select)
     figure = spec.draw(result, **select)
 
-    def png(path: Path) -> None:
-        figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
+    def picture(path: Path) -> None:
+        figure.savefig(path, format=kind[1:], dpi=DPI, metadata=FORMATS[kind])
 
     def csv(path: Path) -> None:
         table.to_csv(path, index=False, float_format="%.6g")
 
     return [
-        _replace(path, png),
+        _replace(path, picture),
         _replace(path.with_suffix(".csv"), csv),
     ]
 

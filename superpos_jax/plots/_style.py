@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib
@@ -126,24 +126,35 @@ def dress(axes: Axes, grid: str | None = None) -> None:
         axes.grid(axis=grid, color=GRID, linewidth=0.6)  # type: ignore[arg-type]
 
 
-def log_ticks(axis: Axis, values: Sequence[float] | np.ndarray, inches: float) -> None:
-    """Label a log axis at swept values: powers of ten first, then the ends, then what fits."""
+def log_ticks(
+    axis: Axis,
+    values: Sequence[float] | np.ndarray,
+    inches: float,
+    text: Callable[[float], str] = "{:,.10g}".format,
+) -> None:
+    """Label a log axis at swept values: powers of ten first, then the ends, then what fits.
+
+    Values that do not fit beside the others have their labels in a second line below an x axis.
+    """
     values = np.unique(np.asarray(values, float))
     place = np.log(values)
     scale = inches / max(float(np.ptp(place)), 1e-9)
-    texts = [f"{value:,.10g}" for value in values]
+    texts = [text(value) for value in values]
     upright = isinstance(axis, YAxis)
     sizes = np.array([0.19 if upright else 0.075 * len(text) + 0.12 for text in texts])
     ends = {0, len(values) - 1}
     mantissa = values / 10.0 ** np.floor(np.log10(values) + 1e-9)
     rank = [0 if np.isclose(x, 1) else 1 if i in ends else 2 for i, x in enumerate(mantissa)]
-    chosen: list[int] = []
-    for i in sorted(range(len(values)), key=lambda i: (rank[i], i)):
-        needs = (sizes[i] + sizes[chosen]) / 2
-        if np.all(np.abs(place[i] - place[chosen]) * scale >= needs):
-            chosen.append(i)
-    axis.set_major_locator(FixedLocator(values[sorted(chosen)].tolist()))
-    axis.set_major_formatter(FixedFormatter([texts[i] for i in sorted(chosen)]))
+    labels: dict[int, str] = {}
+    for line in range(1 if upright else 2):
+        chosen: list[int] = []
+        for i in sorted(set(range(len(values))) - set(labels), key=lambda i: (rank[i], i)):
+            needs = (sizes[i] + sizes[chosen]) / 2
+            if np.all(np.abs(place[i] - place[chosen]) * scale >= needs):
+                chosen.append(i)
+        labels |= {i: "\n" * line + texts[i] for i in chosen}
+    axis.set_major_locator(FixedLocator(values[sorted(labels)].tolist()))
+    axis.set_major_formatter(FixedFormatter([labels[i] for i in sorted(labels)]))
     axis.set_minor_locator(NullLocator())
 
 

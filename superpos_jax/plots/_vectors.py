@@ -20,11 +20,12 @@ from ._select import missing, narrow, representative
 from ._style import DEAD, FEATURE, GRID, INK, SAMPLE, SOFT
 
 COLUMNS = 8
-LARGEST, SPREAD = 100, 300
+LARGEST, MOST, SPREAD = 100, 400, 300
+"""How many of the longest vectors are drawn, all long ones of features up to MOST; and others."""
 ORIGIN = 0.03
 """Hidden vectors shorter than that share of the longest are counted in words."""
-RAYS = ((0.1, 40), (0.5, 8))
-"""Vectors longer than a share of the longest are drawn from the origin, if so many at most."""
+LONG, RAYS = 0.5, 40
+"""Vectors longer than that share of the longest are long; so many at most are drawn as rays."""
 ARRAYS = {"W": 0, "b": 0, "V": 0}
 """What the arrays of a cell are made of."""
 REGIME_NAMES = {0: "memorizing", 1: "middle", 2: "generalizing", -1: ""}
@@ -90,14 +91,17 @@ def vector_rows(
     regime = REGIME_NAMES.get(int(here["regime"]), "") if "regime" in here else ""
     lost = int(here["verdict"]) in (NON_FINITE, UNFINISHED) or not np.isfinite(array).all()
     if lost:
-        index, rank, points = np.array([-1]), np.array([-1]), np.full((1, 2), np.nan)
+        index, rank, points, long = np.array([-1]), np.array([-1]), np.full((1, 2), np.nan), 0
     else:
-        index, rank = representative(np.linalg.norm(array, axis=1), LARGEST, SPREAD)
+        length = np.linalg.norm(array, axis=1)
+        long = int((length > LONG * length.max(initial=0.0)).sum())
+        largest = min(max(LARGEST, long), MOST) if kind == "feature" else LARGEST
+        index, rank = representative(length, largest, SPREAD)
         points = array[index]
     frame = pd.DataFrame({"index": index, "rank": rank, "x": points[:, 0], "y": points[:, 1]})
     frame.insert(0, across, value)
     frame.insert(1, "kind", kind)
-    return frame.assign(count=len(array), regime=regime, died_at=died)
+    return frame.assign(count=len(array), long=long, regime=regime, died_at=died)
 
 
 def draw_vectors(grid: np.ndarray, table: pd.DataFrame, across: str = "T") -> None:
@@ -134,11 +138,9 @@ def _panel(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
     for line in (axes.axhline, axes.axvline):
         line(0, color=GRID, lw=0.7, zorder=0)
     length = np.hypot(points[:, 0], points[:, 1])
-    rays = np.zeros(len(points), bool)
-    for share, most in RAYS:
-        long = length > share * length.max()
-        if long.sum() <= most:
-            rays |= long
+    hidden = rows["kind"].iloc[0] == "hidden"
+    long, count = int(rows["long"].iloc[0]), int(rows["count"].iloc[0])
+    rays = (length > LONG * length.max()) & ((count if hidden else long) <= RAYS)
     segments = np.stack([np.zeros_like(points[rays]), points[rays]], axis=1)
     axes.add_collection(LineCollection(list(segments), colors=colour, lw=1.1, alpha=0.85))
     faint = float(np.clip(60 / len(points), 0.25, 0.7))
@@ -146,9 +148,11 @@ def _panel(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
         x, y = points[which].T
         axes.scatter(x, y, s=size, color=colour, alpha=alpha, lw=0, zorder=3)
     unseen = int((length < ORIGIN * length.max()).sum())
-    if rows["kind"].iloc[0] == "hidden" and len(points) == rows["count"].iloc[0] and unseen:
-        at: dict[str, Any] = {"ha": "right", "va": "center", "transform": axes.transAxes}
-        axes.text(1.0, -0.06, f"{unseen} near 0", size=7.5, color=SOFT, gid="origin", **at)
+    words = "" if hidden else f"{long:,} long"
+    if hidden and len(points) == count and unseen:
+        words = f"{unseen} near 0"
+    at: dict[str, Any] = {"ha": "right", "va": "center", "transform": axes.transAxes}
+    axes.text(1.0, -0.06, words, size=7.5, color=SOFT, gid="count", **at)
     _ruler(axes, half)
 
 
@@ -190,10 +194,14 @@ def scale_words(table: pd.DataFrame, scale: str) -> str:
     """What the bars mean, and that not all vectors are drawn."""
     each = "Each panel has its own scale" if scale == "panel" else "Each row has one scale"
     text = f" {each}; the bar under a panel gives its length."
-    text += " Rays: the longest vectors, where they are few."
+    if (table["kind"] == "feature").any():
+        text += (
+            " Below a panel of features: how many are long, longer than half of the longest; up to"
+            f" {RAYS} are drawn as rays."
+        )
     if (table["count"] > LARGEST + SPREAD).any():
         text += (
-            f" Of more than {LARGEST + SPREAD} vectors the {LARGEST} longest are drawn and"
-            f" {SPREAD} spread evenly over the others by length."
+            f" Of more than {LARGEST + SPREAD} vectors the longest are drawn and {SPREAD} spread"
+            " evenly over the others by length."
         )
     return text

@@ -37,6 +37,8 @@ from ._style import INK, SOFT
 KEEP = ("lr", "reduction", "eps", "T")
 QUANTITIES = ("test_loss", "W_norm", "b_norm")
 OTHER_INK = "#009E73"
+DEFAULT = 1e-8
+"""Adam's eps where nobody sets it."""
 BUMP = 1.01
 """A transition is a largest median test loss above this."""
 
@@ -92,7 +94,9 @@ def conventions_table(result: Result, **select: Any) -> pd.DataFrame:
                 alive = np.where(died[index], np.nan, array[index])
                 for found in _summary(name, T, points, alive):
                     rows.append({"part": "summary", **at, **counts, **found})
-    return tidy(result, pd.DataFrame(rows), taken)
+    frame = tidy(result, pd.DataFrame(rows), taken)
+    frame.attrs["n"] = n
+    return frame
 
 
 def _summary(
@@ -159,7 +163,13 @@ def _draw(table: pd.DataFrame) -> Figure:
         for axes in column:
             look.dress(axes, grid="y")
             axes.set(xscale="log", xlabel=f"effective ε = {SYMBOL}")
-            axes.minorticks_off()
+            look.log_ticks(axes.xaxis, scales, (width - 2.2) / len(lrs) - 0.3, power)
+        for name, scale in _defaults(table):
+            for axes in column[1:]:
+                axes.axvline(scale, color=look.GRID, lw=2.5, zorder=0, gid="default")
+            at: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "color": SOFT}
+            at |= {"xycoords": column[1].get_xaxis_transform(), "size": 8}
+            column[1].annotate(name, (scale, 1.0), xytext=(0, 3), **at)
         column[0].set_xlabel("training samples T")
         _lines(column[0], here[here["part"] == "line"], scales)
         _points(column[1], here, TRANSITION)
@@ -180,6 +190,13 @@ def _draw(table: pd.DataFrame) -> Figure:
     _keys(grid[:, -1], table, scales)
     figure.align_ylabels()
     return figure
+
+
+def _defaults(table: pd.DataFrame) -> list[tuple[str, float]]:
+    """Where the default eps lies under the sum and under the mean, if both are in the range."""
+    marks = [("sum", DEFAULT), ("mean", DEFAULT * table.attrs["n"])]
+    low, high = table["effective_eps"].min(), table["effective_eps"].max()
+    return marks if all(0.99 * low <= scale <= 1.01 * high for _, scale in marks) else []
 
 
 def _style(reduction: float) -> dict[str, Any]:
@@ -276,6 +293,8 @@ def _caption(table: pd.DataFrame) -> str:
             f" row: their medians differ there by {_percent(np.median(ratio))} in the"
             f" median and by {_percent(ratio.max())} at most. "
         )
+    if _defaults(table):
+        text += "Grey: where Adam's default ε = 1e-8 lies under the sum and under the mean. "
     text += _moves(table) + seed_words(lines)
     text += (
         f" Largest test loss: where the median is largest, if above {BUMP}. Bars: single seeds."

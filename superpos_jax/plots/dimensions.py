@@ -164,6 +164,10 @@ def dimension_words(table: pd.DataFrame) -> str:
     )
     if (table["count"] > LARGEST + SPREAD).any():
         text += f" Of each crowd the {LARGEST} largest and {SPREAD} evenly ranked others are drawn."
+    seeds = table.loc[table["runs"] > 0, "runs"]
+    if seeds.nunique() > 1:
+        few, many = int(seeds.min()), int(seeds.max())
+        text += f" They are of {few} to {many} seeds, those of which all are stored."
     return text
 
 

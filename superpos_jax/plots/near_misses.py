@@ -31,6 +31,8 @@ LABELS = {"memorized": "memorized", "near miss": "near miss", "other": "neither"
 WORDS = {"memorized": "memorized", "near miss": "nearly", "other": "neither"}
 CUT: dict[str, Any] = {"color": SOFT, "lw": 0.9, "ls": (0, (2, 2)), "zorder": 2}
 """How a run looks that has no end to judge it by."""
+LEVEL: dict[str, Any] = {"color": SOFT, "lw": 1.0, "ls": (0, (1, 1.5)), "zorder": 1}
+"""What a near miss rises above."""
 
 
 def applies(dataset: xr.Dataset) -> str | None:
@@ -113,13 +115,16 @@ def _draw(table: pd.DataFrame) -> Figure:
     known = table[(table["step"] > 0) & table["dimensionality"].notna()]
     last = float(known["step"].max()) if len(known) else 10.0
     top = float(known["dimensionality"].max()) if len(known) else 1.0
+    level = PEAK * table["m"].iloc[0] / table["T"].iloc[0]
     for index, panel in enumerate(grid.flat):
         if index >= len(repeats):
             panel.set_visible(False)
             continue
         look.dress(panel, grid="y")
         step_axis(panel, 1.0, last)
-        panel.set_ylim(-0.03 * top, 1.08 * top)
+        panel.set_yscale("log")
+        panel.set_ylim(level / 10, 1.5 * max(top, level))
+        panel.axhline(level, gid="level", **LEVEL)
         here = table[table["repeats"] == repeats[index]]
         _panel(panel, here)
         panel.set_title(f"repeats = {repeats[index]:,.0f}", loc="left", weight="bold", size=9)
@@ -131,6 +136,7 @@ def _draw(table: pd.DataFrame) -> Figure:
         panel.set_ylabel("dimensionality D")
     shown = [name for name in LABELS if (table["outcome"] == name).any()]
     handles = [Line2D([], [], label=LABELS[name], **LOOKS[name]) for name in shown]
+    handles.append(Line2D([], [], label=f"{PEAK:g} m/T", **LEVEL))
     if table["outcome"].isin(("died", "unfinished")).any():
         handles.append(Line2D([], [], label="died, or not trained to the end", **CUT))
     look.page_key(figure, handles)

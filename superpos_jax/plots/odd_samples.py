@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from superpos_jax.measures.runs import runs
 
 from . import _style as look
+from ._lines import round_steps
 from ._select import Result, missing, narrow, tidy
 from ._spec import FigureSpec
 from ._style import INK, SAMPLE, SOFT
@@ -114,8 +115,8 @@ def _draw(table: pd.DataFrame) -> Figure:
         axes.plot(x, rows["share"], color=colour, lw=1.5, label=f"m={m:g}")
     axes.axhline(1.0, color=SOFT, lw=1.0, ls=(0, (4, 3)), zorder=1)
     axes.set(xscale="log", yscale="log", xlabel="rank of the image, by D*")
-    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_ylabel("D* in units of m/T")
+    look.log_ticks(axes.yaxis, round_steps(*axes.get_ylim()), 2.2)
     for line, part in enumerate(("odd", "typical")):
         rows = table[table["part"] == part].sort_values("rank")
         for column in range(SHOWN):

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from superpos_jax.measures.criteria import LEARNED, crossing, pooled
+from superpos_jax.measures.criteria import LEARNED, crossing, first_crossing, pooled
 from superpos_jax.measures.runs import dead, runs, unfinished
 from superpos_jax.words import NBSP, counted, describe
 
@@ -24,7 +24,7 @@ from ._style import INK, SOFT
 
 KEEP = ("m", "weight_decay", "S", "T")
 COLUMNS = ["part", *KEEP, "seen", "runs", "died", "unfinished", "rank", "D_f"]
-COLUMNS += ["median", "min", "q25", "q75", "max"]
+COLUMNS += ["median", "min", "q25", "q75", "max", "first"]
 LARGEST = 10
 """Features drawn of every model, those with the largest D_f."""
 
@@ -35,6 +35,7 @@ SEEN = f"T{NBSP}(1{NBSP}−{NBSP}S)"
 TITLES = {"T": "data-set size T", "seen": "how often a feature is seen, T (1 − S)"}
 LABELS = {"T": "training samples T", "seen": "a feature is seen T (1 − S) times"}
 DOTTED: Any = {"color": SOFT, "lw": 1.0, "ls": (0, (1, 2)), "zorder": 1}
+RING: Any = {"ms": 4.5, "mfc": "white", "mew": 1.0}
 
 
 def applies(dataset: xr.Dataset) -> str | None:
@@ -46,12 +47,13 @@ def onset_table(result: Result, **select: Any) -> pd.DataFrame:
     """The numbers of `onset`: one row a drawn dot, a point of a line, or an onset.
 
     Columns: part, m, weight_decay, S, T, seen = T (1 - S), runs, died, unfinished, rank, D_f,
-    median, min, q25, q75, max, and the value of every other swept axis. Rows of part
+    median, min, q25, q75, max, first, and the value of every other swept axis. Rows of part
     "feature" hold under `D_f` the 10 largest D_f of every model, by rank (0 is the largest). Rows
     of part "largest" hold the largest D_f of a model, summarised over trained seeds. Rows of part
     "onset", absent where a run of the line is unfinished, hold under T and `seen` where the median
     rises above 0.15 for good, interpolated in log T (0 if above at all T, infinity if not at
-    the last); under median, min ... the T that single seeds give, within the swept T.
+    the last); under median, min ... the T that single seeds give, within the swept T; under
+    `first` the T where the median first rises above 0.15, for good or not.
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
@@ -77,8 +79,9 @@ def onset_table(result: Result, **select: Any) -> pd.DataFrame:
         if not training[index].any():
             each = [crossing(T, run - LEARNED) for run in D_f[index][..., 0].T]
             spread = pooled(np.clip(each, T[0], T[-1]), np.full(len(each), True))
-            place = crossing(T, np.array(medians) - LEARNED)
-            rows.append({"part": "onset", **at, "runs": died.shape[4], "T": place, **spread})
+            above = np.array(medians) - LEARNED
+            row = {"T": crossing(T, above), "first": first_crossing(T, above)}
+            rows.append({"part": "onset", **at, "runs": died.shape[4], **row, **spread})
     frame = pd.DataFrame(rows, columns=COLUMNS)
     frame["seen"] = frame["T"] * (1 - frame["S"])
     return tidy(result, frame, taken)
@@ -137,7 +140,7 @@ def _panels(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 def _draw(table: pd.DataFrame) -> Figure:
     (x, by), colours, panels = _ways(table), _colours(table), _panels(table)
     columns = table["weight_decay"].nunique() if by == "S" else 1
-    columns = columns if columns > 1 else min(len(panels), 3)
+    columns = columns if columns > 1 else min(len(panels), 2 if len(panels) == 4 else 3)
     lines = -(-len(panels) // columns)
     width = 7.6 if columns == 1 else 2.75 * columns + 2.1
     heights = [3.4 if columns == 1 else 2.4, 0.15 + 0.13 * len(colours)]
@@ -203,6 +206,8 @@ def _strip(axes: Axes, table: pd.DataFrame, colours: dict[float, str]) -> None:
             if edges is not None:
                 ends = unit * row[edges[0]], unit * row[edges[1]]
                 axes.hlines(i, *ends, color=colour, alpha=0.4, lw=3, gid="range")
+            if 0 < row["first"] < row["T"]:
+                axes.plot(unit * row["first"], i, "o", color=colour, gid="first", **RING)
             if 0 < row[x] < np.inf:
                 axes.plot(row[x], i, "o", color=colour, ms=4.5, gid="onset")
             elif row[x] in (0, np.inf):
@@ -235,8 +240,14 @@ def _caption(table: pd.DataFrame) -> str:
     text += "; bars: where single seeds do. " if largest["runs"].max() > 1 else ". "
     rise = largest.merge(found, on=["m", "weight_decay", "S"], suffixes=("", "_onset"))
     if ((rise["median"] > LEARNED) & (rise["T"] < rise["T_onset"])).any():
-        text += "Large D_f at smaller T pass again. "
+        text += "Large D_f at smaller T pass again"
+        text += "; rings: where a line first rises. " if _early(found).any() else ". "
     return text + _spread(table) + lost_words(largest, "left out")
+
+
+def _early(found: pd.DataFrame) -> pd.Series:
+    """Lines that first rise within the swept T before they do for good."""
+    return (found["first"] > 0) & (found["first"] < found["T"])
 
 
 def _spread(table: pd.DataFrame) -> str:
@@ -255,7 +266,8 @@ def _spread(table: pd.DataFrame) -> str:
         for m, rows in inside.groupby("m")
     ]
     text = f"Onsets lie at {units} = {', '.join(places)}."
-    groups = found.groupby(["m", "weight_decay"] if by == "S" else ["m"])
+    keys = ["m", "weight_decay"] if by == "S" else ["m"]
+    groups = found.groupby(keys)
     several = groups["marked"].all() & (groups[by].size() > 1)  # with an onset on every line
     if several.any():
         ratios = {u: (groups[u].max() / groups[u].min())[several] for u in ("seen", "T")}
@@ -265,6 +277,10 @@ def _spread(table: pd.DataFrame) -> str:
         text += f", {shown['T']} times in T." if x == "seen" else "."
         if x == "seen" and ratios["seen"].max() < CLOSER * ratios["T"].min():
             text += f" In {units} the lines lie closer together than in T."
+    if x == "seen" and several.any() and _early(inside).any() and (inside["first"] > 0).all():
+        first = inside.assign(seen=inside["first"] * (1 - inside["S"])).groupby(keys)
+        ends = {u: _range((first[u].max() / first[u].min())[several]) for u in ("seen", "first")}
+        text += f" Where they first rise: {ends['seen']} times in {units}, {ends['first']} in T."
     outside = len(found) - len(inside)
     if outside:
         text += f" {counted(outside, 'line')} without an onset within the swept T: triangles."

@@ -49,6 +49,8 @@ TOLD = {
 }
 OTHERWISE = {"regime": "regime", "test_loss": "test loss"}
 USUAL = "#009E73"
+LOWEST: dict[str, Any] = {"color": INK, "lw": 1.1}
+"""The solution with the lowest training loss of all."""
 MARKS: dict[str, dict[str, Any]] = {
     "best": {"color": INK, "lw": 1.0, "ls": (0, (1, 1.5))},
     "usual": {"color": USUAL, "lw": 1.0, "ls": (0, (1, 1.5))},
@@ -182,6 +184,8 @@ def _draw(table: pd.DataFrame, split: str) -> Figure:
         how: dict[str, Any] = {"color": colour, "lw": 1.5, "marker": "o", "ms": 3.6}
         losses.plot(rows["T"], rows["train_loss"], gid=f"loss:{kind}", **how)
         gaps.plot(rows["T"], rows["gap"], gid=f"gap:{kind}", **how)
+    lowest = best.groupby("T")["train_loss"].min()
+    losses.plot(lowest.index, lowest, gid="lowest", **LOWEST)
     losses.set_ylabel("lowest\ntraining loss")
     gaps.set_yscale("asinh", linear_width=1e-3)
     top = float(best["gap"].max())
@@ -189,7 +193,7 @@ def _draw(table: pd.DataFrame, split: str) -> Figure:
     gaps.set_ylim(-3e-4, max(1.3 * top, 0.002) if np.isfinite(top) else 0.002)
     gaps.set_yticks(ticks, labels=[f"{tick:g}" for tick in ticks])
     gaps.minorticks_off()
-    gaps.set_ylabel("above the\nlowest of all")
+    gaps.set_ylabel("training loss\nabove the lowest")
     _tests(tests, best[best["wins"].astype(bool)], usual, KINDS[split])
     look.log_ticks(tests.xaxis, T, 5.2)
     tests.set_xlabel("training samples T")
@@ -203,7 +207,7 @@ def _tests(axes: Axes, winners: pd.DataFrame, usual: pd.DataFrame, colours: dict
     loss_axis([axes], np.append(drawn(usual), winners["test_loss"].to_numpy(float)))
     line(axes, "T", usual, color=USUAL, gid="usual")
     winners = winners.sort_values("T")
-    axes.plot(winners["T"], winners["test_loss"], color=INK, lw=1.1, gid="winner")
+    axes.plot(winners["T"], winners["test_loss"], gid="winner", **LOWEST)
     axes.scatter(winners["T"], winners["test_loss"], s=22, c=winners["kind"].map(colours), zorder=4)
     crosses(axes, "T", usual)
     axes.set_ylabel("test loss")
@@ -235,9 +239,9 @@ def _legend(figure: Figure, table: pd.DataFrame, split: str) -> None:
     keys: list[Artist] = [
         Line2D([], [], color=colour, label=kind, **dot) for kind, colour in KINDS[split].items()
     ]
-    names = {"best": "lowest train-\ning loss", "usual": "usual training,\nmedian"}
-    keys.append(Line2D([], [], color=INK, lw=1.1, label=names["best"]))
-    keys.append(Line2D([], [], color=USUAL, label=names["usual"], lw=1.5, marker="o", ms=2.8))
+    keys.append(Line2D([], [], label="lowest\ntraining loss", **LOWEST))
+    usual = "usual training,\nmedian"
+    keys.append(Line2D([], [], color=USUAL, label=usual, lw=1.5, marker="o", ms=2.8))
     for kind, word in (("best", "lowest loss"), ("usual", "usual training")):
         if 0 < _crossing(table, kind, split)["T"] < np.inf:
             keys.append(Line2D([], [], label=f"{word}\ngeneralizes", **MARKS[kind]))

@@ -27,6 +27,8 @@ from ._style import DEAD, INK
 
 HATCH: dict[str, Any] = {"facecolor": "none", "edgecolor": look.SOFT, "lw": 0, "hatch": "////"}
 """How a cell looks that is not trained to its end."""
+FRAME: dict[str, Any] = {"facecolor": "none", "edgecolor": "black", "lw": 1.6}
+"""How the cells of the ridge look."""
 
 
 def applies(dataset: xr.Dataset) -> str | None:
@@ -159,20 +161,17 @@ def _hatch(axes: Axes, x: np.ndarray, y: np.ndarray, cells: np.ndarray) -> None:
 
 
 def _marks(figure: Figure, axes: Axes, table: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> None:
-    """The ridge as a line through its cells, crosses where some seeds died, and the legend."""
+    """Frames round the cells of the ridge, crosses where some seeds died, and the legend."""
     T, m = np.sort(table["T"].unique()), np.sort(table["m"].unique())
-    tops = table[table["ridge"]].set_index("m")["T"].reindex(m)
+    tops = table[table["ridge"]]
     handles: list[Line2D | Patch] = []
-    if tops.notna().any():
-        dot: dict[str, Any] = {"marker": "o", "ms": 4.5, "mec": "white", "mew": 0.9}
-        path: dict[str, Any] = {"color": "black", "lw": 1.5}
-        way = tops.to_numpy(float), within(y, 0.66)
-        # The line runs under the numbers, its points over them.
-        (line,) = axes.plot(*way, gid="ridge", zorder=3, **path)
-        line.set_path_effects([withStroke(linewidth=3.2, foreground="white")])
-        axes.plot(*way, gid="ridge-points", ls="none", zorder=5, color="black", **dot)
-        label = "ridge: largest mean test loss of its row"
-        handles.append(Line2D([], [], label=label, **path, **dot))
+    for i, j in zip(np.searchsorted(m, tops["m"]), np.searchsorted(T, tops["T"]), strict=True):
+        size = x[j + 1] - x[j], y[i + 1] - y[i]
+        frame = Rectangle((x[j], y[i]), *size, gid="ridge", zorder=3, **FRAME)
+        frame.set_path_effects([withStroke(linewidth=3.2, foreground="white")])
+        axes.add_patch(frame)
+    if len(tops):
+        handles.append(Patch(**FRAME, label="ridge: largest mean test loss of its row"))
     some = table[(table["died"] > 0) & table["test_loss"].notna()]
     if len(some):
         right, top = within(x, 0.84), within(y, 0.82)
@@ -196,8 +195,8 @@ def _caption(table: pd.DataFrame) -> str:
     tops = table[table["ridge"]].sort_values("m")
     if len(tops):
         text += (
-            " Follow a row to the right: just before the line more data hurts, beyond it more data"
-            " helps. Follow a column upwards: where the loss rises, a bigger model hurts."
+            " Follow a row to the right: just before its frame more data hurts, beyond it more"
+            " data helps. Follow a column upwards: where the loss rises, a bigger model hurts."
         )
     else:
         text += " No row has its largest loss inside the swept T, so no ridge is marked."

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from superpos_jax.measures.criteria import commonest
 from superpos_jax.measures.runs import SEEDS, dead, runs, unfinished
 from superpos_jax.words import describe
 
@@ -39,6 +40,7 @@ WIDTH = 10.6
 TINTS = {"memorizing": "#FCEFE7", "middle": "#F0F0F0", "generalizing": "#E8F1F8"}
 """Vermillion where samples are stored, blue where features are."""
 MARK: Any = {"ls": "none", "marker": "^", "ms": 6, "color": INK, "mew": 0}
+MEAN: Any = {"color": SOFT, "lw": 1.0, "ls": (0, (4, 1.5)), "marker": "x", "ms": 3.5}
 
 
 def applies(dataset: xr.Dataset) -> str | None:
@@ -63,16 +65,10 @@ def regimes_table(result: Result, at: Sequence[int] | None = None, **select: Any
     dataset, taken = narrow(result.dataset, ("m", "T"), wanted)
     alive = ~(dead(dataset, ("m", "T")) | unfinished(dataset, ("m", "T")))
     found = np.where(alive, runs(dataset["regime"], ("m", "T")), -1)[0]
-    loss = loss.assign(regime=[_most(row) for row in found])
+    loss = loss.assign(regime=[REGIME_NAMES[commonest(row)] for row in found])
     vectors = vectors_table(result, **one_seed(result.dataset, wanted, at))
     parts = {"loss": loss, "dimension": dimensions_table(result, **wanted), "vector": vectors}
     return stack(result, parts, {"m": 2, **taken})
-
-
-def _most(regimes: np.ndarray) -> str:
-    """The regime of most runs, of two the middle one; empty if there is none."""
-    counts = {regime: int((regimes == regime).sum()) for regime in (1, 0, 2)}
-    return REGIME_NAMES[max(counts, key=counts.__getitem__)] if any(counts.values()) else ""
 
 
 def regimes(result: Result, at: Sequence[int] | None = None, **select: Any) -> Figure:
@@ -110,7 +106,10 @@ def _draw(table: pd.DataFrame) -> Figure:
     top = figure.add_subplot(upper[0])
     middle = figure.add_subplot(upper[1], sharex=top)
     look.dress(top, grid="y")
-    line(top, "T", loss, color=INK, label="test loss")
+    line(top, "T", loss, color=INK)
+    several = loss["runs"].max() > 1
+    if several:
+        top.plot(loss["T"], loss["mean"], gid="mean", **MEAN)
     loss_axis([top], drawn(loss), count=9)
     crosses(top, "T", loss)
     draw_dimensions(middle, dimension, 2.0, T, lowest(dimension))
@@ -124,8 +123,9 @@ def _draw(table: pd.DataFrame) -> Figure:
     top.tick_params(labelbottom=False)
     look.log_ticks(middle.xaxis, T, WIDTH - 1.2)
     _regimes((top, middle), loss)
-    median = Line2D([], [], color=INK, lw=1.5, marker="o", ms=2.8, label=_label(loss))
-    key_above(top, [median, *seed_key(loss)], 18)
+    keys = [Line2D([], [], color=INK, lw=1.5, marker="o", ms=2.8, label=_label(loss))]
+    keys += [Line2D([], [], label="mean", **MEAN)] if several else []
+    key_above(top, [*keys, *seed_key(loss)], 18)
     marks = Line2D([], [], label="vectors drawn below", **MARK)
     key_above(middle, [*dimension_key(), marks], 4)
     grid = outer[1].subgridspec(2, len(columns)).subplots(squeeze=False)
@@ -170,16 +170,24 @@ def _caption(loss: pd.DataFrame, dimension: pd.DataFrame, vector: pd.DataFrame) 
         " The axis of the test loss is linear within 1 % of 1, the score of predicting zero, and"
         " logarithmic beyond."
     )
-    text += peak_words(loss, "m")
+    between = loss[(loss["regime"] == REGIME_NAMES[1]) & loss["mean"].notna()]
+    if len(between) and loss["runs"].max() > 1:
+        top = between.loc[between["mean"].idxmax()]
+        text += (
+            f" In the middle the mean is largest, {top['mean']:.4g}, at"
+            f" {describe({'T': int(top['T'])})}."
+        )
+    else:
+        text += peak_words(loss, "m")
     spans = _spans(loss)
     whose = (
-        "commonest regime of the seeds (of equally common ones the middle)"
+        "commonest regime of the seeds (of equally common ones not the middle)"
         if loss["runs"].max() > 1
         else "regime of the model"
     )
     text += (
         f" Tints: the {whose}, vermillion memorizing (samples within a factor of 2 of m/T hold half"
-        " of the hidden space or more), blue generalizing (features with D of 0.1 or more hold a"
+        " of the hidden space or more), blue generalizing (features with D above 0.1 hold a"
         " quarter), grey the middle (neither)."
     )
     if spans[0][0] == REGIME_NAMES[0]:

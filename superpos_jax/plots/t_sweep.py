@@ -180,7 +180,7 @@ def _caption(table: pd.DataFrame) -> str:
             bumps, falls = True, falls or bool((median[top:] < 1).any())
     if bumps:
         text += " The test loss is largest between storing samples and storing features"
-        below = ", and below 1, the score of predicting zero, where the model generalizes"
+        below = "; with more data it falls below 1, the score of predicting zero: it generalizes"
         text += f"{below}." if falls else "."
     text += peak_words(test, by)
     text += " The test-loss axis is linear within 1 % of 1 and logarithmic beyond."

@@ -49,9 +49,10 @@ def vectors_table(
 
     Columns: T (or the axis that the columns of the figure are by), kind ("feature" or
     "hidden"), index (of the feature or sample), rank (0 is the longest), count (vectors of this
-    kind), x, y, half_width (of the panel), regime, died_at (-1: alive), and the value of every
-    other swept axis. Of more than 400 vectors the longest 100 stay, and 300 of the others at
-    evenly spaced ranks of length. A panel without vectors has one row of NaN, rank -1.
+    kind), long (those longer than half of the longest), x, y, half_width (of the panel), regime,
+    died_at (-1: alive), and the value of every other swept axis. Of more than 400 vectors the 100
+    longest stay (of features all long ones, up to 400), and 300 of the others at evenly spaced
+    ranks of length. A panel without vectors has one row of NaN, rank -1.
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)

@@ -10,7 +10,8 @@ from superpos_jax.plots import _lines
 
 @pytest.mark.parametrize(("runs", "edges"), [(1, None), (7, ("min", "max")), (8, ("q25", "q75"))])
 def test_bands_are_all_seeds_or_the_middle_half_of_many(runs, edges):
-    row = {"T": 1.0, "runs": runs, "died": 0, "min": 0.0, "max": 4.0, "q25": 1.0, "q75": 3.0}
+    row = {"T": 1.0, "runs": runs, "died": 0, "unfinished": 0}
+    row |= {"min": 0.0, "max": 4.0, "q25": 1.0, "q75": 3.0}
     table = pd.DataFrame([row | {"median": 2.0}, row | {"median": np.nan}])
     assert _lines.band(table) == edges
     shown = {2.0, *(row[edge] for edge in edges or ())}
@@ -19,7 +20,12 @@ def test_bands_are_all_seeds_or_the_middle_half_of_many(runs, edges):
     _lines.line(axes, "T", table, color="black")
     assert len(axes.collections) == (edges is not None)
     words = _lines.seed_words(table, "Dots")
-    assert words == "One seed." if runs == 1 else words.startswith(f"Dots: median of {runs} seeds")
+    some = _lines.seed_words(table.assign(unfinished=[1, 0]), "Dots")
+    if runs == 1:
+        assert words == some == "One seed."
+    else:
+        assert words.startswith(f"Dots: median of {runs} seeds, bands")
+        assert some.startswith(f"Dots: median of {runs} seeds (fewer where some are missing), ")
 
 
 def test_the_loss_axis_holds_its_losses_and_1():

@@ -92,8 +92,17 @@ def test_a_rise_that_passes_again_is_no_onset():
 
     rows = onset_table(result(twice)).query("part == 'onset'")
     assert rows["T"].to_numpy() == pytest.approx(300)
-    assert "Large D_f at smaller T pass again." in said(onset(result(twice)))
-    assert "pass again" not in said(onset(result()))
+    below = 0.03 * np.log(10 / 300)  # at T = 10, the swept T before 20
+    first = 10 * 2 ** (below / (below - 0.25))
+    assert rows["first"].to_numpy() == pytest.approx(first)
+    figure = onset(result(twice))
+    assert "Large D_f at smaller T pass again; rings: where a line first rises." in said(figure)
+    assert "Where they first rise: 5 times in T (1 − S), 1 in T." in said(figure)
+    seen = sorted(ring.get_xdata()[0] for ring in gid(figure, "first"))
+    assert seen == pytest.approx(sorted(first * (1 - value) for value in S))
+    plain = onset(result())
+    assert "pass again" not in said(plain)
+    assert not gid(plain, "first")
 
 
 def test_onsets_outside_the_swept_T_point_there():

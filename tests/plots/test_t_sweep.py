@@ -35,7 +35,7 @@ def test_lines_are_by_the_swept_axis_and_the_column_is_named_after_it():
     assert "Train and test loss against data-set size T, by weight decay" in words
     assert {f"weight decay = {value:g}" for value in DECAYS} <= set(words)
     assert any(text.startswith("made · m = 2 · n = 30") for text in words)
-    (caption,) = (text for text in words if "predicting zero, where" in text)
+    (caption,) = (text for text in words if "predicting zero: it generalizes" in text)
     top = result.dataset["test_loss"].sel(weight_decay=0.001).median("seed").max()
     place = f"The largest median test loss is {float(top):.3f} at T = 100 for weight"
     assert place + " decay = 0.001, and 1.000 at T = 10 for weight decay = 1." in caption
@@ -71,7 +71,7 @@ def test_a_long_legend_fits_beside_the_panels():
     assert box.x1 <= figure.bbox.x1
     assert all(box.x0 > axes.get_tightbbox().x1 for axes in figure.axes)
     assert any(
-        "1 run not trained to the end: shown as far as they are. 1 run became" in t
+        "1 run not trained to the end: shown as far as they are trained. 1 run became" in t
         for t in texts(figure)
     )
     assert len(gid(figure, "died")) == 1

@@ -60,7 +60,7 @@ def regime(D_f: np.ndarray, D_X: np.ndarray, m: int) -> int:
 
     memorizing: samples whose D_X is within a factor of 2 of m / T, the value of T vectors that
     share m dimensions evenly, together hold at least half of the m dimensions. generalizing:
-    features with D_f >= 0.1 together hold at least a quarter of them. middle: neither.
+    features with D_f above 0.1 together hold at least a quarter of them. middle: neither.
 
     Args:
         D_f: (n,), feature dimensionalities.
@@ -71,6 +71,6 @@ def regime(D_f: np.ndarray, D_X: np.ndarray, m: int) -> int:
     share = D_X * len(D_X) / space
     if D_X[(share >= 0.5) & (share <= 2)].sum() >= space / 2:
         return REGIMES.index("memorizing")
-    if D_f[D_f >= STANDS_OUT].sum() >= m / 4:
+    if D_f[D_f > STANDS_OUT].sum() >= m / 4:
         return REGIMES.index("generalizing")
     return REGIMES.index("middle")

@@ -109,7 +109,7 @@ def test_regime_with_fewer_samples_than_dimensions():
 
 
 def test_regime_borders():
-    """D_X within a factor of 2 of m / T fill half of m; features of 0.1 and above a quarter."""
+    """D_X within a factor of 2 of m / T fill half of m; features above 0.1 a quarter."""
     nothing = np.zeros(9)
     half, less = np.array([0.25, 0.5, 0.25, 0.0]), np.array([0.24, 0.5, 0.26, 0.0])  # m / T = 0.5
     assert geometry.regime(nothing, half, m=2) == 0
@@ -117,9 +117,9 @@ def test_regime_borders():
     large = np.array([1.0, 0.0, 0.0, 0.0])
     assert geometry.regime(nothing, large, m=2) == 0
     assert geometry.regime(nothing, 1.01 * large, m=2) == 1
-    assert geometry.regime(np.full(5, 0.1), less, m=2) == 2
-    assert geometry.regime(np.full(4, 0.1), less, m=2) == 1
-    assert geometry.regime(np.full(50, 0.099), less, m=2) == 1
+    assert geometry.regime(np.full(5, 0.101), less, m=2) == 2
+    assert geometry.regime(np.full(4, 0.101), less, m=2) == 1
+    assert geometry.regime(np.full(50, 0.1), less, m=2) == 1
 
 
 @pytest.mark.parametrize("T", [3, 4, 5, 6, 8, 12])
