@@ -37,7 +37,7 @@ check-paper: $(VENV)/installed ## the paper's statements, against the numbers in
 	$(BIN)/superpos check-paper
 
 clean:
-	rm -rf $(VENV) results build dist
+	rm -rf $(VENV) build dist
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'

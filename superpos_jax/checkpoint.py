@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import logging
 import shutil
 import time
@@ -21,10 +22,14 @@ import orbax.checkpoint as ocp
 
 from superpos_jax.engine import choose
 from superpos_jax.folder import CHECKPOINT
+from superpos_jax.provenance import Machine
 from superpos_jax.study import Study
 
 SECONDS, SHARE = 30.0, 0.02
 """Least time between two checkpoints, and the largest share of a run's time they may take."""
+
+OWNERS = {"study", "platform", "machines", "cells"}
+"""What a checkpoint says of itself."""
 
 Tree = Mapping[str, np.ndarray]
 logger = logging.getLogger(__name__)
@@ -36,6 +41,8 @@ class Saved(NamedTuple):
     path: Path
     cells: list[Any]
     platform: str
+    machines: list[Machine]
+    """Those that trained it so far."""
     tree: Tree
 
     def part(self, study: Study, wanted: Sequence[Any]) -> Tree:
@@ -112,11 +119,12 @@ def find(folder: Path, study: Study) -> list[Saved]:
         tree = _newest(path) if path.is_dir() else None
         if tree is None:
             continue
-        if not {"study", "platform", "cells"} <= set(tree) or _text(tree["study"]) != _name(study):
+        if not set(tree) >= OWNERS or _text(tree["study"]) != _name(study):
             logger.warning("%s: a checkpoint of something else, left alone", path)
             continue
         cells = [_cell(study, row) for row in tree["cells"].tolist()]
-        found.append(Saved(path, cells, _text(tree["platform"]), tree))
+        platform, machines = _text(tree["platform"]), json.loads(_text(tree["machines"]))
+        found.append(Saved(path, cells, platform, machines, tree))
     return sorted(found, key=lambda one: -int(one.tree["step"]))
 
 
@@ -134,9 +142,11 @@ def drop_finished(folder: Path, trained: set[Any], study: Study) -> None:
         root.rmdir()
 
 
-def owners(study: Study, cells: Sequence[Any], platform: str) -> dict[str, np.ndarray]:
-    """Whose a checkpoint is: to be stored in it."""
-    texts = {"study": _name(study), "platform": platform}
+def owners(
+    study: Study, cells: Sequence[Any], platform: str, machines: Sequence[Machine]
+) -> dict[str, np.ndarray]:
+    """Whose a checkpoint is, and who trained it: to be stored in it, as `OWNERS`."""
+    texts = {"study": _name(study), "platform": platform, "machines": json.dumps(machines)}
     return {"cells": _numbers(cells)} | {
         name: np.frombuffer(text.encode(), np.uint8) for name, text in texts.items()
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -129,6 +130,10 @@ def run(
 
     if (coordinator is None) != (index is None) or (coordinator is not None and count is None):
         raise UserError("--coordinator, --processes and --process: give all three, on each machine")
+    if coordinator is not None and not re.fullmatch(r".+:\d+", coordinator):
+        raise UserError(f"--coordinator {coordinator}: allowed: HOST:PORT, as host-a:1234")
+    if index is not None and count is not None and index >= count:
+        raise UserError(f"--process {index}: allowed: 0 to {count - 1} of {count} processes")
     joined = processes.join(coordinator, count, index, launched_here=processes.follow())
     out.quiet = err.quiet = not processes.leads()
     ready = functools.partial(_ready, sweep, out_folder, overrides, retry_dead, fresh, yes)

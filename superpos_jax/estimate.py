@@ -51,8 +51,9 @@ def describe(
     platform = found[0].platform
     free = memory.available(found) if limit is None else limit * 2**30
     shape = (count if count > 1 else len(found)), platform
-    programs = memory.split(grid.study, grid.cells, *shape, free, count)
-    need = max(memory.peak(grid.study, cells, *shape, count) for cells in programs)
+    kept = memory.results(grid.study, grid.cells)
+    programs = memory.split(grid.study, grid.cells, *shape, free, count, kept)
+    need = kept + max(memory.peak(grid.study, cells, *shape, count) for cells in programs)
     plan = make_plan(grid.study, grid.cells, *shape)
     operations = float((plan.work * plan.updates).sum())
     seconds = plan.per_device.max() / OPERATIONS_PER_SECOND.get(

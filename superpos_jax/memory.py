@@ -14,8 +14,12 @@ from superpos_jax.errors import UserError
 from superpos_jax.pack import data_blocks, make_plan
 from superpos_jax.study import DataSet, Study
 
-RUNTIME = 640 * 2**20
+RUNTIME = 768 * 2**20
 """Bytes of Python, JAX, the compiler and the figures (benchmarks/README.md has a table)."""
+
+COPIES = 4
+"""How often parameters and results are held at once, at most: by the devices or in records, as one
+snapshot or data set, and twice while they are written."""
 
 KEPT = 0.9
 """Share of the free memory that may be used."""
@@ -28,8 +32,8 @@ def peak(
 ) -> float:
     """Most bytes that training these cells together takes at any moment, in all processes.
 
-    While a checkpoint is written, parameters and optimizer state are held four times: by the
-    devices, as one snapshot, and twice by orbax. Samples are held once by each process and once on
+    Beside the results of the sweep, see `results`. Parameters and optimizer state are held
+    `COPIES` times while a checkpoint is written. Samples are held once by each process and once on
     each device. The host's share counts as well: on a CPU it is the same memory.
     """
     state = 0.0
@@ -43,7 +47,15 @@ def peak(
         none = study.blocks(DataSet(key, 0), block)
         one = sum(int(np.prod(x.shape[1:])) * x.dtype.itemsize for x in jax.tree.leaves(none))
         samples += blocks * one
-    return processes * RUNTIME + 4 * state + samples * (processes + devices)
+    return processes * RUNTIME + COPIES * state + samples * (processes + devices)
+
+
+def results(study: Study, cells: Sequence[Any]) -> float:
+    """Most bytes that the results of all cells of a sweep take, however it is split.
+
+    Each cell has the room of the largest one, `COPIES` times while they are written.
+    """
+    return COPIES * len(cells) * max((float(study.result_bytes(cell)) for cell in cells), default=0)
 
 
 def available(devices: Sequence[jax.Device]) -> float:
@@ -61,28 +73,44 @@ def available(devices: Sequence[jax.Device]) -> float:
 
 
 def split(
-    study: Study, cells: Sequence[Any], devices: int, platform: str, free: float, processes: int = 1
+    study: Study,
+    cells: Sequence[Any],
+    devices: int,
+    platform: str,
+    free: float,
+    processes: int = 1,
+    kept: float = 0.0,
 ) -> list[list[Any]]:
     """Cut cells, in their order, into parts that fit into memory one at a time.
+
+    Args:
+        study: of the cells.
+        cells: to be trained.
+        devices: among which they are dealt.
+        platform: of the devices.
+        free: bytes.
+        processes: in which they are trained.
+        kept: bytes of the results of the whole sweep, see `results`.
 
     Raises:
         UserError: a cell alone does not fit.
     """
-    need = peak(study, cells, devices, platform, processes)
+    need = peak(study, cells, devices, platform, processes) + kept
     if need <= KEPT * free:
         return [list(cells)]
     if len(cells) == 1:
         own = words(processes * RUNTIME)
         raise UserError(
-            f"memory: {cells[0]} alone needs about {words(need)}, {own} of it for JAX itself, and "
-            f"{words(KEPT * free)} of the {words(free)} there are may be used; take a smaller T, "
-            "m or n, or fewer --devices"
+            f"memory: {cells[0]} alone needs about {words(need)}, {own} of it for JAX itself and "
+            f"{words(kept)} for the results of the sweep, and {words(KEPT * free)} of the "
+            f"{words(free)} there are may be used; take a smaller T, m or n, fewer cells, less of "
+            "their training and weights kept, or fewer --devices"
         )
     half = len(cells) // 2
     return [
         part
         for some in (cells[:half], cells[half:])
-        for part in split(study, some, devices, platform, free, processes)
+        for part in split(study, some, devices, platform, free, processes, kept)
     ]
 
 

@@ -77,9 +77,7 @@ def join(
             jax.distributed.initialize(coordinator, count, index, heartbeat_timeout_seconds=silence)
             shared(lambda: None)
     except ValueError:
-        if coordinator is None:
-            return False
-        raise
+        return False  # JAX detects no cluster; a coordinator comes with its numbers
     except RuntimeError as error:
         if coordinator is None and "before" in str(error):
             return False  # JAX is in use already, by this process alone

@@ -12,8 +12,10 @@ from typing import Any
 
 import jax
 
+Machine = dict[str, Any]
 
-def machine() -> dict[str, Any]:
+
+def machine() -> Machine:
     """Kind of machine, versions and code: where they are equal, bits are."""
     device = jax.devices()[0]
     packages = ("superpos_jax", "jax", "jaxlib", "optax", "numpy")

@@ -97,7 +97,7 @@ class Study(abc.ABC):
     cell_type: ClassVar[type]
     options_type: ClassVar[type[BaseModel]]
     seeds: ClassVar[tuple[str, ...]] = SEEDS
-    """Fields of a cell that repeat an experiment; figures pool those that are called as here."""
+    """Fields of a cell that repeat an experiment, averaged by `superpos show` and by figures."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -207,6 +207,10 @@ class Study(abc.ABC):
     def report(self, cell: Any, params: PyTree) -> dict[str, Variable]:
         """What a finished cell (host numbers, numpy parameters) adds to the result."""
 
+    def result_bytes(self, cell: Any) -> int:
+        """Bytes of the arrays that a finished cell adds to the result: of `report`, of `trace`."""
+        return 0
+
     @abc.abstractmethod
     def inspect(self, cell: Any, report: Mapping[str, np.ndarray]) -> Any:
         """One cell as plain numpy, its data regenerated from keys: `Result.cell` returns it."""
@@ -222,14 +226,13 @@ def load_study(name: str) -> type[Study]:
     if not attribute:
         module, attribute = f"superpos_jax.studies.{name}", "STUDY"
     allowed = "allowed: a shipped study (double_descent, digits) or 'package.module:Class'"
+    parts = module.split(".")
     try:
+        if not all(map(str.isidentifier, parts)):
+            raise ModuleNotFoundError(name=module)
         found = getattr(importlib.import_module(module), attribute, None)
-    except (ModuleNotFoundError, ValueError) as error:
-        if getattr(error, "name", None) not in (
-            None,
-            module,
-            *itertools.accumulate(module.split("."), "{}.{}".format),
-        ):
+    except ModuleNotFoundError as error:
+        if str(error.name) not in itertools.accumulate(parts, "{}.{}".format):
             raise  # the study exists and lacks something else: not a matter of its name
         raise UserError(f"study: no study {name!r}; {allowed}") from None
     if found is None:

@@ -201,6 +201,9 @@ def load_sweep(source: str | Path, overrides: Sequence[str] = ()) -> Sweep:
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     try:
+        for table in ("axes", "cell", "options") if overrides else ():
+            if not isinstance(content.get(table, {}), dict):
+                raise UserError(f"{table} = {content[table]!r}: allowed: a table, [{table}]")
         for override in overrides:
             _override(content, override)
         sweep = Sweep(**{"name": path.stem, **content})

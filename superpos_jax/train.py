@@ -22,6 +22,7 @@ from superpos_jax.engine import Program, make_mesh
 from superpos_jax.errors import Interrupted, UserError
 from superpos_jax.folder import Folder
 from superpos_jax.pack import make_plan, total_work
+from superpos_jax.provenance import Machine
 from superpos_jax.records import Measured, Record
 from superpos_jax.result import Result
 from superpos_jax.signals import stop_requests
@@ -129,11 +130,13 @@ class _Job:
         checkpoint_seconds: float | None,
         progress: Callable[[Progress], None],
     ) -> None:
-        self.sweep, self.study, self.folder = sweep, grid.study, folder
+        self.sweep, self.study, self.cells, self.folder = sweep, grid.study, grid.cells, folder
         self.known, self.runs = known, runs
         self.checkpoint_seconds, self.progress = checkpoint_seconds, progress
         self.retried = grid.replacements(retry or {})
         self.clock = 0.0
+        self.machines: list[Machine] = []
+        """Whose bits are in the cells that are trained."""
         self.wanted = (UNFINISHED,) if retry is None else (NON_FINITE, DIVERGED)
         cells = [cell for cell in grid.cells if records.verdict(known.get(cell)) in self.wanted]
         self.todo = {replace(cell, **self.retried): cell for cell in cells}
@@ -147,15 +150,16 @@ class _Job:
             processes.shared(lambda: memory.available(devices)) if limit is None else limit * 2**30
         )
         count = jax.process_count() if platform == "cpu" else 1
+        kept = memory.results(self.study, self.cells)
         batches = [
             (batch, saved)
             for cells, saved in self.parts(platform, fresh)
-            for batch in memory.split(self.study, cells, len(devices), platform, free, count)
+            for batch in memory.split(self.study, cells, len(devices), platform, free, count, kept)
         ]
         if self.folder and fresh:
             processes.shared(self.folder.clear)
         self.publish({})
-        self.begin(mesh)
+        self.begin(mesh, [saved for _, saved in batches if saved])
         shares = np.array([total_work(self.study, batch) for batch, _ in batches])
         shares /= shares.sum()
         with stop_requests(self.folder is not None) as asked_to_stop:
@@ -204,16 +208,20 @@ class _Job:
             if records.verdict(record) != UNFINISHED
         }
 
-    def begin(self, mesh: jax.sharding.Mesh) -> None:
-        """Note who trains; an interrupted run on this machine goes on under its old entry."""
-        run = provenance.begun(mesh)
+    def begin(self, mesh: jax.sharding.Mesh, saved: Sequence[Saved]) -> None:
+        """Note who trains; an interrupted run on this machine goes on under its old entry.
+
+        Where it goes on from checkpoints of other machines, bits of theirs are in its cells.
+        """
+        here, run = provenance.machine(), provenance.begun(mesh)
         if self.runs and "finished" not in self.runs[-1]:
             *finished, interrupted = self.runs
-            before = {key: interrupted.get(key) for key in provenance.machine()}
-            if before == provenance.machine():
+            if {key: interrupted.get(key) for key in here} == here:
                 self.runs, run = finished, interrupted
-            else:  # bits of both machines are in its cells
-                run["continued"] = [*interrupted.get("continued", []), before]
+        others = [*run.get("continued", []), *(one for each in saved for one in each.machines)]
+        if others := [one for i, one in enumerate(others) if one not in (here, *others[:i])]:
+            run["continued"] = others
+        self.machines = [*others, here]
         self.runs = [*self.runs, run]
         self.clock = time.monotonic()
 
@@ -263,7 +271,7 @@ class _Job:
     def save(self, program: Program, trained: _Trained, checkpoints: Checkpoints | None) -> None:
         """Write a checkpoint, and show in the folder how far the cells have come."""
         with checkpoints.pause() if checkpoints else contextlib.nullcontext():
-            snapshot = trained.snapshot(program)
+            snapshot = trained.snapshot(program, self.machines)
             if checkpoints:
                 checkpoints.save(trained.step, snapshot)
             self.look(program, trained)
@@ -360,12 +368,12 @@ class _Trained:
             }
         self.measured.add(self.step, values)
 
-    def snapshot(self, program: Program) -> Tree:
-        """All of it as arrays, and whose they are; `saved` of a later `_Trained`."""
+    def snapshot(self, program: Program, machines: Sequence[Machine]) -> Tree:
+        """All of it as arrays, whose they are and who trained; `saved` of a later `_Trained`."""
         values = self.measured.values
         stacked = {name: np.stack([value[name] for value in values]) for name in values[0]}
         return (
-            owners(program.study, program.plan.cells, program.platform)
+            owners(program.study, program.plan.cells, program.platform, machines)
             | {"step": np.asarray(self.step), "steps": np.asarray(self.measured.steps)}
             | {f"measured.{name}": value for name, value in stacked.items()}
             | {f"state.{name}": leaf for name, leaf in program.to_host(self.state).items()}

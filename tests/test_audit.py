@@ -68,6 +68,7 @@ def test_cells_that_were_begun_elsewhere_are_not_promised(tmp_path, monkeypatch)
         elsewhere.setattr(provenance, "machine", lambda: here | {"processor": "Abacus"})
         with pytest.raises(Interrupted):
             sp.run(small, out=tmp_path, checkpoint_seconds=0, progress=stop)
+        sp.run(sweep({"T": [3]}), out=tmp_path)  # finishes the run under its entry
     sp.run(small, out=tmp_path)
     (finding,) = audit(sp.load(tmp_path), 1)
     assert finding.changed == f"processor Abacus, here {here['processor']}"

@@ -265,6 +265,9 @@ BAD_FLAGS = {
         ["plot", "RESULT", "t_sweep", "--best", "m"],
         "needs the axis m",
     ),
+    "a table that is none, set": (["plan", "AXES", "--set", "T=5"], "axes = [1]: allowed: a table"),
+    "a study within nothing": (["plan", "quickstart", "--set", "study=.foo:Bar"], "no study"),
+    "figure of another type": (["plot", "RESULT", "plane", "--out", "x.jpg"], ".png, .pdf, .svg"),
     "folder of something else": (["run", "FILE", "--out", "BUSY"], "not a result folder"),
     "file in the way": (["run", "FILE", "--out", "FILE"], "a file is in the way"),
 }
@@ -276,7 +279,9 @@ def test_bad_flags_get_one_line_and_exit_code_2(superpos, sweep_file, trained, t
     busy = tmp_path / "busy"
     busy.mkdir()
     (busy / "thesis.tex").write_text("years of work")
+    (tmp_path / "axes.toml").write_text("axes = [1]")
     places = {"FILE": sweep_file, "OUT": tmp_path / "out", "BUSY": busy, "RESULT": trained[0]}
+    places["AXES"] = tmp_path / "axes.toml"
     code, out, err = superpos(*(places.get(argument, argument) for argument in arguments))
     assert code == 2
     assert out == ""

@@ -1,12 +1,13 @@
 """What memory a sweep takes, and how it is cut when that is too much."""
 
+import jax
 import numpy as np
 import pytest
 from test_growth import same, sweep
 
 import superpos_jax as sp
 from superpos_jax import memory
-from superpos_jax.memory import KEPT, RUNTIME, peak, split
+from superpos_jax.memory import COPIES, KEPT, RUNTIME, peak, results, split
 from superpos_jax.verdicts import FINISHED
 
 SWEEP = sp.Sweep(
@@ -39,8 +40,33 @@ def test_cells_are_split_until_they_fit():
     assert len(parts) > 1
     assert [cell for part in parts for cell in part] == list(grid.cells)
     assert all(peak(grid.study, part, 2, "cpu") <= less for part in parts)
-    with pytest.raises(sp.UserError, match=r"T=3.* alone needs about 640 MiB, .* and 576 MiB"):
+    with pytest.raises(sp.UserError, match=r"T=3.* alone needs about 768 MiB, .* and 691 MiB"):
         split(grid.study, grid.cells, 2, "cpu", RUNTIME)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"trace_weights": True, "trace_dimensions": True, "history_points": 9},
+        {"save_weights": False, "save_hidden": True, "report_samples": 7},
+    ],
+)
+def test_results_are_counted_as_they_are_stored(options):
+    axes = {"T": [3, 40], "m": [2, 5]}
+    grid = SWEEP.model_copy(update={"axes": axes, "options": SWEEP.options | options}).grid()
+    study, cell = grid.study, grid.cells[-1]
+    layout = study.layout(cell, "cpu")
+    params = jax.tree.map(np.asarray, study.init(cell, layout))
+    report, trace = study.report(cell, params), study.trace(cell, params)
+    arrays = [np.asarray(one.values) for one in report.values() if one.dims]
+    arrays += [trace[name] for name in study.traces] * len(study.recorded(cell))
+    expected = sum(array.size for array in arrays) * 4
+    assert study.result_bytes(cell) == expected
+    assert results(study, grid.cells) == COPIES * 4 * expected  # four cells, of which it is largest
+    parts = [split(study, grid.cells, 1, "cpu", 2 * RUNTIME, kept=kept) for kept in (0.0, 1e3)]
+    assert parts == [[list(grid.cells)]] * 2
+    with pytest.raises(sp.UserError, match=r"1.0 GiB for the results of the sweep"):
+        split(study, grid.cells, 1, "cpu", 2 * RUNTIME, kept=2**30)
 
 
 def test_several_programs_train_the_same_plane(tmp_path):

@@ -226,7 +226,17 @@ def test_more_processes_than_cores(superpos, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_three_flags_come_together(superpos):
-    code, out, err = superpos("run", "quickstart", "--process", "1")
+@pytest.mark.parametrize(
+    ("coordinator", "index", "said"),
+    [
+        (None, 1, "--coordinator, --processes and --process: give all three"),
+        ("host-a", 0, "--coordinator host-a: allowed: HOST:PORT"),
+        ("127.0.0.1:1234", 2, "--process 2: allowed: 0 to 1 of 2 processes"),
+    ],
+)
+def test_the_three_flags_come_together_and_fit(superpos, coordinator, index, said):
+    where = ["--coordinator", coordinator] if coordinator else []
+    code, out, err = superpos("run", "quickstart", *where, "--processes", 2, "--process", index)
     assert (code, out) == (2, "")
-    assert "--coordinator, --processes and --process" in err
+    assert said in err
+    assert err.count("\n") == 1

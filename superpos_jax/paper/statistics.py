@@ -20,6 +20,7 @@ from superpos_jax.measures.criteria import (
     STANDS_OUT,
     commonest,
     crossing,
+    first_crossing,
     margin,
     outcomes,
     squash,
@@ -95,8 +96,18 @@ def below_one(dataset: xr.Dataset) -> float:
 
 def onset(dataset: xr.Dataset) -> float:
     """The T, interpolated, from which on the median over seeds of the largest D_f is above 0.15."""
+    return rises(dataset, _learned(dataset))
+
+
+def first_rise(dataset: xr.Dataset) -> float:
+    """The T, interpolated, at which that median first passes 0.15, for good or not."""
+    return first_crossing(dataset["T"].values.astype(float), _learned(dataset))
+
+
+def _learned(dataset: xr.Dataset) -> np.ndarray:
+    """(T,): the median over seeds of the largest D_f, less 0.15."""
     largest = np.nanmax(runs(dataset["feature_dimensionality"], ("T",)), axis=-1)
-    return rises(dataset, np.nanmedian(largest, axis=1) - LEARNED)
+    return np.nanmedian(largest, axis=1) - LEARNED
 
 
 def memorizing_to(dataset: xr.Dataset) -> float:
@@ -334,9 +345,9 @@ def unsolved(statistic: Statistic) -> Statistic:
     return lambda dataset: statistic(dataset.where(dataset["train_loss"] > FAILED))
 
 
-def seen_at_onset(dataset: xr.Dataset) -> float:
-    """How often a feature is seen, T (1 - S), at the onset; at one S."""
-    return float((1 - dataset["S"]) * onset(dataset))
+def seen_at(place: Statistic) -> Statistic:
+    """How often a feature is seen, T (1 - S), at the T that a statistic gives; at one S."""
+    return lambda dataset: float((1 - dataset["S"]) * place(dataset))
 
 
 def seen_at_least(dataset: xr.Dataset) -> float:

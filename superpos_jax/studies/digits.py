@@ -8,7 +8,7 @@ Maximal data dimensionality D*_X says how much of a direction of the hidden spac
 have to itself. It needs no sparse features and no ReLU autoencoder, so it can be asked of any
 layer (Henighan et al., "Superposition, Memorization, and Double Descent", 2023, section on MNIST).
 The images are scikit-learn's digits (1,797; E. Alpaydin and C. Kaynak, UCI, 1998), which that
-package brings along: `pip install "superpos_jax[digits]"`.
+package brings along: `pip install scikit-learn`.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def images() -> tuple[np.ndarray, np.ndarray]:
         from sklearn.datasets import load_digits
     except ModuleNotFoundError:
         raise UserError(
-            'study digits: its images come with scikit-learn; pip install "superpos_jax[digits]"'
+            "study digits: its images come with scikit-learn; pip install scikit-learn"
         ) from None
     found = load_digits()
     return (found.data / 16).astype(np.float32), found.target.astype(np.int32)

@@ -174,9 +174,14 @@ def test_features_and_their_onset():
     D[:, :, 5:] = np.nan  # as an archive has it
     dataset["feature_dimensionality"] = (("T", "seed", "feature"), D)
     assert statistics.onset(dataset) == whole
-    assert statistics.seen_at_onset(dataset.assign(S=0.75)) == whole / 4
+    assert statistics.first_rise(dataset) == whole
+    again = dataset.copy(deep=True)
+    again["feature_dimensionality"][-1] = 0.01  # falls again
+    assert statistics.first_rise(again) == whole
+    assert statistics.onset(again) == np.inf
+    assert statistics.seen_at(statistics.onset)(dataset.assign(S=0.75)) == whole / 4
     early = dataset.isel(T=slice(2)).assign(S=0.75)  # before the onset
-    assert statistics.seen_at_onset(early) == np.inf
+    assert statistics.seen_at(statistics.onset)(early) == np.inf
     assert statistics.seen_at_least(early) == T[1] / 4
 
 

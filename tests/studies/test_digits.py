@@ -108,5 +108,5 @@ def test_figure(result, tmp_path):
 def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
     digits.images.cache_clear()
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(sp.UserError, match=r"pip install .superpos_jax\[digits\]"):
+    with pytest.raises(sp.UserError, match="pip install scikit-learn"):
         sp.run(sp.Sweep(study="digits", cell=CELL))

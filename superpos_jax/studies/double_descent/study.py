@@ -227,6 +227,16 @@ class DoubleDescent(Study):
             found["b"] = Variable(("feature",), b, {"long_name": "decoder bias"}, True)
         return found
 
+    def result_bytes(self, cell: Cell) -> int:
+        """Of dimensionalities, weights and hidden vectors, and of what is kept along training."""
+        o = self.options
+        samples, W = min(cell.T, o.report_samples), cell.m * o.n
+        numbers = o.n + samples  # D_f, D_X
+        numbers += o.save_hidden * samples * cell.m
+        numbers += o.save_weights * ((1 + cell.untied) * W + o.n)
+        traced = o.trace_weights * W + o.trace_dimensions * (o.n + samples)
+        return 4 * (numbers + traced * len(self.recorded(cell)))
+
     def inspect(self, cell: Cell, report: Mapping[str, np.ndarray]) -> Inspection:
         """The cell's stored weights beside data and initial weights regenerated from keys."""
         if "W" not in report or not np.isfinite(report["W"][: cell.m]).all():
