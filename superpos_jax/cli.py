@@ -137,12 +137,13 @@ def run(
     joined = processes.join(coordinator, count, index, launched_here=processes.follow())
     out.quiet = err.quiet = not processes.leads()
     ready = functools.partial(_ready, sweep, out_folder, overrides, retry_dead, fresh, yes)
-    checked = loaded, target, unfinished = processes.shared(ready)
+    checked = processes.shared(ready)
+    loaded, target, unfinished = checked
     here = 1
     if unfinished and not joined:
         here = estimate.processes_for(loaded.grid(), devices) if count is None else count
     with processes.launched(here, [sys.executable, "-m", "superpos_jax", *sys.argv[1:]]):
-        if here > 1:
+        if here > 1:  # those just launched are where `ready` is shared
             processes.shared(lambda: checked)
         with progress_bar() as progress:
             result = train.run(

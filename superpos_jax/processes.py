@@ -169,7 +169,10 @@ def spread(tree: Any, sharding: jax.sharding.Sharding) -> Any:
 
 
 def can_launch() -> bool:
-    """Whether this process may lead others on this machine: on a CPU, before JAX has started."""
+    """Whether this process may lead others on this machine: on a CPU, before JAX has started.
+
+    It is asked by giving JAX one device, which works only then; `find_devices` has the last word.
+    """
     platforms = os.environ.get("JAX_PLATFORMS")
     if platforms != "cpu" if platforms else find_spec("jax_plugins"):
         return False

@@ -79,12 +79,13 @@ def make_records(
 
     found: list[Record] = []
     for i in range(len(cells)):
-        verdict = UNFINISHED
-        if reports is not None:
-            verdict = DIVERGED if end[i] > DIVERGED_FACTOR * start[i] else FINISHED
-        if died_at[i] != ALIVE:
-            verdict = NON_FINITE if reports is not None else UNFINISHED
         dead = died_at[i] != ALIVE
+        if reports is None:
+            verdict = UNFINISHED
+        elif dead:
+            verdict = NON_FINITE
+        else:
+            verdict = DIVERGED if end[i] > DIVERGED_FACTOR * start[i] else FINISHED
         record = _standing(verdict, int(died_at[i]), run)
         record |= {
             RETRY + name: Variable((), np.float64(value), {"long_name": f"{name} when retried"})

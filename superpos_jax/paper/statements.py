@@ -396,6 +396,34 @@ STATEMENTS: tuple[Statement, ...] = (
         )
     ),
     Statement(
+        "reference/J1", "sum: how often a larger eps raises the bump", "never", (0, 0),
+        steps_against("eps", bump, -1),
+    ),
+    Statement(
+        "reference/J1", "sum: height of the bump above 1, eps = 1e-8 over 1e-4 (the paper's mean)",
+        "far above 1", (2, INF), quotient(at(height, eps=1e-8), at(height, eps=1e-4)),
+    ),
+    *(
+        Statement(
+            "reference/J1", f"sum, eps = 1e-4: test loss at T = {T:,}, mean over seeds",
+            f"{READ_OFF[T]:g} (the paper)", (READ_OFF[T] - 5e-4, READ_OFF[T] + 5e-4),
+            average("test_loss"), where={"eps": 1e-4, "T": T}, form=".5g",
+        )
+        for T in (1000, 2000, 5000)
+    ),
+    Statement(
+        "reference/J1", "sum, eps = 1e-4: ‖W‖ at T = 5,000", "4.5 (a checkpoint of the mean)",
+        (0.9 * 4.5, 1.1 * 4.5), middle("W_norm"), where={"eps": 1e-4, "T": 5000},
+    ),
+    Statement(
+        "reference/J1", "sum, eps = 1e-8: largest ‖W‖", "about 155 (the replication)", (140, 170),
+        most("W_norm"), where={"eps": 1e-8},
+    ),
+    Statement(
+        "reference/J1", "sum, eps = 1e-8: largest ‖b‖", "about 420 (the replication)", (380, 460),
+        most("b_norm"), where={"eps": 1e-8},
+    ),
+    Statement(
         "paper/J2", "the onset of features moves with weight decay up to 0.3, by a factor", "1",
         (1, 1.3),
         ratio_over("weight_decay", onset), where={"weight_decay": [1e-3, 1e-2, 0.1, 0.3]},

@@ -179,8 +179,8 @@ def regime_words(table: pd.DataFrame) -> str:
     text = ""
     if (table["regime"] == "memorizing").any():
         text += (
-            " Memorizing: most hidden vectors lie around a circle, ideally on a regular T-gon, and"
-            " the feature vectors look like noise."
+            " Memorizing: most hidden vectors lie around a circle, ideally on a regular T-gon;"
+            " feature vectors lie along them while they are few, and look like noise beside many."
         )
     if (table["regime"] == "generalizing").any():
         text += (

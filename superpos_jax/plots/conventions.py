@@ -318,7 +318,7 @@ def _moves(table: pd.DataFrame) -> str:
             last = rows.iloc[[0, -1]]
             ends = zip(last["median"], last["effective_eps"], strict=True)
             words = [f"{from_words(onset)} for {power(scale)}" for onset, scale in ends]
-            text += f"At lr = {lr:g} the test loss stays below 1 {' and '.join(words)}. "
+            text += f"At lr = {lr:g} the test loss stays below 1: {', '.join(words)}. "
     return text
 
 

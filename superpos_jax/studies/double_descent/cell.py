@@ -17,6 +17,11 @@ def _named(field: str) -> BeforeValidator:
     return BeforeValidator(partial(number, field))
 
 
+def _where(condition: Any, one: Any, other: Any) -> Any:
+    """One where the condition holds, else the other: of host numbers and of traced ones."""
+    return other + condition * (one - other)
+
+
 Seed = Annotated[int, Field(ge=0, lt=2**31, description="a seed fits 31 bits")]
 Float32 = Field(ge=1e-37, le=3e38, description="a positive number that float32 can hold")
 
@@ -66,18 +71,18 @@ class Cell:
     @property
     def rows(self) -> Any:
         """Rows of X: T samples, and the repetitions of the first ones."""
-        repeated = self.T + (self.repeated < self.T) * (self.repeated - self.T)  # at most T
+        repeated = _where(self.repeated < self.T, self.repeated, self.T)
         return self.T + repeated * (self.repeats - 1)
 
     @property
     def data_key(self) -> Any:
         """The data seed: `data_seed`, or `seed` where none is given."""
-        return self.data_seed + (self.data_seed < 0) * (self.seed - self.data_seed)
+        return _where(self.data_seed < 0, self.seed, self.data_seed)
 
     @property
     def init_key(self) -> Any:
         """The seed of the initial weights: `init_seed`, or `seed` where none is given."""
-        return self.init_seed + (self.init_seed < 0) * (self.seed - self.init_seed)
+        return _where(self.init_seed < 0, self.seed, self.init_seed)
 
 
 class Options(BaseModel):
