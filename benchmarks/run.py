@@ -107,7 +107,7 @@ def peaks(arguments: list[str]) -> tuple[float, float]:
     grid = load_sweep("quickstart", arguments[1::2]).grid()
     cores = len(find_devices(None))
     foreseen = memory.peak(grid.study, grid.cells, cores, "cpu", processes=cores)
-    foreseen += memory.results(grid.study, grid.cells)
+    foreseen += memory.results(grid.study, grid.cells, "cpu", processes=cores)
     with tempfile.TemporaryDirectory() as folder:
         superpos = str(Path(sys.executable).with_name("superpos"))
         command = [superpos, "run", "quickstart", "--out", f"{folder}/out", *arguments]

@@ -77,7 +77,7 @@ def _rounded(values: np.ndarray) -> np.ndarray:
     unit = np.uint32(1 << (23 - BITS))
     bits = np.ascontiguousarray(values).view(np.uint32)
     rounded = ((bits + unit // 2) & ~(unit - 1)).view(np.float32)
-    return np.where(np.isfinite(rounded), rounded, values)
+    return np.where(np.isfinite(values) & np.isfinite(rounded), rounded, values)
 
 
 def _largest(array: xr.DataArray, count: int) -> xr.DataArray:

@@ -28,8 +28,6 @@ from superpos_jax.study import Study
 SECONDS, SHARE = 30.0, 0.02
 """Least time between two checkpoints, and the largest share of a run's time they may take."""
 
-OWNERS = {"study", "platform", "machines", "cells"}
-"""What a checkpoint says of itself."""
 
 Tree = Mapping[str, np.ndarray]
 logger = logging.getLogger(__name__)
@@ -119,12 +117,12 @@ def find(folder: Path, study: Study) -> list[Saved]:
         tree = _newest(path) if path.is_dir() else None
         if tree is None:
             continue
-        if not set(tree) >= OWNERS or _text(tree["study"]) != _name(study):
+        if not {"study", "platform", "cells"} <= set(tree) or _text(tree["study"]) != _name(study):
             logger.warning("%s: a checkpoint of something else, left alone", path)
             continue
         cells = [_cell(study, row) for row in tree["cells"].tolist()]
-        platform, machines = _text(tree["platform"]), json.loads(_text(tree["machines"]))
-        found.append(Saved(path, cells, platform, machines, tree))
+        machines = json.loads(_text(tree["machines"])) if "machines" in tree else []
+        found.append(Saved(path, cells, _text(tree["platform"]), machines, tree))
     return sorted(found, key=lambda one: -int(one.tree["step"]))
 
 
@@ -145,7 +143,7 @@ def drop_finished(folder: Path, trained: set[Any], study: Study) -> None:
 def owners(
     study: Study, cells: Sequence[Any], platform: str, machines: Sequence[Machine]
 ) -> dict[str, np.ndarray]:
-    """Whose a checkpoint is, and who trained it: to be stored in it, as `OWNERS`."""
+    """Whose a checkpoint is, and who trained it: to be stored in it."""
     texts = {"study": _name(study), "platform": platform, "machines": json.dumps(machines)}
     return {"cells": _numbers(cells)} | {
         name: np.frombuffer(text.encode(), np.uint8) for name, text in texts.items()

@@ -51,7 +51,7 @@ def describe(
     platform = found[0].platform
     free = memory.available(found) if limit is None else limit * 2**30
     shape = (count if count > 1 else len(found)), platform
-    kept = memory.results(grid.study, grid.cells)
+    kept = memory.results(grid.study, grid.cells, platform, count)
     programs = memory.split(grid.study, grid.cells, *shape, free, count, kept)
     need = kept + max(memory.peak(grid.study, cells, *shape, count) for cells in programs)
     plan = make_plan(grid.study, grid.cells, *shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +50,27 @@ def peak(
     return processes * RUNTIME + COPIES * state + samples * (processes + devices)
 
 
-def results(study: Study, cells: Sequence[Any]) -> float:
-    """Most bytes that the results of all cells of a sweep take, however it is split.
+def results(study: Study, cells: Collection[Any], platform: str, processes: int = 1) -> float:
+    """Most bytes that the results of all cells of a sweep take beside the programs.
 
-    Each cell has the room of the largest one, `COPIES` times while they are written.
+    Each cell has the room of the largest one, in every process, `COPIES` times while they are
+    written. With accelerators results lie in the host's memory and not in theirs: none.
+
+    Raises:
+        UserError: the host of accelerators cannot hold them.
     """
-    return COPIES * len(cells) * max((float(study.result_bytes(cell)) for cell in cells), default=0)
+    largest = max((float(study.result_bytes(cell)) for cell in cells), default=0.0)
+    need = COPIES * processes * len(cells) * largest
+    if platform == "cpu":
+        return need
+    free = float(psutil.virtual_memory().available)
+    if need > KEPT * free:
+        raise UserError(
+            f"memory: the results of {len(cells):,} cells need about {words(need)}, and "
+            f"{words(KEPT * free)} of the host's {words(free)} may be used; take fewer cells, or "
+            "keep less of their training and weights"
+        )
+    return 0.0
 
 
 def available(devices: Sequence[jax.Device]) -> float:

@@ -76,9 +76,9 @@ def join(
             silence = SUSPENDED if launched_here else SILENT
             jax.distributed.initialize(coordinator, count, index, heartbeat_timeout_seconds=silence)
             shared(lambda: None)
-    except ValueError:
-        return False  # JAX detects no cluster; a coordinator comes with its numbers
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
+        if coordinator is None and isinstance(error, ValueError):
+            return False  # JAX detects no cluster
         if coordinator is None and "before" in str(error):
             return False  # JAX is in use already, by this process alone
         reason = str(error).partition("\n")[0]

@@ -130,7 +130,8 @@ class _Job:
         checkpoint_seconds: float | None,
         progress: Callable[[Progress], None],
     ) -> None:
-        self.sweep, self.study, self.cells, self.folder = sweep, grid.study, grid.cells, folder
+        self.sweep, self.study, self.folder = sweep, grid.study, folder
+        self.cells = {*grid.cells, *known}
         self.known, self.runs = known, runs
         self.checkpoint_seconds, self.progress = checkpoint_seconds, progress
         self.retried = grid.replacements(retry or {})
@@ -150,7 +151,7 @@ class _Job:
             processes.shared(lambda: memory.available(devices)) if limit is None else limit * 2**30
         )
         count = jax.process_count() if platform == "cpu" else 1
-        kept = memory.results(self.study, self.cells)
+        kept = processes.shared(lambda: memory.results(self.study, self.cells, platform, count))
         batches = [
             (batch, saved)
             for cells, saved in self.parts(platform, fresh)

@@ -1,5 +1,7 @@
 """What memory a sweep takes, and how it is cut when that is too much."""
 
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from test_growth import same, sweep
 
 import superpos_jax as sp
 from superpos_jax import memory
+from superpos_jax.estimate import describe
 from superpos_jax.memory import COPIES, KEPT, RUNTIME, peak, results, split
 from superpos_jax.verdicts import FINISHED
 
@@ -51,7 +54,7 @@ def test_cells_are_split_until_they_fit():
         {"save_weights": False, "save_hidden": True, "report_samples": 7},
     ],
 )
-def test_results_are_counted_as_they_are_stored(options):
+def test_results_are_counted_as_they_are_stored(options, monkeypatch):
     axes = {"T": [3, 40], "m": [2, 5]}
     grid = SWEEP.model_copy(update={"axes": axes, "options": SWEEP.options | options}).grid()
     study, cell = grid.study, grid.cells[-1]
@@ -62,11 +65,28 @@ def test_results_are_counted_as_they_are_stored(options):
     arrays += [trace[name] for name in study.traces] * len(study.recorded(cell))
     expected = sum(array.size for array in arrays) * 4
     assert study.result_bytes(cell) == expected
-    assert results(study, grid.cells) == COPIES * 4 * expected  # four cells, of which it is largest
+    need = COPIES * 4 * expected  # four cells, of which it is the largest
+    assert results(study, grid.cells, "cpu") == need
+    assert results(study, grid.cells, "cpu", processes=3) == 3 * need
+    assert results(study, grid.cells, "gpu") == 0  # in the host's memory
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=need))
+    with pytest.raises(sp.UserError, match=r"results of 4 cells .* of the host's"):
+        results(study, grid.cells, "gpu")
     parts = [split(study, grid.cells, 1, "cpu", 2 * RUNTIME, kept=kept) for kept in (0.0, 1e3)]
     assert parts == [[list(grid.cells)]] * 2
     with pytest.raises(sp.UserError, match=r"1.0 GiB for the results of the sweep"):
         split(study, grid.cells, 1, "cpu", 2 * RUNTIME, kept=2**30)
+
+
+def test_results_that_do_not_fit_are_refused(tmp_path, monkeypatch):
+    large = sweep({"T": [3], "seed": list(range(3))})
+    grid = large.grid()
+    limit = peak(grid.study, grid.cells, 1, "cpu") / KEPT / 2**30
+    monkeypatch.setattr(memory, "results", lambda *_: float(2**30))
+    with pytest.raises(sp.UserError, match=r"1\.0 GiB for the results of the sweep"):
+        sp.run(large, out=tmp_path, limit=limit)
+    with pytest.raises(sp.UserError, match=r"1\.0 GiB for the results of the sweep"):
+        describe(large, limit=limit)
 
 
 def test_several_programs_train_the_same_plane(tmp_path):

@@ -84,7 +84,10 @@ def first_crossing(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def commonest(regimes: np.ndarray) -> int:
-    """The regime of most runs, -1 without any; of equally common ones not the middle.
+    """The regime of most runs, -1 without any.
+
+    Of equally common ones generalizing, else memorizing: where half of the runs end in a regime,
+    its border is reached.
 
     Example:
         >>> commonest(np.array([0, 1, 1, 0])), commonest(np.array([2, 1, 1, -1]))

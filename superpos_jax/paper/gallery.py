@@ -138,7 +138,8 @@ def _contents(shown: Sequence[Entry], findings: Sequence[Finding]) -> str:
         "",
         "In the tables below a number is followed by the interval, in parentheses, in which it lies"
         " for 95 % of other choices of the seeds, drawn with replacement. The reference is the"
-        " paper, a comment printed beneath it, or a public checkpoint. The number agrees if that"
+        " paper, a comment printed beneath it, a public checkpoint, or what follows from its"
+        " sentence (never, above 0). The number agrees if that"
         " interval lies within what counts as the reference, differs if it lies outside, and"
         " is undecided if it does both, if there is one seed, or if more than a tenth of the"
         " choices do not have the number (no seed of them solves T = 8, say).",

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import xarray as xr
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 DPI = 220
@@ -83,7 +84,8 @@ def save(result: Any, spec: FigureSpec, target: str | Path, **select: Any) -> li
     figure = spec.draw(result, **select)
 
     def picture(path: Path) -> None:
-        figure.savefig(path, format=kind[1:], dpi=DPI, metadata=FORMATS[kind])
+        with rc_context({"svg.hashsalt": spec.name}):  # names of parts, else at random
+            figure.savefig(path, format=kind[1:], dpi=DPI, metadata=FORMATS[kind])
 
     def csv(path: Path) -> None:
         table.to_csv(path, index=False, float_format="%.6g")

@@ -147,7 +147,8 @@ def _panel(panel: Axes, here: pd.DataFrame) -> None:
     """One line a seed; and, at the upper left, how many of each kind."""
     for (_, came), run in here.groupby(["run", "outcome"]):
         run = run[run["step"] > 0]
-        panel.plot(run["step"], run["dimensionality"], gid=came, **LOOKS.get(came, CUT))
+        D = run["dimensionality"].clip(lower=panel.get_ylim()[0])
+        panel.plot(run["step"], D, gid=came, clip_on=False, **LOOKS.get(came, CUT))
     counts = here.groupby("run")["outcome"].first().value_counts()
     found = [f"{counts[name]} {words}" for name, words in WORDS.items() if name in counts]
     note(panel, found)
@@ -161,7 +162,8 @@ def _caption(table: pd.DataFrame) -> str:
         "D of the one sample that is in the training set several times (repeats, above a panel), a"
         f" line a seed. Memorized: at the end its D is above {STANDS_OUT:g} or among the top 0.1 %"
         f" of the stored samples. Near miss: its D rose above {PEAK:g} m/T and fell to half of its"
-        f" highest value or less. Of {counted(sum(done), 'seed')} in all panels {done[0]}"
+        " highest value or less. Lines at the bottom lie there or below."
+        f" Of {counted(sum(done), 'seed')} in all panels {done[0]}"
         f" memorized it, {done[1]} nearly did and {done[2]} did neither."
     )
     near = seen[seen == "near miss"].reset_index()["repeats"].unique()

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from superpos_jax.measures.criteria import commonest
-from superpos_jax.measures.runs import SEEDS, dead, runs, unfinished
-from superpos_jax.words import describe
+from superpos_jax.measures.runs import SEEDS, dead, fixed, runs, unfinished
+from superpos_jax.words import NBSP, describe
 
 from . import _style as look
 from ._cells import edges
@@ -68,7 +68,9 @@ def regimes_table(result: Result, at: Sequence[int] | None = None, **select: Any
     loss = loss.assign(regime=[REGIME_NAMES[commonest(row)] for row in found])
     vectors = vectors_table(result, **one_seed(result.dataset, wanted, at))
     parts = {"loss": loss, "dimension": dimensions_table(result, **wanted), "vector": vectors}
-    return stack(result, parts, {"m": 2, **taken})
+    frame = stack(result, parts, {"m": 2, **taken})
+    frame.attrs["n"] = int(fixed(result.dataset)["n"])
+    return frame
 
 
 def regimes(result: Result, at: Sequence[int] | None = None, **select: Any) -> Figure:
@@ -100,13 +102,14 @@ def _draw(table: pd.DataFrame) -> Figure:
     loss, dimension, vector = parts
     T, columns = np.sort(loss["T"].unique()), vector["T"].unique()
     title = "The three regimes: loss, dimensionality and vectors against data-set size T"
-    figure = look.page(WIDTH, 8.2, title, table.attrs["setting"], _caption(*parts))
+    caption = _caption(loss, dimension, vector, table.attrs["n"])
+    figure = look.page(WIDTH, 8.2, title, table.attrs["setting"], caption)
     outer = figure.add_gridspec(2, 1, height_ratios=[5.2, 3.0])
     upper = outer[0].subgridspec(2, 1, height_ratios=[2, 2.6])
     top = figure.add_subplot(upper[0])
     middle = figure.add_subplot(upper[1], sharex=top)
     look.dress(top, grid="y")
-    line(top, "T", loss, color=INK)
+    line(top, "T", loss, color=INK, gid="median")
     several = loss["runs"].max() > 1
     if several:
         top.plot(loss["T"], loss["mean"], gid="mean", **MEAN)
@@ -136,7 +139,8 @@ def _draw(table: pd.DataFrame) -> Figure:
 
 def _label(loss: pd.DataFrame) -> str:
     seeds = int(loss["runs"].max())
-    return f"test loss, median of {seeds} seeds" if seeds > 1 else "test loss"
+    upto = "up to " if loss[["died", "unfinished"]].any(axis=None) else ""
+    return f"test loss, median of {upto}{seeds} seeds" if seeds > 1 else "test loss"
 
 
 def _spans(loss: pd.DataFrame) -> list[tuple[str, float, float]]:
@@ -164,17 +168,17 @@ def _regimes(panels: Sequence[Axes], loss: pd.DataFrame) -> None:
             panels[0].annotate(name, ((start * end) ** 0.5, 1.0), xytext=(0, 4), **how)
 
 
-def _caption(loss: pd.DataFrame, dimension: pd.DataFrame, vector: pd.DataFrame) -> str:
+def _caption(loss: pd.DataFrame, dimension: pd.DataFrame, vector: pd.DataFrame, n: int) -> str:
     text = seed_words(loss)
     text += (
         " The axis of the test loss is linear within 1 % of 1, the score of predicting zero, and"
         " logarithmic beyond."
     )
-    between = loss[(loss["regime"] == REGIME_NAMES[1]) & loss["mean"].notna()]
-    if len(between) and loss["runs"].max() > 1:
-        top = between.loc[between["mean"].idxmax()]
+    late = loss[(loss["T"] >= n / 10) & loss["mean"].notna()]
+    if len(late) and loss["runs"].max() > 1:
+        top = late.loc[late["mean"].idxmax()]
         text += (
-            f" In the middle the mean is largest, {top['mean']:.4g}, at"
+            f" From T{NBSP}={NBSP}n/10 on its mean is largest, {top['mean']:.4g}, at"
             f" {describe({'T': int(top['T'])})}."
         )
     else:

@@ -172,12 +172,12 @@ def _caption(table: pd.DataFrame) -> str:
     text = seed_words(table)
     if train["median"].min() < 0.1:
         text += " Where the train loss is near 0 every sample is stored."
-    bumps = falls = False
+    bumps = falls = True  # of all lines
     for _, rows in test.sort_values("T").groupby(by):
         median = rows["median"].to_numpy(float)
         top = ridge(median)
-        if top is not None and median[top] > 1:
-            bumps, falls = True, falls or bool((median[top:] < 1).any())
+        bumps &= top is not None and median[top] > 1
+        falls &= bumps and bool((median[top:] < 1).any())
     if bumps:
         text += " The test loss is largest between storing samples and storing features"
         below = "; with more data it falls below 1, the score of predicting zero: it generalizes"

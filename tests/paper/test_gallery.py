@@ -74,6 +74,16 @@ def test_a_reason_is_told_once():
         assert len(reasons) == len(set(reasons))
 
 
+def test_the_page_says_what_the_sweep_files_say():
+    text = (FIGURES / "README.md").read_text()
+    trained = [e for e in gallery.entries() if (FIGURES / "data" / f"{e.sweep.name}.zip").exists()]
+    assert len(trained) > 30
+    for entry in trained:
+        section = text.split(f"\n## {entry.title}\n")[1].split("\n## ")[0]
+        for paragraph in entry.paragraphs:
+            assert paragraph.partition(": ")[2][1:] in section, entry.key
+
+
 def test_the_page_shows_figures_that_are_there():
     linked = re.findall(r"!\[[^]]*\]\(([^)]+)\)", (FIGURES / "README.md").read_text())
     assert len(linked) > 10

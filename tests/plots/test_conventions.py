@@ -46,6 +46,14 @@ def test_the_effective_eps_is_in_units_of_the_summed_loss():
     assert (rows["eps"] == rows["effective_eps"]).all()
 
 
+def test_the_default_eps_is_marked_under_both_losses():
+    figure = conventions(result())
+    assert sorted({line.get_xdata()[0] for line in gid(figure, "default")}) == [1e-8, 1e-6]
+    assert {"sum", "mean"} <= set(texts(figure))
+    alone = conventions(result({"T": SIZES, "eps": [1e-9, 1e-8], "reduction": [0.0]}))
+    assert not gid(alone, "default")  # the mean's is beyond what is swept
+
+
 def test_lines_are_the_medians_of_the_seeds():
     made = result()
     rows = conventions_table(made).query("part == 'line' and quantity == 'test_loss'")

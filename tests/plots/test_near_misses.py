@@ -41,6 +41,18 @@ def test_every_seed_has_its_line_and_its_outcome():
     assert set(table["T"]) == {3000}
 
 
+def test_lines_below_the_axis_lie_on_its_foot():
+    def tiny(cell):
+        D = np.full((len(STEPS), 3000), 2e-9)
+        D[:, 0] = 1e-9
+        return {"history_sample_dimensionality": D}
+
+    figure = plots.near_misses(Traced({"repeats": [1, 2]}, tiny, repeated=1, T=3000))
+    for panel in figure.axes:
+        (run,) = gid(panel, "other")
+        np.testing.assert_allclose(run.get_ydata(), panel.get_ylim()[0])
+
+
 @pytest.mark.parametrize(
     ("over", "outcome"), [(0, "memorized"), (2, "memorized"), (3, "near miss"), (9, "near miss")]
 )
@@ -68,7 +80,11 @@ def test_panels_follow_repeats_and_colours_the_outcome():
         np.testing.assert_allclose(held.get_ydata(), KINDS["memorized"][1:])
         assert near.get_xdata().tolist() == STEPS[1:].tolist()
         assert len(gid(panel, "other")) == 2
-        assert panel.get_xscale() == "log"
+        (level,) = gid(panel, "level")
+        assert level.get_ydata()[0] == pytest.approx(5 * 2 / 3000)
+        foot = panel.get_ylim()[0]
+        assert 0 < foot < 0.001
+        assert panel.get_xscale() == panel.get_yscale() == "log"
         assert "1 memorized 1 nearly 2 neither" in texts(panel)
     words = "Of 12 seeds in all panels 3 memorized it, 3 nearly did and 6 did neither."
     assert any(words in text for text in texts(figure))

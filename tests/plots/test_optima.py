@@ -118,6 +118,8 @@ def test_panels_show_losses_gaps_and_test_losses():
     np.testing.assert_allclose(winner.get_ydata(), wins["test_loss"])
     first = made.dataset["test_loss"].sel(lr=0.01)
     np.testing.assert_allclose(usual.get_ydata(), first.median("init_seed"))
+    (lowest,) = gid(figure, "lowest")
+    np.testing.assert_allclose(lowest.get_ydata(), best.groupby("T")["train_loss"].min())
     marks = gid(figure, "crossover:best")
     assert len(marks) == 3
     assert marks[0].get_xdata()[0] == pytest.approx(10**1.5)

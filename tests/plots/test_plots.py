@@ -177,6 +177,39 @@ def test_vectors_puts_features_over_hidden_vectors():
     assert {"memorizing", "generalizing", "T = 5", "T = 1,000"} <= set(texts(figure))
     pentagon = figure.axes[1].collections[0]
     assert len(pentagon.get_segments()) == 5
+    longs = table[table["kind"] == "feature"].groupby("T")["long"].first()
+    shown = [text.get_text() for text in gid(figure, "count") if text.get_text()]
+    assert shown == [f"{longs[5]} long", "5 long"]
+
+
+@pytest.mark.parametrize(("count", "rays"), [(40, 40), (41, 0)])
+def test_vectors_draws_rays_where_few_are_long(count, rays):
+    class Crowd(Made):
+        def cell(self, **point):
+            found = super().cell(**point)
+            W = np.full((2, 3000), 0.2)
+            W[:, :count] = 1.0
+            return SimpleNamespace(W=W, H=found.H)
+
+    result = Crowd(T=[1000])
+    table = plots.vectors_table(result, rows="feature")
+    assert set(table["long"]) == {count}
+    (panel,) = plots.vectors(result, rows="feature").axes
+    assert len(panel.collections[0].get_segments()) == rays
+
+
+@pytest.mark.parametrize(("long", "drawn"), [(250, 250 + 300), (900, 400 + 300)])
+def test_vectors_keeps_the_long_features(long, drawn):
+    class Crowd(Made):
+        def cell(self, **point):
+            found = super().cell(**point)
+            W = np.full((2, 3000), 0.2)
+            W[:, :long] = 1.0
+            return SimpleNamespace(W=W, H=found.H)
+
+    table = plots.vectors_table(Crowd(T=[1000]), rows="feature")
+    assert len(table) == drawn
+    assert (np.hypot(table["x"], table["y"]) > 1).sum() >= min(long, 400)
 
 
 def test_vectors_spreads_eight_columns_and_caps_the_points():
@@ -323,6 +356,15 @@ def test_save_writes_both_files_whole_and_leaves_nothing_else(tmp_path):
     read, table = pd.read_csv(paths[1]), plots.plane_table(result)
     pd.testing.assert_frame_equal(read, table, check_dtype=False, rtol=1e-5)
     assert sorted(tmp_path.rglob("*.*")) == sorted(paths)
+
+
+@pytest.mark.parametrize(("suffix", "begins"), [(".pdf", b"%PDF"), (".SVG", b"<?xml")])
+def test_save_writes_other_types_and_equal_figures_as_equal_files(tmp_path, suffix, begins):
+    one, other = (
+        save(grid(), FIGURES["t_sweep"], tmp_path / name / f"drawn{suffix}")[0] for name in "ab"
+    )
+    assert one.read_bytes().startswith(begins)
+    assert one.read_bytes() == other.read_bytes()
 
 
 def test_save_keeps_the_old_file_when_writing_fails(tmp_path):

@@ -35,7 +35,10 @@ def test_lines_are_by_the_swept_axis_and_the_column_is_named_after_it():
     assert "Train and test loss against data-set size T, by weight decay" in words
     assert {f"weight decay = {value:g}" for value in DECAYS} <= set(words)
     assert any(text.startswith("made · m = 2 · n = 30") for text in words)
-    (caption,) = (text for text in words if "predicting zero: it generalizes" in text)
+    (caption,) = (text for text in words if text.startswith("Lines: median of"))
+    assert "storing features" not in caption  # not so at the largest weight decay
+    some = texts(plots.t_sweep(result, weight_decay=DECAYS[:2]))
+    assert any("with more data it falls below 1" in text for text in some)
     top = result.dataset["test_loss"].sel(weight_decay=0.001).median("seed").max()
     place = f"The largest median test loss is {float(top):.3f} at T = 100 for weight"
     assert place + " decay = 0.001, and 1.000 at T = 10 for weight decay = 1." in caption
