@@ -68,7 +68,9 @@ def compilation() -> float:
     for name in shipped():
         with tempfile.TemporaryDirectory() as folder:
             command = [superpos, "run", name, "--set", "steps=1", "--out", f"{folder}/out"]
-            subprocess.run(command, check=True, capture_output=True)
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode > 1:  # 1: some cells died
+                raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
             told = json.loads(Path(folder, "out", "provenance.json").read_text())
         longest = max(longest, told["compile_seconds"])
     return longest

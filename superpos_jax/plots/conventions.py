@@ -182,11 +182,11 @@ def _draw(table: pd.DataFrame) -> Figure:
     first[1].set(yscale="log", ylim=(T[0] / 1.3, T[-1] * 1.3), ylabel="T of the transition")
     look.log_ticks(first[1].yaxis, T, 1.2)
     norms = drawn(table[(table["part"] == "summary") & table["quantity"].isin(NORMS)])
+    norms = norms[norms > 0] if (norms > 0).any() else np.array([1.0])
     first[2].set(yscale="log", ylabel="largest norm over T")
-    if len(norms):
-        first[2].set_ylim(norms.min() / 1.3, norms.max() * 1.3)
-        steps = round_steps(norms.min() / 1.3, norms.max() * 1.3)
-        look.log_ticks(first[2].yaxis, steps, 1.2)
+    low, high = norms.min() / 1.3, norms.max() * 1.3
+    first[2].set_ylim(low, high)
+    look.log_ticks(first[2].yaxis, round_steps(low, high), 1.2)
     _keys(grid[:, -1], table, scales)
     figure.align_ylabels()
     return figure

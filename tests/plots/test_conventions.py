@@ -84,6 +84,12 @@ def test_the_largest_norms_over_T():
     assert summary[["min", "max"]].drop_duplicates().to_numpy().tolist() == [[50, 52]]
 
 
+def test_norms_that_are_still_zero_are_drawn():
+    made = result()
+    made.dataset["b_norm"][...] = 0.0  # as after one step
+    assert_on_page(conventions(made))
+
+
 def test_a_transition_outside_the_swept_T_is_marked_as_such():
     def sunk(at):
         return np.where(at.eps == 1e-9, 1.005, 0.99) + 0 * at.T
