@@ -28,7 +28,6 @@ from superpos_jax.study import Study
 SECONDS, SHARE = 30.0, 0.02
 """Least time between two checkpoints, and the largest share of a run's time they may take."""
 
-
 Tree = Mapping[str, np.ndarray]
 logger = logging.getLogger(__name__)
 
