@@ -97,7 +97,8 @@ class Study(abc.ABC):
     cell_type: ClassVar[type]
     options_type: ClassVar[type[BaseModel]]
     seeds: ClassVar[tuple[str, ...]] = SEEDS
-    """Fields of a cell that repeat an experiment, averaged by `superpos show` and by figures."""
+    """Fields of a cell that repeat an experiment: `superpos show` averages over them. Figures know
+    seed, data_seed and init_seed."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -182,16 +182,22 @@ def test_vectors_puts_features_over_hidden_vectors():
     assert shown == [f"{longs[5]} long", "5 long"]
 
 
+class Crowd(Made):
+    """A model of 3,000 features, so many of them long."""
+
+    def __init__(self, long):
+        super().__init__(T=[1000])
+        self.long = long
+
+    def cell(self, **point):
+        W = np.full((2, 3000), 0.2)
+        W[:, : self.long] = 1.0
+        return SimpleNamespace(W=W, H=super().cell(**point).H)
+
+
 @pytest.mark.parametrize(("count", "rays"), [(40, 40), (41, 0)])
 def test_vectors_draws_rays_where_few_are_long(count, rays):
-    class Crowd(Made):
-        def cell(self, **point):
-            found = super().cell(**point)
-            W = np.full((2, 3000), 0.2)
-            W[:, :count] = 1.0
-            return SimpleNamespace(W=W, H=found.H)
-
-    result = Crowd(T=[1000])
+    result = Crowd(count)
     table = plots.vectors_table(result, rows="feature")
     assert set(table["long"]) == {count}
     (panel,) = plots.vectors(result, rows="feature").axes
@@ -200,14 +206,7 @@ def test_vectors_draws_rays_where_few_are_long(count, rays):
 
 @pytest.mark.parametrize(("long", "drawn"), [(250, 250 + 300), (900, 400 + 300)])
 def test_vectors_keeps_the_long_features(long, drawn):
-    class Crowd(Made):
-        def cell(self, **point):
-            found = super().cell(**point)
-            W = np.full((2, 3000), 0.2)
-            W[:, :long] = 1.0
-            return SimpleNamespace(W=W, H=found.H)
-
-    table = plots.vectors_table(Crowd(T=[1000]), rows="feature")
+    table = plots.vectors_table(Crowd(long), rows="feature")
     assert len(table) == drawn
     assert (np.hypot(table["x"], table["y"]) > 1).sum() >= min(long, 400)
 
