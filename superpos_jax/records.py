@@ -86,7 +86,7 @@ def make_records(
             verdict = NON_FINITE
         else:
             verdict = DIVERGED if end[i] > DIVERGED_FACTOR * start[i] else FINISHED
-        record = _standing(verdict, int(died_at[i]), run)
+        record = _outcome(verdict, int(died_at[i]), run)
         record |= {
             RETRY + name: Variable((), np.float64(value), {"long_name": f"{name} when retried"})
             for name, value in retried.items()
@@ -118,7 +118,7 @@ def build(
     """
     axes = tuple(grid.axes)
     steps = sorted({step for cell in grid.cells for step in _own_steps(grid.study, cell, records)})
-    first: dict[str, Variable] = {**_standing(UNFINISHED, ALIVE, -1)}
+    first: dict[str, Variable] = {**_outcome(UNFINISHED, ALIVE, -1)}
     for record in records.values():
         first = {**record, **first}
     variables = {}
@@ -197,7 +197,7 @@ def verdict(record: Record | None) -> int:
     return UNFINISHED if record is None else int(record["verdict"].values)
 
 
-def _standing(verdict: int, died_at: int, run: int) -> dict[str, Variable]:
+def _outcome(verdict: int, died_at: int, run: int) -> dict[str, Variable]:
     flags = {"flag_values": list(range(len(VERDICTS))), "flag_meanings": " ".join(VERDICTS)}
     return {
         "verdict": Variable((), np.int8(verdict), flags),

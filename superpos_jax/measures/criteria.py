@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+REGIMES = ("memorizing", "middle", "generalizing")
+"""What a hidden space holds: data points, neither, or features; stored as the number here."""
 STANDS_OUT = 0.1
 """Dimensionality above which a vector counts as having a direction of its own."""
 CORNER = 0.25
@@ -93,7 +95,8 @@ def commonest(regimes: np.ndarray) -> int:
         >>> commonest(np.array([0, 1, 1, 0])), commonest(np.array([2, 1, 1, -1]))
         (0, 1)
     """
-    counts = {regime: int((regimes == regime).sum()) for regime in (2, 0, 1)}
+    order = [REGIMES.index(name) for name in ("generalizing", "memorizing", "middle")]
+    counts = {regime: int((regimes == regime).sum()) for regime in order}
     return max(counts, key=counts.__getitem__) if any(counts.values()) else -1
 
 
@@ -130,6 +133,21 @@ def outcomes(history: np.ndarray, share: float) -> np.ndarray:
     near = (peak > PEAK * share) & (peak >= FALL * end)
     memorized = (end > STANDS_OUT) | on_top(end)
     return np.where(memorized, "memorized", np.where(near, "near miss", "other"))
+
+
+def fates(history: np.ndarray) -> np.ndarray:
+    """(feature,): what became of each, from the D_f (step, feature) of a training.
+
+    "kept", "forgotten" (it ended below half of its peak), "never" above 0.1.
+
+    Example:
+        >>> fates(np.array([[0.0, 0.3, 0.05], [0.2, 0.1, 0.05]])).tolist()
+        ['kept', 'forgotten', 'never']
+    """
+    peak, end = history.max(axis=0, initial=0.0), history[-1:].sum(axis=0)
+    return np.where(
+        peak <= STANDS_OUT, "never", np.where(end < FORGOTTEN * peak, "forgotten", "kept")
+    )
 
 
 def margin(losses: np.ndarray, generalize: np.ndarray) -> float:

@@ -57,3 +57,18 @@ def seed_values(dataset: xr.Dataset) -> list[dict[str, Any]]:
 def values_of(dataset: xr.Dataset, name: str) -> list[Any]:
     """The values that a number of the cells takes in a result, swept or not."""
     return dataset[name].values.tolist() if name in axes(dataset) else [fixed(dataset).get(name)]
+
+
+def known(history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of a history (step, vector): the steps at which it is known, and the vectors that have one.
+
+    A cell has fewer steps and vectors than its neighbours may have, and an archive keeps a few.
+
+    Example:
+        >>> steps, vectors = known(np.array([[0.1, np.nan], [0.2, np.nan], [np.nan, np.nan]]))
+        >>> steps.tolist(), vectors.tolist()
+        ([0, 1], [0])
+    """
+    finite = np.isfinite(history)
+    vectors = np.flatnonzero(finite.any(axis=0))
+    return np.flatnonzero(finite[:, vectors].all(axis=1) & (len(vectors) > 0)), vectors

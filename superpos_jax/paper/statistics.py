@@ -15,17 +15,17 @@ from superpos_jax.measures import edge
 from superpos_jax.measures.criteria import (
     CORNER,
     FAILED,
-    FORGOTTEN,
     LEARNED,
     STANDS_OUT,
     commonest,
     crossing,
+    fates,
     first_crossing,
     margin,
     outcomes,
     squash,
 )
-from superpos_jax.measures.runs import fixed, runs
+from superpos_jax.measures.runs import fixed, known, runs
 
 Statistic = Callable[[xr.Dataset], float]
 INF = float("inf")
@@ -283,10 +283,11 @@ def near_misses(dataset: xr.Dataset) -> float:
 
 def forgotten(dataset: xr.Dataset) -> float:
     """Features a training that once had D_f above 0.1 and ended below half of their peak."""
-    D = dataset["history_feature_dimensionality"]
-    peak, end = D.max("step"), D.dropna("step", how="all").isel(step=-1)
-    lost = (peak > STANDS_OUT) & (end < FORGOTTEN * peak)
-    return float(lost.sum(str(lost.dims[-1])).mean())
+    histories = dataset["history_feature_dimensionality"]
+    histories = histories.transpose(..., "step", histories.dims[-1])
+    trainings = histories.values.reshape(-1, *histories.shape[-2:])
+    lost = [(fates(D[np.ix_(*known(D))]) == "forgotten").sum() for D in trainings]
+    return float(np.mean(lost))
 
 
 def inner_maximum(dataset: xr.Dataset) -> float:

@@ -23,7 +23,7 @@ def evenly(count: int, most: int) -> np.ndarray:
     return np.linspace(0, count - 1, min(count, most)).round().astype(int)
 
 
-def standing(dataset: xr.Dataset, *names: str) -> dict[str, Any]:
+def constants(dataset: xr.Dataset, *names: str) -> dict[str, Any]:
     """Those of the named numbers that all cells share; the setting line omits them otherwise."""
     shared = fixed(dataset)
     return {name: shared[name] for name in names if name in shared}

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from superpos_jax.measures.criteria import CORNER, FORGOTTEN, STANDS_OUT
-from superpos_jax.measures.runs import SEEDS, axes
+from superpos_jax.measures.criteria import CORNER, STANDS_OUT, fates
+from superpos_jax.measures.runs import SEEDS, axes, known
 from superpos_jax.words import describe
 
 from ._runs import evenly
@@ -74,13 +74,9 @@ def trace_rows(here: xr.Dataset, repeated: int) -> tuple[pd.DataFrame, dict[str,
     """
     steps = here["step"].values
     features, at, numbers_of = _history(here, "feature")
-    peak, end = features.max(axis=0, initial=0.0), features[-1:].sum(axis=0)
-    learned = peak > STANDS_OUT
-    lost = learned & (end < FORGOTTEN * peak)
-    fate = np.where(lost, "forgotten", np.where(learned, "kept", "never"))
+    peak, fate = features.max(axis=0, initial=0.0), fates(features)
     parts = [_line("feature", fate[i], numbers_of[i], at, features[:, i]) for i in _top(peak)]
-    numbers = {"learned": learned.sum(), "forgotten": lost.sum(), "features": end > STANDS_OUT}
-    numbers["corners"] = end > CORNER
+    numbers = _came_to(features)
 
     samples, at, numbers_of = _history(here, "sample")
     peak, end = samples.max(axis=0, initial=0.0), samples[-1:].sum(axis=0)
@@ -90,25 +86,49 @@ def trace_rows(here: xr.Dataset, repeated: int) -> tuple[pd.DataFrame, dict[str,
     chosen += [*_top(np.where(often, -1, peak))[: (~often).sum()]]
     parts += [_line("sample", fate[i], numbers_of[i], at, samples[:, i]) for i in chosen]
     largest = often[np.argsort(-end, kind="stable")[:repeated]]
-    numbers |= {"samples": end[often] > STANDS_OUT, "largest": largest}
+    numbers |= {"samples": int((end[often] > STANDS_OUT).sum()), "largest": int(largest.sum())}
 
     for split in ("train", "test"):
         loss = here[f"history_{split}_loss"].values.astype(float)
-        known = np.isfinite(loss)
-        parts.append(_line("loss", split, -1, steps[known], loss[known]))
+        finite = np.isfinite(loss)
+        parts.append(_line("loss", split, -1, steps[finite], loss[finite]))
     parts = [part for part in parts if len(part)]
     empty = _line("loss", "train", -1, np.array([-1]), np.array([np.nan]))
-    counts = {name: int(np.sum(number)) for name, number in numbers.items()}
-    return pd.concat(parts or [empty], ignore_index=True), counts
+    return pd.concat(parts or [empty], ignore_index=True), numbers
+
+
+def seed_means(here: xr.Dataset) -> dict[str, float]:
+    """Over all seeds of one column: how many have a history, and the means of two numbers.
+
+    seeds, mean_forgotten, mean_corners, explained in the table of the figure `history`.
+    """
+    order = [axis for axis in SEEDS if axis in here["verdict"].dims]
+    runs = here.stack(run=order) if order else here.expand_dims("run")
+    found = [_history(runs.isel(run=i), "feature")[0] for i in range(runs.sizes["run"])]
+    counts = [_came_to(features) for features in found if len(features)]
+    means = {
+        f"mean_{name}": float(np.mean([count[name] for count in counts])) if counts else np.nan
+        for name in ("forgotten", "corners")
+    }
+    return {"seeds": len(counts), **means}
+
+
+def _came_to(features: np.ndarray) -> dict[str, int]:
+    """What the features of a cell came to, from their D (step, feature)."""
+    fate, end = fates(features), features[-1:].sum(axis=0)
+    return {
+        "learned": int((fate != "never").sum()),
+        "forgotten": int((fate == "forgotten").sum()),
+        "features": int((end > STANDS_OUT).sum()),
+        "corners": int((end > CORNER).sum()),
+    }
 
 
 def _history(here: xr.Dataset, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """D (step, vector) of the vectors that the cell has, its recorded steps, their numbers."""
     D = here[VARIABLES[kind]].values.astype(float)
-    number = np.flatnonzero(np.isfinite(D).any(axis=0))
-    D = D[:, number]
-    known = np.isfinite(D).all(axis=1) & (D.shape[1] > 0)
-    return D[known], here["step"].values[known], number
+    steps, number = known(D)
+    return D[np.ix_(steps, number)], here["step"].values[steps], number
 
 
 def _top(peak: np.ndarray) -> np.ndarray:

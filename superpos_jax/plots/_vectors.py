@@ -11,6 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
+from superpos_jax.measures.criteria import REGIMES
 from superpos_jax.measures.runs import SEEDS, axes, fixed
 from superpos_jax.verdicts import ALIVE, NON_FINITE, UNFINISHED
 from superpos_jax.words import describe
@@ -28,7 +29,7 @@ LONG, RAYS = 0.5, 40
 """Vectors longer than that share of the longest are long; so many at most are drawn as rays."""
 ARRAYS = {"W": 0, "b": 0, "V": 0}
 """What the arrays of a cell are made of."""
-REGIME_NAMES = {0: "memorizing", 1: "middle", 2: "generalizing", -1: ""}
+REGIME_NAMES = {-1: "", **dict(enumerate(REGIMES))}
 KINDS = {
     "feature": (FEATURE, "feature vectors\ncolumns of W"),
     "hidden": (SAMPLE, "hidden vectors\nh = W x"),
@@ -198,6 +199,12 @@ def scale_words(table: pd.DataFrame, scale: str) -> str:
         text += (
             " Below a panel of features: how many are long, longer than half of the longest; up to"
             f" {RAYS} are drawn as rays."
+        )
+    hidden = table[(table["kind"] == "hidden") & (table["rank"] >= 0)]
+    if (hidden["count"] <= RAYS).any():
+        text += (
+            " Hidden vectors longer than half of the longest are drawn as rays where there are at"
+            f" most {RAYS} of them."
         )
     if (table["count"] > LARGEST + SPREAD).any():
         text += (

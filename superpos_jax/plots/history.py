@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from superpos_jax.measures.criteria import CORNER, FORGOTTEN, STANDS_OUT
-from superpos_jax.measures.runs import axes
+from superpos_jax.measures.runs import SEEDS, axes
 from superpos_jax.verdicts import NON_FINITE, UNFINISHED
 from superpos_jax.words import counted
 
 from . import _style as look
 from ._lines import loss_axis
-from ._runs import note, square, standing, step_axis
+from ._runs import constants, note, square, step_axis
 from ._select import Result, missing, narrow, tidy
 from ._spec import FigureSpec
 from ._style import FEATURE, GRID, INK, SAMPLE, SOFT
@@ -32,6 +32,7 @@ from ._traces import (
     chosen_cells,
     final_rows,
     repeated_samples,
+    seed_means,
     trace_rows,
 )
 from ._vectors import ARRAYS
@@ -80,14 +81,19 @@ def history_table(result: Result, **select: Any) -> pd.DataFrame:
     samples (those above 0.1 at the end, samples among the repeated ones only), corners (features
     above 0.25 at the end), several (how many samples are in the training set more than once),
     largest (how many of these are among as many samples with the largest D at the end), standing
-    ("finished", "died", "unfinished"); T, m, and all swept axes.
+    ("finished", "died", "unfinished"); where seeds are swept and not the columns, seeds (how many
+    have a history) and over these mean_forgotten and mean_corners; T, m, and all swept axes.
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
     swept = axes(result.dataset)
     across = across_axes(result.dataset, select)
     dataset, taken = narrow(result.dataset, across, select, pool=())
-    shared = standing(result.dataset, "T", "m", *REPETITION) | taken
+    shared = constants(result.dataset, "T", "m", *REPETITION) | taken
+    pooled = None
+    if {*SEEDS} & {*swept} and not {*SEEDS} & {*across}:
+        others = {axis: value for axis, value in select.items() if axis not in SEEDS}
+        pooled, _ = narrow(result.dataset, across, others)
     frames = []
     for number, point in enumerate(chosen_cells(dataset, across, shared)):
         here, where = dataset.sel(point), {**shared, **point}
@@ -99,7 +105,8 @@ def history_table(result: Result, **select: Any) -> pd.DataFrame:
         words = {UNFINISHED: "unfinished", NON_FINITE: "died"}
         named = {"cell": number, "label": cell_label(point, count), "several": count}
         named |= {"standing": words.get(verdict, "finished")}
-        frames.append(frame.assign(**named, **numbers, **point))
+        means = {} if pooled is None else seed_means(pooled.sel(point))
+        frames.append(frame.assign(**named, **numbers, **means, **point))
     table = pd.concat(frames, ignore_index=True)
     if not table["several"].any():
         shared = {name: value for name, value in shared.items() if name not in REPETITION}
@@ -255,6 +262,17 @@ def _caption(table: pd.DataFrame) -> str:
         text += " The repeated samples are ranked by D among all samples at the end."
     else:
         text += f" By column: {'; '.join(told)}."
+    if "seeds" in cells and cells["seeds"].min() > 1:
+        least, most = cells["seeds"].min(), cells["seeds"].max()
+        several = f"{most}" if least == most else f"{least} to {most}"
+        lost, corners = (
+            ", ".join(f"{value:.2g}" for value in cells[name])
+            for name in ("mean_forgotten", "mean_corners")
+        )
+        text += (
+            f" Means of {several} seeds, column by column: {lost} forgotten; {corners} end above"
+            f" {CORNER:g}."
+        )
     if table["kind"].isin(("feature vector", "hidden vector")).any():
         strong = ", repeated samples strong" if repeats else ""
         text += (

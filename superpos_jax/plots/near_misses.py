@@ -16,7 +16,7 @@ from superpos_jax.measures.runs import dead, runs, seed_values, unfinished
 from superpos_jax.words import counted
 
 from . import _style as look
-from ._runs import note, repeated_once, standing, step_axis
+from ._runs import constants, note, repeated_once, step_axis
 from ._select import Result, missing, narrow, tidy
 from ._spec import FigureSpec
 from ._style import DEAD, INK, SAMPLE, SOFT
@@ -63,7 +63,7 @@ def near_misses_table(result: Result, **select: Any) -> pd.DataFrame:
         wanted = {"repeated": 1, **select}
     dataset, taken = narrow(result.dataset, ("repeats",), wanted)
     died, training = dead(dataset, ("repeats",)), unfinished(dataset, ("repeats",))
-    taken = standing(result.dataset, "T", "m") | taken
+    taken = constants(result.dataset, "T", "m") | taken
     share = taken["m"] / taken["T"]
     histories, steps = runs(dataset[HISTORY], ("repeats",)), dataset["step"].values
     frames = []

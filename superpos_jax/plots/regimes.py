@@ -194,10 +194,10 @@ def _caption(loss: pd.DataFrame, dimension: pd.DataFrame, vector: pd.DataFrame, 
         " of the hidden space or more), blue generalizing (features with D above 0.1 hold a"
         " quarter), grey the middle (neither)."
     )
-    if spans[0][0] == REGIME_NAMES[0]:
+    if spans[0][0] == "memorizing":
         last = loss.loc[loss["T"] < spans[0][2], "T"].max()
         text += f" It is memorizing up to {describe({'T': int(last)})}."
-    if spans[-1][0] == REGIME_NAMES[2]:
+    if spans[-1][0] == "generalizing":
         first = loss.loc[loss["T"] > spans[-1][1], "T"].min()
         text += f" It is generalizing from {describe({'T': int(first)})} on."
     text += f" Middle: {dimension_words(dimension)}"

@@ -17,7 +17,7 @@ from superpos_jax.measures.runs import dead, fixed, unfinished
 
 from . import _style as look
 from ._lines import CROSS, lost_words
-from ._runs import repeated_once, standing
+from ._runs import constants, repeated_once
 from ._select import Result, missing, narrow, tidy
 from ._spec import FigureSpec
 from ._style import DEAD, INK, SAMPLE, SOFT
@@ -89,7 +89,7 @@ def repeats_table(result: Result, **select: Any) -> pd.DataFrame:
     columns = [*("kind", "T", "ratio", "repeats", "runs", "died", "unfinished", "known", "held")]
     columns += [*("share", "side", "low", "high", "exponent", "factor")]
     frame = pd.DataFrame(rows).reindex(columns=columns)
-    taken |= standing(result.dataset, "m")
+    taken |= constants(result.dataset, "m")
     return tidy(result, frame.assign(side=frame["side"].fillna("")), taken)
 
 

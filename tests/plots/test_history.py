@@ -60,6 +60,26 @@ def test_learned_and_forgotten_features_are_counted():
     assert any("T = 30, 6 features learned, 2 forgotten; T = 40, 6" in text for text in found)
 
 
+def test_seeds_that_are_not_drawn_are_told_in_means():
+    def by_seed(cell):
+        arrays = fill(cell)
+        if cell.seed == 7:
+            D_f = arrays["history_feature_dimensionality"]
+            D_f[:, 4] = KEPT  # one that the other seeds forget
+            D_f[-1, :2] = 0.3
+        return arrays
+
+    result = Traced({"T": [50, 30], "seed": [5, 6, 7]}, by_seed, dead=[(0, 0)], training=[(0, 1)])
+    result.dataset["history_feature_dimensionality"][0, :2] = np.nan
+    table = plots.history_table(result, seed=6)
+    means = table.groupby("T")[["seeds", "mean_forgotten", "mean_corners"]].first()
+    np.testing.assert_allclose(means, [[3, 5 / 3, 2 / 3], [1, 1, 2]])
+    assert not any("Means of" in text for text in texts(plots.history(result)))
+    found = texts(plots.history(result, T=[30]))
+    assert any("Means of 3 seeds, column by column: 1.7 forgotten; 0.67" in t for t in found)
+    assert "seeds" not in plots.history_table(by_size(), seed=[4, 5])
+
+
 def test_what_an_archive_left_of_the_lines_keeps_its_numbers():
     result = by_repeats()
     whole = plots.history_table(result)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpos_jax.measures.criteria import STANDS_OUT
-
-REGIMES = ("memorizing", "middle", "generalizing")
+from superpos_jax.measures.criteria import REGIMES, STANDS_OUT
 
 
 def dimensionality(V: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 import optax
 from pydantic import BaseModel
 
+from superpos_jax.measures.criteria import REGIMES
 from superpos_jax.studies.double_descent import data, geometry, model, online
 from superpos_jax.studies.double_descent.cell import Cell, Options
 from superpos_jax.studies.double_descent.inspection import Inspection, Weights
@@ -198,7 +199,7 @@ class DoubleDescent(Study):
         D_f, D_X = geometry.dimensionality(W.T), geometry.dimensionality(H)
         least = D_X[: cell.repeated].min(initial=np.inf)
         rank = (least < D_X).sum() if cell.repeated else -1
-        flags = {"flag_values": [0, 1, 2], "flag_meanings": " ".join(geometry.REGIMES)}
+        flags = {"flag_values": [0, 1, 2], "flag_meanings": " ".join(REGIMES)}
         found = {
             "feature_dimensionality": Variable(
                 ("feature",), D_f.astype(np.float32), {"long_name": "feature dimensionality D_f"}

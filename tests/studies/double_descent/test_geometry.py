@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from kernel import block_loss_and_grad
 
+from superpos_jax.measures.criteria import REGIMES
 from superpos_jax.studies.double_descent import geometry, model
 from superpos_jax.studies.double_descent.geometry import dimensionality, maximal_dimensionality
 
@@ -90,22 +91,22 @@ def test_unit_pentagon():
     np.testing.assert_allclose(dimensionality(W.T), [0.4] * 5 + [0] * 7)
 
 
-REGIMES = {
+EXAMPLES = {
     "memorizing": (np.full(100, 0.0), dimensionality(polygon(40))),
     "generalizing": (dimensionality(polygon(5)), np.full(1000, 1e-5)),
     "middle": (np.full(100, 0.02), np.geomspace(1e-6, 0.5, 40)),
 }
 
 
-@pytest.mark.parametrize("name", REGIMES)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_regime(name):
-    D_f, D_X = REGIMES[name]
-    assert geometry.REGIMES[geometry.regime(D_f, D_X, m=2)] == name
+    D_f, D_X = EXAMPLES[name]
+    assert REGIMES[geometry.regime(D_f, D_X, m=2)] == name
 
 
 def test_regime_with_fewer_samples_than_dimensions():
     D_X = dimensionality(np.eye(3, 8))
-    assert geometry.REGIMES[geometry.regime(np.zeros(50), D_X, m=8)] == "memorizing"
+    assert REGIMES[geometry.regime(np.zeros(50), D_X, m=8)] == "memorizing"
 
 
 def test_regime_borders():
