@@ -22,11 +22,15 @@ import orbax.checkpoint as ocp
 
 from superpos_jax.engine import choose
 from superpos_jax.folder import CHECKPOINT
+from superpos_jax.pack import by_layout
 from superpos_jax.provenance import Machine
 from superpos_jax.study import Study
 
 SECONDS, SHARE = 30.0, 0.02
 """Least time between two checkpoints, and the largest share of a run's time they may take."""
+
+OWNERS = "study", "platform", "layouts", "machines"
+"""What a checkpoint says in words, beside the numbers of its cells."""
 
 Tree = Mapping[str, np.ndarray]
 logger = logging.getLogger(__name__)
@@ -89,8 +93,8 @@ class Checkpoints:
         self._cost = self._last - begin
         self.spent += self._cost
 
-    def save(self, step: int, tree: Tree) -> None:
-        """Write one; it counts only once it is whole."""
+    def save(self, step: int, tree: Tree) -> bool:
+        """Write one, which counts only once it is whole; whether it is."""
         try:
             if step in self._manager.all_steps():  # it could not be read
                 self._manager.delete(step)
@@ -99,6 +103,8 @@ class Checkpoints:
         except Exception as error:  # whatever a full disk makes a writer say
             reason = str(error).partition("\n")[0]
             logger.warning("no checkpoint of step %d, training goes on: %s", step, reason)
+            return False
+        return True
 
     def discard(self) -> None:
         """Remove them: the cells are finished and stored."""
@@ -116,12 +122,15 @@ def find(folder: Path, study: Study) -> list[Saved]:
         tree = _newest(path) if path.is_dir() else None
         if tree is None:
             continue
-        if not {"study", "platform", "cells"} <= set(tree) or _text(tree["study"]) != _name(study):
+        owner = {name: _text(tree[name]) for name in OWNERS if name in tree}
+        if set(owner) != set(OWNERS) or owner["study"] != _name(study):
             logger.warning("%s: a checkpoint of something else, left alone", path)
             continue
         cells = [_cell(study, row) for row in tree["cells"].tolist()]
-        machines = json.loads(_text(tree["machines"])) if "machines" in tree else []
-        found.append(Saved(path, cells, _text(tree["platform"]), machines, tree))
+        if owner["layouts"] != _layouts(study, cells, owner["platform"]):
+            logger.warning("%s: a checkpoint of a version with other layouts, left alone", path)
+            continue
+        found.append(Saved(path, cells, owner["platform"], json.loads(owner["machines"]), tree))
     return sorted(found, key=lambda one: -int(one.tree["step"]))
 
 
@@ -143,9 +152,10 @@ def owners(
     study: Study, cells: Sequence[Any], platform: str, machines: Sequence[Machine]
 ) -> dict[str, np.ndarray]:
     """Whose a checkpoint is, and who trained it: to be stored in it."""
-    texts = {"study": _name(study), "platform": platform, "machines": json.dumps(machines)}
+    texts = (_name(study), platform, _layouts(study, cells, platform), json.dumps(machines))
     return {"cells": _numbers(cells)} | {
-        name: np.frombuffer(text.encode(), np.uint8) for name, text in texts.items()
+        name: np.frombuffer(text.encode(), np.uint8)
+        for name, text in zip(OWNERS, texts, strict=True)
     }
 
 
@@ -191,7 +201,14 @@ def _cell(study: Study, row: Sequence[float]) -> Any:
 
 
 def _name(study: Study) -> str:
-    return f"{study.name()} {study.options.model_dump_json()}"
+    return f"{study.name()} {study.options.model_dump_json()} {' '.join(study.cell_fields())}"
+
+
+def _layouts(study: Study, cells: Sequence[Any], platform: str) -> str:
+    """How the state of the cells is laid out: which of them share arrays, and their shapes."""
+    groups = by_layout(study, cells, platform)
+    text = repr([(layout.block, layout.shape, rows) for layout, rows in groups.items()])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _text(array: np.ndarray) -> str:

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -138,11 +138,12 @@ def run(
     out.quiet = err.quiet = not processes.leads()
     ready = functools.partial(_ready, sweep, out_folder, overrides, retry_dead, fresh, yes)
     checked = processes.shared(ready)
-    loaded, target, unfinished = checked
+    loaded, target, left = checked
     here = 1
-    if unfinished and not joined:
-        here = estimate.processes_for(loaded.grid(), devices) if count is None else count
-    with processes.launched(here, [sys.executable, "-m", "superpos_jax", *sys.argv[1:]]):
+    if left and not joined:
+        study = loaded.grid().study
+        here = estimate.processes_for(study, left, devices, memory) if count is None else count
+    with processes.launched(here, [sys.executable, "-P", "-m", "superpos_jax", *sys.argv[1:]]):
         if here > 1:  # those just launched are where `ready` is shared
             processes.shared(lambda: checked)
         with progress_bar() as progress:
@@ -170,8 +171,8 @@ def _ready(
     retry_dead: bool,
     fresh: bool,
     yes: bool,
-) -> tuple[Sweep, Path, bool]:
-    """The sweep to train, its folder, and whether anything is left to do.
+) -> tuple[Sweep, Path, list[Any]]:
+    """The sweep to train, its folder, and the cells that are left to do.
 
     Raises:
         UserError: something is wrong with them.
@@ -190,16 +191,20 @@ def _ready(
     folder = Folder(target, loaded)
     if fresh:
         _ask_to_drop(folder, yes)
-    whole = len(folder.grid.cells)
-    known = 0 if fresh else whole - len(folder.missing())
+    whole = folder.grid.cells
     if retry_dead:
-        again = len(failed.dead()) + len(failed.diverged())
-        out.print(f"{target}: {again or 'no'} cells to be trained again")
-    elif known == whole:
+        rows = (*failed.dead(), *failed.diverged())
+        left = [failed.trained_cell(**{axis: row[axis] for axis in failed.axes}) for row in rows]
+        out.print(f"{target}: {len(left) or 'no'} cells to be trained again")
+        return loaded, target, left
+    left = list(whole) if fresh else folder.missing()
+    if not left:
         out.print(f"{target} already holds this result; --fresh trains it again.")
-    elif known:
-        out.print(f"{target} holds {known} of {whole} cells; training the others.")
-    return loaded, target, bool(again if retry_dead else known < whole)
+    elif len(left) < len(whole):
+        out.print(
+            f"{target} holds {len(whole) - len(left)} of {len(whole)} cells; training the others."
+        )
+    return loaded, target, left
 
 
 @app.command()
@@ -314,7 +319,8 @@ def plot(
 
     loaded = load(result)
     beside = result.with_suffix("") if result.suffix == ".zip" else result / folder.FIGURES
-    _draw(loaded, out_folder or beside, figure, best)
+    if not _draw(loaded, out_folder or beside, figure, best):
+        raise UserError(f"{result}: no figure applies to it; superpos plot {result} NAME says why")
     return DONE
 
 
@@ -376,7 +382,8 @@ def main() -> None:
     except OSError as error:
         code = _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
     except Interrupted as error:
-        err.print(f"superpos: {error}; {_same_command()} continues from there", soft_wrap=True)
+        how = f"{_same_command()} continues from {error.goes_on_from}"
+        err.print(f"superpos: {error}; {how}", soft_wrap=True)
         if isinstance(error, LostProcess):
             os._exit(INTERRUPTED)  # in order, JAX would wait for the lost one, and then abort
         sys.exit(INTERRUPTED)
@@ -406,9 +413,12 @@ def _ask_to_drop(folder: Folder, yes: bool) -> None:
     typer.confirm(f"{folder.path} holds {worth}. Drop it?", abort=True)
 
 
-def _draw(result: Result, target: Path, figure: str | None = None, best: str | None = None) -> None:
-    """Draw, and print the paths."""
+def _draw(result: Result, target: Path, figure: str | None = None, best: str | None = None) -> bool:
+    """Draw, and print the paths; whether there are any."""
     from superpos_jax.drawing import draw
 
+    some = False
     for path in draw(result, target, figure, best=best):
         out.print(str(path), soft_wrap=True)
+        some = True
+    return some

@@ -1,4 +1,4 @@
-"""What the program says when its input is wrong."""
+"""What the program says when its input is wrong, or when it was stopped."""
 
 
 class UserError(Exception):
@@ -9,7 +9,15 @@ class UserError(Exception):
 
 
 class Interrupted(Exception):  # noqa: N818 - nothing went wrong
-    """The run was asked to stop; it wrote a checkpoint and can be continued."""
+    """The run was asked to stop; the same call continues from the last checkpoint.
+
+    Attributes:
+        goes_on_from: where that is, in words.
+    """
+
+    def __init__(self, said: str, goes_on_from: str = "the last checkpoint") -> None:
+        super().__init__(said)
+        self.goes_on_from = goes_on_from
 
 
 class LostProcess(Interrupted):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import psutil
+from collections.abc import Sequence
+from typing import Any
 
 from superpos_jax import memory, processes
 from superpos_jax.pack import make_plan, total_work
-from superpos_jax.sweep import Grid, Sweep
+from superpos_jax.study import Study
+from superpos_jax.sweep import Sweep
 from superpos_jax.train import find_devices
 
 OPERATIONS_PER_SECOND = {"cpu": 7e10, "gpu": 5e12, "tpu": 1e12}
@@ -18,14 +20,19 @@ WORTH_LAUNCHING = 20.0
 """Seconds that one process would train for, from which several are worth their start."""
 
 
-def processes_for(grid: Grid, devices: int | None) -> int:
-    """How many processes to train with on this machine: on a CPU one for each core, else one."""
+def processes_for(
+    study: Study, cells: Sequence[Any], devices: int | None, limit: float | None = None
+) -> int:
+    """How many processes to train some cells with on this machine, of at most `limit` GiB.
+
+    On a CPU one for each core, where there are cells and memory for so many, else one.
+    """
     cores = len(processes.cores())
-    seconds = total_work(grid.study, grid.cells) / OPERATIONS_PER_SECOND["cpu"]
+    seconds = total_work(study, cells) / OPERATIONS_PER_SECOND["cpu"]
     if (devices or 1) > cores or seconds < WORTH_LAUNCHING or not processes.can_launch():
         return 1
-    room = int(psutil.virtual_memory().available / (2 * memory.RUNTIME))
-    return devices or max(1, min(cores, len(grid.cells), room))
+    free = memory.free_on_host() if limit is None else limit * 2**30
+    return devices or max(1, min(cores, len(cells), int(free / (2 * memory.RUNTIME))))
 
 
 def describe(
@@ -46,14 +53,14 @@ def describe(
     '1'
     """
     grid = sweep.grid()
-    count = processes_for(grid, devices)
+    count = processes_for(grid.study, grid.cells, devices, limit)
     found = find_devices(devices)
     platform = found[0].platform
     free = memory.available(found) if limit is None else limit * 2**30
     shape = (count if count > 1 else len(found)), platform
-    kept = memory.results(grid.study, grid.cells, platform, count)
-    programs = memory.split(grid.study, grid.cells, *shape, free, count, kept)
-    need = kept + max(memory.peak(grid.study, cells, *shape, count) for cells in programs)
+    results = memory.results(grid.study, grid.cells, platform, count)
+    programs = memory.split(grid.study, grid.cells, *shape, free, count, results)
+    need = results + max(memory.peak(grid.study, cells, *shape, count) for cells in programs)
     plan = make_plan(grid.study, grid.cells, *shape)
     operations = float((plan.work * plan.updates).sum())
     seconds = plan.per_device.max() / OPERATIONS_PER_SECOND.get(

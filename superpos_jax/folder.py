@@ -82,8 +82,9 @@ class Folder:
                 lock.acquire()
             except filelock.Timeout:
                 raise UserError(f"--out {self.path}: in use by {self._owner()}") from None
-            _write(self.path / OWNER, f"process {os.getpid()} on {socket.gethostname()}")
         try:
+            with self._writing():
+                _write(self.path / OWNER, f"process {os.getpid()} on {socket.gethostname()}")
             yield
         finally:
             with contextlib.suppress(OSError):
@@ -105,7 +106,7 @@ class Folder:
         """Remove a result, its figures and checkpoints; where there is none, nothing."""
         with self._writing():
             _write(self.path / SWEEP, self.sweep.to_toml())  # the folder stays a result folder
-            if any((self.path / name).exists() for name in (STORE, NEW, OLD)):
+            if any((self.path / name).exists() for name in (STORE, NEW, OLD, CHECKPOINT)):
                 for name in (FIGURES, CHECKPOINT, STORE, NEW, OLD):
                     result.remove(self.path / name)
                 (self.path / PROVENANCE).unlink(missing_ok=True)
@@ -113,6 +114,10 @@ class Folder:
     def shows_other(self) -> bool:
         """Whether the folder shows other cells than the sweep's, or in another order."""
         return self.stored is None or self.stored.to_toml() != self.sweep.to_toml()
+
+    def places(self, known: Mapping[Any, records.Record]) -> int:
+        """Cells of the grid that is stored: all combinations of what was ever swept."""
+        return math.prod(self._whole(known).shape)
 
     def write(self, known: Mapping[Any, records.Record], runs: Sequence[Any]) -> None:
         """Store the records, the sweep's own cells and hidden ones, in place of what is there."""

@@ -137,18 +137,6 @@ def _needed(study: Study, cell: Any, samples: int) -> float:
     return study.sample_cost(cell) * samples + study.update_cost(cell)
 
 
-def data_blocks(
-    study: Study, cells: Sequence[Any], platform: str
-) -> dict[tuple[int, ...], tuple[Any, int]]:
-    """By shape of a block: a stream's key, and how many distinct blocks the cells need."""
-    layouts = [study.layout(cell, platform) for cell in cells]
-    streams, _ = _streams(layouts, [study.datasets(cell) for cell in cells])
-    return {
-        block: (next(iter(sets)), sum(_blocks(d.samples, block[0]) for d in sets.values()))
-        for block, sets in streams.items()
-    }
-
-
 def load_blocks(study: Study, plan: Plan) -> dict[tuple[int, ...], PyTree]:
     """The distinct blocks of samples, by shape of a block: numpy, leading axis of blocks.
 

@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +25,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import psutil
 from jax.experimental import multihost_utils
 
 from superpos_jax.errors import Interrupted, LostProcess, UserError
@@ -36,6 +38,8 @@ together. That one of them ended they notice without heartbeats."""
 
 FOLLOWS = "SUPERPOS_CORE"
 """Environment variable that tells a launched process its core."""
+TASKS = "SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE"
+"""Environment variables with the number of tasks of a job."""
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 PIECE = 1 << 24
 """Bytes of each process that are gathered at once."""
@@ -60,14 +64,14 @@ def join(
     """Join the processes named, or those of a cluster that JAX detects; whether there are any.
 
     JAX detects Slurm, Open MPI, Kubernetes and TPU slices. A count of 1 without a coordinator joins
-    nothing.
+    nothing, and so does a job of one task: alone it may use all cores and chips there are.
 
     Raises:
         UserError: the coordinator cannot be reached, or the cluster is not what it seems.
     """
     if jax.distributed.is_initialized():
         return True
-    if count == 1 and coordinator is None:
+    if coordinator is None and (count == 1 or any(os.environ.get(name) == "1" for name in TASKS)):
         return False
     with contextlib.suppress(RuntimeError):  # JAX has started: its devices are what they are
         jax.config.update("jax_num_cpu_devices", len(cores()))
@@ -196,9 +200,10 @@ def launched(count: int, command: Sequence[str]) -> Iterator[None]:
     if count == 1:
         yield
         return
-    mine = cores()
-    if count > len(mine):
-        raise UserError(f"--processes {count}: allowed here: 1 to {len(mine)}, one a core")
+    if count > len(cores()):
+        raise UserError(f"--processes {count}: allowed here: 1 to {len(cores())}, one a core")
+    whole = _affinity()
+    mine = _least_busy(count, whole)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         coordinator = f"127.0.0.1:{free.getsockname()[1]}"
@@ -232,11 +237,12 @@ def launched(count: int, command: Sequence[str]) -> Iterator[None]:
         code = next(filter(None, ended))
         raise LostProcess(f"a process of this run ended (exit code {code})") from None
     finally:
+        patience = time.monotonic() + 5
         for other in others:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                other.wait(5)
+                other.wait(max(0.0, patience - time.monotonic()))
             other.kill()
-        _pin(*mine)
+        _pin(*whole)
 
 
 def follow() -> bool:
@@ -259,13 +265,25 @@ def follow() -> bool:
 
 def cores() -> list[int]:
     """The cores that this process may use: those of its affinity, as many as a container grants."""
-    if not hasattr(os, "sched_getaffinity"):
-        return list(range(os.cpu_count() or 1))
-    mine = sorted(os.sched_getaffinity(0))
+    mine = _affinity()
     with contextlib.suppress(OSError, ValueError):  # no control group, or "max": no limit
         quota, period = map(int, QUOTA.read_text().split())
         mine = mine[: max(1, -(-quota // period))]
     return mine
+
+
+def _affinity() -> list[int]:
+    if not hasattr(os, "sched_getaffinity"):
+        return list(range(os.cpu_count() or 1))
+    return sorted(os.sched_getaffinity(0))
+
+
+def _least_busy(count: int, among: Sequence[int]) -> list[int]:
+    """So many of some cores: those with the least to do, another run's may be the first ones."""
+    if count == len(among):
+        return list(among)
+    busy = dict(enumerate(psutil.cpu_percent(0.2, percpu=True)))
+    return sorted(sorted(among, key=lambda core: busy.get(core, 0.0))[:count])
 
 
 def _pin(*cores: int) -> None:

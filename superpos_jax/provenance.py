@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import hashlib
 import platform as host_platform
 import subprocess
 from importlib.metadata import version
@@ -56,15 +57,21 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    """Commit of the checkout the package runs from; empty for an installed package."""
+    """Commit of the checkout the package runs from, and its changes; empty if it is installed."""
     root = Path(__file__).parent.parent
     if not (root / ".git").exists():
         return ""
+
+    def git(*arguments: str) -> bytes:
+        command = ["git", "-C", str(root), *arguments]
+        return subprocess.run(command, capture_output=True, timeout=10, check=True).stdout
+
     try:
-        described = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],
-            capture_output=True, text=True, timeout=10, check=True,
-        )  # fmt: skip
+        commit = git("describe", "--always", "--dirty", "--abbrev=12").decode().strip()
+        if commit.endswith("-dirty"):  # one changed checkout is not another
+            commit += (
+                "-" + hashlib.sha256(git("diff", "HEAD", "--", "superpos_jax")).hexdigest()[:8]
+            )
     except (OSError, subprocess.SubprocessError):
         return ""
-    return described.stdout.strip()
+    return commit

@@ -73,7 +73,7 @@ def make_records(
 
     def past(name: str, i: int) -> np.ndarray:
         """What was measured of a cell, at the steps of its own history; nothing after its death."""
-        values = np.array([values[name][i] for values in measured.values], np.float32)
+        values = stack([np.asarray(values[name][i], np.float32) for values in measured.values])
         values[np.array(measured.steps) > now["updates"][i]] = np.nan
         return _at(study.recorded(cells[i]), measured.steps, values)
 
@@ -91,6 +91,7 @@ def make_records(
             RETRY + name: Variable((), np.float64(value), {"long_name": f"{name} when retried"})
             for name, value in retried.items()
         }
+        record |= study.given(cells[i])
         for name in names:
             attrs = {"long_name": name.replace("_", " ")}
             value = np.asarray(now[name][i])
@@ -121,7 +122,7 @@ def build(
     first: dict[str, Variable] = {**_outcome(UNFINISHED, ALIVE, -1)}
     for record in records.values():
         first = {**record, **first}
-    variables = {}
+    stacks = {}
     for name, example in first.items():
         blank = Variable(example.dims, _blank(name, np.asarray(example.values)), {})
         values = []
@@ -130,9 +131,18 @@ def build(
             if example.dims[:1] == ("step",):
                 value = _at(steps, _own_steps(grid.study, cell, records), value)
             values.append(value)
-        stacked = stack(values)
-        stacked = stacked.reshape((*grid.shape, *stacked.shape[1:]))
-        variables[name] = ((*axes, *example.dims), stacked, dict(example.attrs))
+        stacks[name] = stack(values)
+    widest: dict[str, int] = {}
+    for name, array in stacks.items():
+        for dim, size in zip(first[name].dims, array.shape[1:], strict=True):
+            widest[dim] = max(size, widest.get(dim, 0))
+    variables = {}
+    for name, array in stacks.items():
+        dims = first[name].dims
+        # Cells that are training have a history of arrays that nobody reports yet.
+        array = _padded(array, (len(array), *(widest[dim] for dim in dims)))
+        array = array.reshape((*grid.shape, *array.shape[1:]))
+        variables[name] = ((*axes, *dims), array, dict(first[name].attrs))
     fixed = {k: v for k, v in asdict(grid.cells[0]).items() if k not in axes}
     *earlier, latest = provenance or [{}]
     attrs = {
@@ -150,7 +160,9 @@ def build(
 
 
 def take_apart(dataset: xr.Dataset, grid: Grid) -> dict[Any, Record]:
-    """The records that `build` made a dataset of, by cell; none for an unfinished cell.
+    """The records that `build` made a dataset of, by cell.
+
+    Of cells that are training, too; none for one that no run has begun.
 
     Args:
         dataset: over the axes of `grid`.
@@ -161,7 +173,7 @@ def take_apart(dataset: xr.Dataset, grid: Grid) -> dict[Any, Record]:
     flat = {n: a.values.reshape((len(grid.cells), *a.shape[axes:])) for n, a in arrays.items()}
     steps = dataset["step"].values.tolist()
     found: dict[Any, Record] = {}
-    for i in np.flatnonzero(flat["verdict"] != UNFINISHED).tolist():
+    for i in np.flatnonzero((flat["verdict"] != UNFINISHED) | (flat["run"] >= 0)).tolist():
         cell = grid.cells[i]
         record = {
             name: Variable(tuple(map(str, array.dims[axes:])), flat[name][i], array.attrs)
@@ -253,14 +265,20 @@ def missing(dtype: np.dtype[Any]) -> float:
 def stack(cells: Sequence[np.ndarray]) -> np.ndarray:
     """Stack arrays of unequal shape; what a cell lacks is missing."""
     shape = np.max([cell.shape for cell in cells], axis=0).astype(int)
-    stacked = np.full((len(cells), *shape), missing(cells[0].dtype), cells[0].dtype)
-    for i, cell in enumerate(cells):
-        index: tuple[Any, ...] = (i, *map(slice, cell.shape))
-        stacked[index] = cell
-    return stacked
+    padded = [_padded(cell, tuple(shape)) for cell in cells]
+    return np.stack(padded).astype(cells[0].dtype, copy=False)
 
 
-def rows(dataset: xr.Dataset, *verdicts: int) -> Iterator[dict[str, Any]]:
+def _padded(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The values in the corner of an array of that shape; the rest is missing."""
+    if values.shape == shape:
+        return values
+    padded = np.full(shape, missing(values.dtype), values.dtype)
+    padded[tuple(map(slice, values.shape))] = values
+    return padded
+
+
+def ended_as(dataset: xr.Dataset, *verdicts: int) -> Iterator[dict[str, Any]]:
     """Axes' values, verdict and step of death of the cells with one of these verdicts."""
     found = dataset["verdict"]
     for index in np.argwhere(np.isin(found.values, verdicts)):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import zlib
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,12 +56,16 @@ class Result:
         """Name of the sweep."""
         return str(self.dataset.attrs["name"])
 
-    @property
+    @cached_property
     def sweep(self) -> Sweep:
         """The sweep that made this result."""
         from superpos_jax.sweep import Sweep
 
         return Sweep(**json.loads(self.dataset.attrs["sweep"]))
+
+    @cached_property
+    def _grid(self) -> Grid:
+        return self.sweep.grid()
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -79,14 +85,14 @@ class Result:
         if int(values["verdict"]) == UNFINISHED:
             raise UserError(f"cell: {_words(point)} is not trained yet")
         stored = {str(name): values[name].values for name in values.data_vars}
-        return self.sweep.grid().study.inspect(self.trained_cell(**point), stored)
+        return self._grid.study.inspect(self.trained_cell(**point), stored)
 
     def trained_cell(self, **point: Any) -> Any:
         """The numbers a cell was trained with: the sweep's, or those of its last retry."""
         values = self.at(**point)
         record = {str(name): values[name] for name in values.data_vars}
         own = {axis: values[axis].item() for axis in self.axes}  # T=5.0 names the T of 5
-        return records.as_trained(self.sweep.grid().cell(**own), record)
+        return records.as_trained(self._grid.cell(**own), record)
 
     def at(self, **point: Any) -> xr.Dataset:
         """The values of one cell, named by its values of the swept axes."""
@@ -118,11 +124,11 @@ class Result:
 
     def dead(self) -> list[dict[str, Any]]:
         """The cells that became non-finite: their axes' values, verdict and step of death."""
-        return list(records.rows(self.dataset, NON_FINITE))
+        return list(records.ended_as(self.dataset, NON_FINITE))
 
     def diverged(self) -> list[dict[str, Any]]:
         """The cells whose training loss is finite but ended far above its start."""
-        return list(records.rows(self.dataset, DIVERGED))
+        return list(records.ended_as(self.dataset, DIVERGED))
 
     def save(self, folder: str | Path) -> Path:
         """Write `result.zarr` in a folder; readers see the old store or the whole new one."""
@@ -134,6 +140,8 @@ class Result:
         )
         encoding = {name: {"compressors": (PACKED,)} for name in sealed.data_vars}
         sealed.to_zarr(folder / NEW, mode="w", consolidated=False, zarr_format=3, encoding=encoding)
+        if hasattr(os, "sync"):
+            os.sync()  # its bytes are on the disk before it takes the old one's place
         if (folder / STORE).exists():
             (folder / STORE).rename(folder / OLD)
         (folder / NEW).rename(folder / STORE)

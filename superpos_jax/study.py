@@ -204,6 +204,10 @@ class Study(abc.ABC):
         """Arrays recorded along the training history (host numbers, numpy parameters)."""
         return {}
 
+    def given(self, cell: Any) -> dict[str, Variable]:
+        """What a cell's data alone say: in the result while the cell trains, and if it dies."""
+        return {}
+
     @abc.abstractmethod
     def report(self, cell: Any, params: PyTree) -> dict[str, Variable]:
         """What a finished cell (host numbers, numpy parameters) adds to the result."""

@@ -22,7 +22,7 @@ import json
 import math
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
@@ -167,7 +167,7 @@ class Grid:
 
     def cell(self, **point: Any) -> Any:
         """The cell with these values of the swept axes (all of them, each one of its values)."""
-        return replace(self.cells[0], **point)
+        return self.study.cell_type(**{**self.base, **point})
 
     def replacements(self, given: Mapping[str, Any]) -> dict[str, int | float]:
         """Checked values for single cells, in place of the sweep's.

@@ -17,8 +17,8 @@ from superpos_jax.words import NBSP, called, describe
 if TYPE_CHECKING:
     from xarray import DataArray
 
+    from superpos_jax import train
     from superpos_jax.result import Result
-    from superpos_jax.train import Progress as Standing
 
 UNWRAPPED = 10_000
 
@@ -52,11 +52,31 @@ def plain_warnings() -> Iterator[None]:
         logger.propagate = True
 
 
+class Pace:
+    """Steps a second and seconds left, since the program that is training began or went on."""
+
+    def __init__(self) -> None:
+        self.since: tuple[float, train.Progress] | None = None
+        self.step = 0
+
+    def of(self, now: train.Progress, clock: float) -> tuple[float, float] | None:
+        """Both at a time in seconds; None before there is something to tell them from."""
+        if now.step < self.step:  # the next program begins
+            self.since = None
+        self.step = now.step
+        if now.step and self.since is None:
+            self.since = clock, now
+        if self.since is None or now.done <= self.since[1].done:
+            return None
+        seconds, first = clock - self.since[0], self.since[1]
+        return (now.step - first.step) / seconds, seconds * (1 - now.done) / (now.done - first.done)
+
+
 @contextmanager
-def progress_bar() -> Iterator[Callable[[Standing], None]]:
+def progress_bar() -> Iterator[Callable[[train.Progress], None]]:
     """A bar with rate and time left on a terminal; a line every ten seconds elsewhere."""
     started = last = time.monotonic()
-    first: tuple[float, Standing] | None = None
+    pace = Pace()
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -70,16 +90,12 @@ def progress_bar() -> Iterator[Callable[[Standing], None]]:
     )
     task = bar.add_task("", total=1.0, rate="")
 
-    def report(now: Standing) -> None:
-        nonlocal last, first
+    def report(now: train.Progress) -> None:
+        nonlocal last
         clock = time.monotonic()
-        if now.step and (first is None or now.step < first[1].step):
-            first = clock, now
         text, left = f"step {now.step:,}/{now.steps:,}", ""
-        if first is not None and now.done > first[1].done:  # since it began or went on
-            seconds = clock - first[0]
-            text += f", {(now.step - first[1].step) / seconds:,.1f} steps/s"
-            left = f", {seconds * (1 - now.done) / (now.done - first[1].done):.0f} s left"
+        if found := pace.of(now, clock):
+            text, left = f"{text}, {found[0]:,.1f} steps/s", f", {found[1]:.0f} s left"
         bar.update(
             task, completed=now.done, description=f"{now.cells:,} cells, {now.doing}", rate=text
         )

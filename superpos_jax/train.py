@@ -151,11 +151,20 @@ class _Job:
             processes.shared(lambda: memory.available(devices)) if limit is None else limit * 2**30
         )
         count = jax.process_count() if platform == "cpu" else 1
-        kept = processes.shared(lambda: memory.results(self.study, self.cells, platform, count))
+        shape = len(devices), platform
+        results = processes.shared(
+            lambda: memory.results(
+                self.study,
+                self.cells,
+                platform,
+                count,
+                self.folder.places(self.known) if self.folder else 0,
+            )
+        )
         batches = [
             (batch, saved)
             for cells, saved in self.parts(platform, fresh)
-            for batch in memory.split(self.study, cells, len(devices), platform, free, count, kept)
+            for batch in memory.split(self.study, cells, *shape, free, count, results)
         ]
         if self.folder and fresh:
             processes.shared(self.folder.clear)
@@ -245,7 +254,7 @@ class _Job:
         checkpoints = None
         if self.folder and processes.leads():
             checkpoints = Checkpoints(self.folder.path, plan.cells, self.checkpoint_seconds)
-        chunk, begun = 1, trained.step
+        chunk, saved = 1, trained.step
         while trained.step < stops[-1]:
             stop = next(stop for stop in stops if stop > trained.step)
             count, due, halt = processes.agreed(
@@ -253,10 +262,14 @@ class _Job:
                 checkpoints is not None and checkpoints.due(),
                 asked_to_stop(),
             )
-            if self.folder and (due or halt) and trained.step > begun:
-                self.save(program, trained, checkpoints)
+            wanted = self.folder and (due or halt) and trained.step > saved
+            if wanted and self.save(program, trained, checkpoints):
+                saved = trained.step
             if halt:
-                raise Interrupted(f"interrupted at step {trained.step:,} of {stops[-1]:,}")
+                raise Interrupted(
+                    f"interrupted at step {trained.step:,} of {stops[-1]:,}",
+                    "there" if saved == trained.step else f"step {saved:,}",
+                )
             begin = time.perf_counter()
             trained.step += count
             trained.state = jax.block_until_ready(program.advance(trained.state, trained.step))
@@ -269,13 +282,13 @@ class _Job:
             self.runs[-1]["saving_seconds"] += round(checkpoints.spent, 3)
         return checkpoints
 
-    def save(self, program: Program, trained: _Trained, checkpoints: Checkpoints | None) -> None:
-        """Write a checkpoint, and show in the folder how far the cells have come."""
+    def save(self, program: Program, trained: _Trained, checkpoints: Checkpoints | None) -> bool:
+        """Write a checkpoint, and show how far the cells have come; whether it was written."""
         with checkpoints.pause() if checkpoints else contextlib.nullcontext():
             snapshot = trained.snapshot(program, self.machines)
-            if checkpoints:
-                checkpoints.save(trained.step, snapshot)
+            written = checkpoints is None or checkpoints.save(trained.step, snapshot)
             self.look(program, trained)
+        return written
 
     def measure(self, program: Program, trained: _Trained) -> dict[Any, Record]:
         """Records of a program's cells, which are trained to their end."""
@@ -372,7 +385,7 @@ class _Trained:
     def snapshot(self, program: Program, machines: Sequence[Machine]) -> Tree:
         """All of it as arrays, whose they are and who trained; `saved` of a later `_Trained`."""
         values = self.measured.values
-        stacked = {name: np.stack([value[name] for value in values]) for name in values[0]}
+        stacked = {name: records.stack([value[name] for value in values]) for name in values[0]}
         return (
             owners(program.study, program.plan.cells, program.platform, machines)
             | {"step": np.asarray(self.step), "steps": np.asarray(self.measured.steps)}

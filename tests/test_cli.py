@@ -130,6 +130,13 @@ def test_plot_draws_one_figure_into_a_file(trained, superpos, tmp_path):
     assert {path.name for path in (tmp_path / "a").iterdir()} == {"curve.png", "curve.csv"}
 
 
+def test_plot_says_that_nothing_applies(superpos, tmp_path):
+    run(Sweep(cell={"T": 5, "m": 4, "steps": 2}, options={"n": 20}), out=tmp_path)
+    code, out, err = superpos("plot", tmp_path)
+    assert (code, out) == (2, "")
+    assert f"{tmp_path}: no figure applies to it" in err
+
+
 def test_a_sweep_says_what_is_drawn_and_of_which_cells(superpos, sweep_file, tmp_path):
     named = 'figures = ["t_sweep", "plane"]\nbest = "seed"\n' + SWEEP
     sweep_file.write_text(named)

@@ -13,10 +13,10 @@ import xarray as xr
 from test_growth import same, sweep
 
 import superpos_jax as sp
-from superpos_jax import checkpoint, result
+from superpos_jax import checkpoint, folder, result
 from superpos_jax.checkpoint import Checkpoints
 from superpos_jax.errors import Interrupted
-from superpos_jax.folder import CHECKPOINT, LOCK, OWNER
+from superpos_jax.folder import CHECKPOINT, LOCK, OWNER, Folder
 from superpos_jax.records import FORMAT
 from superpos_jax.result import NEW, OLD, STORE
 from superpos_jax.verdicts import UNFINISHED
@@ -325,3 +325,25 @@ def _on_a_gpu(newest):
     import numpy as np
 
     return lambda path: newest(path) | {"platform": np.frombuffer(b"gpu", np.uint8)}
+
+
+def test_a_lock_whose_owner_cannot_be_written_is_let_go(tmp_path, monkeypatch):
+    """A full disk; the traceback that a notebook keeps must not keep the lock."""
+    writes = folder._write
+    with monkeypatch.context() as full:
+        full.setattr(folder, "_write", lambda *_: os.write(-1, b""))
+        with pytest.raises(sp.UserError, match="cannot be written") as kept:
+            sp.run(SWEEP, out=tmp_path)
+    assert folder._write is writes
+    assert kept.tb is not None
+    assert sp.run(SWEEP, out=tmp_path).count(UNFINISHED) == 0
+
+
+def test_what_is_dropped_takes_its_checkpoints_along(tmp_path):
+    """Even where the result was removed by hand."""
+    with pytest.raises(Interrupted):
+        sp.run(SWEEP, out=tmp_path, progress=lambda now: now.step and os.kill(os.getpid(), 2))
+    shutil.rmtree(tmp_path / STORE)
+    assert Folder(tmp_path, SWEEP).worth() == "an unfinished run"
+    Folder(tmp_path, SWEEP).clear()
+    assert not (tmp_path / CHECKPOINT).exists()

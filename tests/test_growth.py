@@ -12,7 +12,7 @@ from ridge import Ridge
 import superpos_jax as sp
 from superpos_jax import records
 from superpos_jax.errors import Interrupted
-from superpos_jax.folder import CHECKPOINT
+from superpos_jax.folder import CHECKPOINT, Folder
 from superpos_jax.verdicts import DIVERGED, FINISHED, UNFINISHED, VERDICTS
 
 
@@ -238,3 +238,12 @@ def test_a_grid_without_records_is_unfinished():
     assert (dataset.verdict == UNFINISHED).all()
     assert dataset.verdict.shape == grid.shape
     assert records.take_apart(dataset, grid) == {}
+
+
+def test_a_folder_counts_the_places_of_its_grid(tmp_path):
+    """Hidden values make combinations that no sweep asked for."""
+    sp.run(sweep({"T": [3, 5], "seed": [0, 1]}), out=tmp_path)
+    other = sweep({"T": [3], "seed": [0], "lr": [0.1, 0.2, 0.3]})
+    folder = Folder(tmp_path, other)
+    known, _ = folder.read()
+    assert folder.places(known) == 2 * 2 * 3

@@ -10,7 +10,7 @@ from test_growth import same, sweep
 import superpos_jax as sp
 from superpos_jax import memory
 from superpos_jax.estimate import describe
-from superpos_jax.memory import COPIES, KEPT, RUNTIME, peak, results, split
+from superpos_jax.memory import COPIES, RUNTIME, USABLE, peak, results, split
 from superpos_jax.verdicts import FINISHED
 
 SWEEP = sp.Sweep(
@@ -37,9 +37,9 @@ def test_cells_are_split_until_they_fit():
     grid = SWEEP.grid()
     whole = peak(grid.study, grid.cells, 2, "cpu")
     alone = max(peak(grid.study, [cell], 2, "cpu") for cell in grid.cells)
-    assert split(grid.study, grid.cells, 2, "cpu", whole / KEPT) == [list(grid.cells)]
+    assert split(grid.study, grid.cells, 2, "cpu", whole / USABLE) == [list(grid.cells)]
     less = (alone + whole) / 2
-    parts = split(grid.study, grid.cells, 2, "cpu", less / KEPT)
+    parts = split(grid.study, grid.cells, 2, "cpu", less / USABLE)
     assert len(parts) > 1
     assert [cell for part in parts for cell in part] == list(grid.cells)
     assert all(peak(grid.study, part, 2, "cpu") <= less for part in parts)
@@ -72,16 +72,18 @@ def test_results_are_counted_as_they_are_stored(options, monkeypatch):
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=need))
     with pytest.raises(sp.UserError, match=r"results of 4 cells .* of the host's"):
         results(study, grid.cells, "gpu")
-    parts = [split(study, grid.cells, 1, "cpu", 2 * RUNTIME, kept=kept) for kept in (0.0, 1e3)]
+    parts = [
+        split(study, grid.cells, 1, "cpu", 2 * RUNTIME, for_results=need) for need in (0.0, 1e3)
+    ]
     assert parts == [[list(grid.cells)]] * 2
     with pytest.raises(sp.UserError, match=r"1.0 GiB for the results of the sweep"):
-        split(study, grid.cells, 1, "cpu", 2 * RUNTIME, kept=2**30)
+        split(study, grid.cells, 1, "cpu", 2 * RUNTIME, for_results=2**30)
 
 
 def test_results_that_do_not_fit_are_refused(tmp_path, monkeypatch):
     large = sweep({"T": [3], "seed": list(range(3))})
     grid = large.grid()
-    limit = peak(grid.study, grid.cells, 1, "cpu") / KEPT / 2**30
+    limit = peak(grid.study, grid.cells, 1, "cpu") / USABLE / 2**30
     monkeypatch.setattr(memory, "results", lambda *_: float(2**30))
     with pytest.raises(sp.UserError, match=r"1\.0 GiB for the results of the sweep"):
         sp.run(large, out=tmp_path, limit=limit)
@@ -95,7 +97,7 @@ def test_several_programs_train_the_same_plane(tmp_path):
     whole = peak(grid.study, grid.cells, 2, "cpu")
     seen = []
     alone = max(peak(grid.study, [cell], 2, "cpu") for cell in grid.cells)
-    limit = (alone + whole) / 2 / KEPT / 2**30
+    limit = (alone + whole) / 2 / USABLE / 2**30
     parts = len(split(grid.study, grid.cells, 2, "cpu", limit * 2**30))
     result = sp.run(plane, out=tmp_path, limit=limit, progress=seen.append)
     assert parts > 1
@@ -112,3 +114,23 @@ def test_free_memory_is_bounded_by_the_machine():
 
     free = memory.available(jax.devices())
     assert 2**20 < free < 1.2 * psutil.virtual_memory().total
+
+
+def test_a_container_leaves_less_than_the_machine(tmp_path, monkeypatch):
+    machine = memory.free_on_host()
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    assert memory.free_on_host() == pytest.approx(machine, rel=0.2)  # there is no control group
+    for name, text in (
+        ("max", "4000000"), ("current", "3000000"), ("stat", "anon 5\ninactive_file 500000\n")
+    ):  # fmt: skip
+        (tmp_path / f"memory.{name}").write_text(text)
+    assert memory.free_on_host() == 1_500_000  # pages of files make room
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory.free_on_host() == pytest.approx(machine, rel=0.2)
+
+
+def test_a_folder_has_a_place_for_every_combination():
+    grid = sweep({"T": [3], "seed": [0, 1]}).grid()
+    one = results(grid.study, grid.cells, "cpu")
+    assert results(grid.study, grid.cells, "cpu", places=1) == one
+    assert results(grid.study, grid.cells, "cpu", places=60) == 30 * one

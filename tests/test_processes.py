@@ -20,7 +20,7 @@ import pytest
 import xarray as xr
 
 import superpos_jax as sp
-from superpos_jax import estimate, processes
+from superpos_jax import estimate, memory, processes
 from superpos_jax.estimate import processes_for
 from superpos_jax.sweep import load_sweep
 from superpos_jax.train import find_devices
@@ -162,13 +162,20 @@ def test_processes_are_launched_where_they_pay(monkeypatch):
     monkeypatch.setattr(processes, "can_launch", lambda: True)
     long, short = (load_sweep("quickstart", [f"steps={steps}"]).grid() for steps in (2000, 20))
     two = load_sweep("quickstart", ["T=1500", "m=6", "seed=[0, 1]", "steps=1_000_000"]).grid()
-    assert processes_for(long, None) == 4
-    assert processes_for(long, 2) == 2
-    assert processes_for(long, 5) == 1  # more devices than cores: they share one process
-    assert processes_for(short, None) == 1
-    assert processes_for(two, None) == 2
+    assert processes_for(long.study, long.cells, None) == 4
+    assert processes_for(long.study, long.cells, 2) == 2
+    assert (
+        processes_for(long.study, long.cells, 5) == 1
+    )  # more devices than cores: they share one process
+    assert processes_for(short.study, short.cells, None) == 1
+    assert processes_for(two.study, two.cells, None) == 2
+    assert processes_for(two.study, two.cells[:1], None) == 1  # all that is left to do
+    assert processes_for(long.study, long.cells, None, limit=3.5) == 2
+    monkeypatch.setattr(memory, "free_on_host", lambda: 2.0 * 2**30)
+    assert processes_for(long.study, long.cells, None) == 1
+    monkeypatch.setattr(memory, "free_on_host", lambda: 2.0 * 2**40)
     monkeypatch.setattr(processes, "can_launch", lambda: False)
-    assert processes_for(long, None) == 1
+    assert processes_for(long.study, long.cells, None) == 1
 
 
 @pytest.mark.parametrize(
@@ -181,9 +188,32 @@ def test_a_container_may_grant_fewer_cores(monkeypatch, tmp_path, quota, most):
     assert len(processes.cores()) == min(most, len(os.sched_getaffinity(0)))
 
 
+def test_the_cores_with_the_least_to_do_are_taken(monkeypatch):
+    monkeypatch.setattr("psutil.cpu_percent", lambda *_, **__: [99.0, 0.0, 50.0, 1.0, 98.0])
+    assert processes._least_busy(2, [0, 1, 2, 3]) == [1, 3]
+    assert processes._least_busy(3, [0, 3, 4]) == [0, 3, 4]  # all there are
+
+
+@pytest.mark.parametrize(("tasks", "joins"), [("1", False), ("2", True)])
+def test_a_job_of_one_task_joins_nothing(monkeypatch, tasks, joins):
+    class JoinedError(Exception):
+        pass
+
+    def initialize(*_, **__):
+        raise JoinedError
+
+    monkeypatch.setenv("SLURM_NTASKS", tasks)
+    monkeypatch.setattr("jax.distributed.initialize", initialize)
+    if joins:
+        with pytest.raises(JoinedError):
+            processes.join()
+    else:
+        assert not processes.join()
+
+
 def test_a_plan_deals_cells_to_processes(monkeypatch):
     """As `run` will: here is one device, there one for each of three processes."""
-    monkeypatch.setattr(estimate, "processes_for", lambda grid, devices: 3)
+    monkeypatch.setattr(estimate, "processes_for", lambda *_: 3)
     sweep = sp.Sweep(axes={"T": [100], "seed": [0, 1, 2]}, cell={"steps": 10}, options={"n": 20})
     plan = estimate.describe(sweep, devices=1)
     assert plan["devices"] == "3 x cpu, in 3 processes"
@@ -194,7 +224,8 @@ def test_planning_does_not_start_jax():
     """Else nothing could be launched any more."""
     script = (
         "from superpos_jax import estimate, processes; from superpos_jax.sweep import load_sweep; "
-        "estimate.processes_for(load_sweep('quickstart').grid(), None); "
+        "grid = load_sweep('quickstart').grid(); "
+        "estimate.processes_for(grid.study, grid.cells, None); "
         "raise SystemExit(not processes.can_launch())"
     )
     subprocess.run(

@@ -131,3 +131,51 @@ def test_another_sweep_does_not_continue(tmp_path):
     with pytest.raises(sp.UserError, match=r"cell\.lr = 0\.1, not 0\.02"):
         sp.run(other, out=tmp_path)
     assert [len(saved.cells) for saved in find(tmp_path, SWEEP.grid().study)] == [8]
+
+
+def test_a_checkpoint_with_other_layouts_is_left_alone(
+    uninterrupted, tmp_path, caplog, monkeypatch
+):
+    """As another version of a study may lay its cells out; their rows would be other cells'."""
+    with pytest.raises(Interrupted):
+        sp.run(SWEEP, out=tmp_path, progress=interrupt_at(1))
+    with monkeypatch.context() as other:
+        other.setattr(checkpoint, "by_layout", lambda *_: {})
+        assert find(tmp_path, SWEEP.grid().study) == []
+        assert "a checkpoint of a version with other layouts, left alone" in caplog.text
+    assert len(find(tmp_path, SWEEP.grid().study)) == 1
+
+
+def test_losses_so_far_stay_until_there_are_later_ones(tmp_path):
+    with pytest.raises(Interrupted):
+        sp.run(SWEEP, out=tmp_path, progress=interrupt_at(1000))
+    before = sp.load(tmp_path).dataset
+    assert before.train_loss.notnull().all()
+
+    def look(now):
+        if now.doing == "drawing data, compiling":
+            assert same_bits(sp.load(tmp_path).dataset, before)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted, match="at step"):
+        sp.run(SWEEP, out=tmp_path, progress=look)
+    some = SWEEP.model_copy(update={"axes": {**SWEEP.axes, "T": (40,)}})
+    with pytest.raises(Interrupted):
+        sp.run(some, out=tmp_path, progress=lambda _: signal.raise_signal(signal.SIGINT))
+    shown = sp.load(tmp_path).dataset  # the other cells are hidden
+    np.testing.assert_array_equal(shown.train_loss, before.train_loss.sel(T=[40]))
+
+
+def test_it_is_said_from_where_it_goes_on(tmp_path, monkeypatch):
+    """A full disk keeps the last checkpoint from being written."""
+    monkeypatch.setattr(Checkpoints, "save", lambda self, step, tree: step < 100)
+
+    def progress(now):
+        if now.step >= 200:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted) as caught:
+        sp.run(SWEEP, out=tmp_path / "out", checkpoint_seconds=0, progress=progress)
+    stopped = int(str(caught.value).split()[3].replace(",", ""))
+    saved = int(caught.value.goes_on_from.removeprefix("step "))
+    assert 0 < saved < 100 < stopped

@@ -20,6 +20,9 @@ PEAK, FALL = 5.0, 2.0
 """A near miss rises above PEAK times m/T and ends at 1/FALL of its highest value, or less."""
 FORGOTTEN = 0.5
 """A feature is forgotten that ends below that share of its largest D_f along training."""
+BUMP_FROM, BUMP = 0.1, 0.01
+"""A bump over T is sought from that T/n on, below which single T have peaks of their own, and
+stands so far above both ends."""
 LINEAR = 0.01
 """Losses that far from 1 are drawn on a linear scale."""
 
@@ -85,6 +88,17 @@ def first_crossing(x: np.ndarray, y: np.ndarray) -> float:
     return crossing(x[upto], y[upto])
 
 
+def inner_maximum(loss: np.ndarray) -> tuple[int, float]:
+    """Where a line is largest between its ends, and how far it lies above the higher of these.
+
+    Example:
+        >>> inner_maximum(np.array([1.0, 1.5, 1.25]))
+        (1, 0.25)
+    """
+    top = 1 + int(np.argmax(loss[1:-1]))
+    return top, float(loss[top] - max(loss[0], loss[-1]))
+
+
 def commonest(regimes: np.ndarray) -> int:
     """The regime of most runs, -1 without any.
 
@@ -110,6 +124,16 @@ def places(count: np.ndarray | int) -> np.ndarray:
     return np.asarray(np.maximum(1, np.floor(SHARE * np.asarray(count) + 1e-9)))
 
 
+def ranked_on_top(rank: int, count: int) -> bool | None:
+    """Whether a sample with so many larger ones among `count` is; None if the rank is not known.
+
+    Example:
+        >>> ranked_on_top(2, 3000), ranked_on_top(3, 3000), ranked_on_top(-1, 3000)
+        (True, False, None)
+    """
+    return bool(rank < places(count)) if rank >= 0 else None
+
+
 def on_top(dimensionality: np.ndarray) -> np.ndarray:
     """(sample,): which are among the 0.1 % of samples with the largest D (at least the one).
 
@@ -122,16 +146,21 @@ def on_top(dimensionality: np.ndarray) -> np.ndarray:
     return known & (dimensionality > 0) & (larger < places(known.sum()))
 
 
-def outcomes(history: np.ndarray, share: float) -> np.ndarray:
+def outcomes(history: np.ndarray, share: float, first_on_top: bool | None = None) -> np.ndarray:
     """(sample,): what became of each, from the D_X (step, sample) of a training; share: m/T.
 
-    "memorized", "near miss", "other"; "unknown" without a history.
+    "memorized" (at the end above 0.1 or among the top 0.1 %), "near miss", "other"; "unknown"
+    without a history. Which are on top is told among the samples of the history; of the first it
+    may be known among all T.
     """
     if not len(history):
         return np.full(history.shape[1], "unknown")
     peak, end = history.max(axis=0), history[-1]
     near = (peak > PEAK * share) & (peak >= FALL * end)
-    memorized = (end > STANDS_OUT) | on_top(end)
+    top = on_top(end)
+    if first_on_top is not None:
+        top[0] = first_on_top
+    memorized = (end > STANDS_OUT) | top
     return np.where(memorized, "memorized", np.where(near, "near miss", "other"))
 
 

@@ -6,10 +6,9 @@ import numpy as np
 import xarray as xr
 
 from superpos_jax.measures.criteria import crossing, places
+from superpos_jax.measures.resampling import choices
 from superpos_jax.measures.runs import runs
 
-DRAWS = 400
-"""Choices of seeds, drawn with replacement."""
 FROM = 2.0
 """The boundary is fitted from this T/n on."""
 POINTS = 3
@@ -57,24 +56,15 @@ def boundary(R: np.ndarray, share: np.ndarray) -> float:
 
 
 def resampled(held: np.ndarray, R: np.ndarray) -> np.ndarray:
-    """(draw, T): boundaries of runs drawn with replacement.
+    """(draw, T): boundaries of runs drawn with replacement; no draws of a single one.
 
     A draw takes the same runs in all cells.
     """
     count = held.shape[2]
     if count < 2:
         return np.empty((0, held.shape[0]))
-    picks = np.random.default_rng(0).integers(count, size=(DRAWS, count))
-    return np.array([[boundary(R, line) for line in share(held[..., pick])] for pick in picks])
-
-
-def middle(values: np.ndarray) -> tuple[float, float]:
-    """The middle 95 % of what is finite and not 0; NaN where that is less than half."""
-    known = values[np.isfinite(values) & (values != 0)]
-    if not len(known) or 2 * len(known) < DRAWS:
-        return float("nan"), float("nan")
-    low, high = np.percentile(known, [2.5, 97.5])
-    return float(low), float(high)
+    lines = (share(held[..., pick]) for (pick,) in choices(count))
+    return np.array([[boundary(R, line) for line in draw] for draw in lines])
 
 
 def power_law(x: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:

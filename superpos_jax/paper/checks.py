@@ -17,16 +17,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from superpos_jax.measures import resampling
 from superpos_jax.measures.runs import SEEDS
 from superpos_jax.result import load
 from superpos_jax.sweep import load_sweep
 from superpos_jax.verdicts import DIVERGED, FINISHED, UNFINISHED
 
-DRAWS = 200
 FEWEST = 2
 """Seeds, from which on there is a spread over them."""
-KNOWN = 0.9
-"""Share of other choices of seeds, from which on their numbers are compared."""
 AGREES, DIFFERS, UNDECIDED = "agrees", "differs", "undecided"
 NOT_TRAINED = "not trained"
 
@@ -105,18 +103,17 @@ def judge(statement: Statement, dataset: xr.Dataset) -> Finding:
         text = f"{value:{statement.form}}, one seed"
     else:
         others = np.array([_number(statement, one) for one in _resampled(part)])
-        known = others[~np.isnan(others)]
-        low, high = (
-            np.percentile(known, [2.5, 97.5], method="nearest") if len(known) else 2 * [value]
-        )
+        low, high = resampling.middle(others)
         least, most = statement.within
-        if len(known) < KNOWN * DRAWS:
+        if not resampling.enough(others):
             pass  # too often there is no such number
         elif least <= low and high <= most and least <= value <= most:
             verdict = AGREES
         elif high < least or low > most:
             verdict = DIFFERS
-        text = f"{value:{statement.form}} ({low:{statement.form}} to {high:{statement.form}})"
+        text = f"{value:{statement.form}}"
+        if not np.isnan(low):
+            text += f" ({low:{statement.form}} to {high:{statement.form}})"
         text += ", 2 seeds" if seeds == 2 else ""
     reason = statement.reason if verdict == DIFFERS else ""
     within = _range(*statement.within)
@@ -164,10 +161,9 @@ def _number(statement: Statement, part: xr.Dataset) -> float:
 
 def _resampled(part: xr.Dataset) -> Iterator[xr.Dataset]:
     """The cells of other seeds: as many as there are, drawn with replacement, again and again."""
-    rng = np.random.default_rng(0)
-    sizes = {axis: part.sizes[axis] for axis in _seed_axes(part)}
-    for _ in range(DRAWS):
-        yield part.isel({axis: rng.integers(size, size=size) for axis, size in sizes.items()})
+    seeds = _seed_axes(part)
+    for chosen in resampling.choices(*(part.sizes[axis] for axis in seeds)):
+        yield part.isel(dict(zip(seeds, chosen, strict=True)))
 
 
 def _one_a_cell(array: xr.DataArray) -> bool:

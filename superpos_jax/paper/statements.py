@@ -34,7 +34,7 @@ from superpos_jax.paper.statistics import (
     generalizes_usually,
     generalizing_from,
     height,
-    inner_maximum,
+    inner_height,
     long_ones,
     longest_at,
     median_over,
@@ -52,8 +52,8 @@ from superpos_jax.paper.statistics import (
     ridge,
     same_n_eps,
     seen_at,
-    seen_at_least,
     solved,
+    spread_of_onsets,
     steps_against,
     unsolved,
 )
@@ -119,7 +119,7 @@ def _three_regimes(
             (0.95, 1.05), fair_share, where={**where, "T": [5, 6]}, reads=D_X,
         ),
         Statement(
-            key, "the bump lies at T / n", "0.2 (T = 2,000)", (0.1, 0.5),
+            key, "the bump lies at T / n", "0.2 (T = 2,000)", (0.11, 0.36),
             quotient(bump_at, features_of), where=up_to_5000,
         ),
         Statement(
@@ -128,7 +128,7 @@ def _three_regimes(
             reads=D_F,
         ),
         Statement(
-            key, "‖W‖ at the largest T, over its largest value", "0.1", (0, 0.5), fallen,
+            key, "‖W‖ at the largest T, over its largest value", "0.1", (0.05, 0.2), fallen,
             where=where,
         ),
     ]  # fmt: skip
@@ -156,8 +156,6 @@ SIZES = [3, 4, 5, 6, 8, 10, 15, 30, 50, 100, 200, 500, 1000, 2000]
 """Below T = 5,000."""
 TRAINED = [*SIZES, 5000, 10_000]
 """What is trained of the reference scale."""
-LATE = [30, 100, 200, 300, 500, 700, 1000, 2000, 3000]
-"""T of H1 over which a maximum is sought; below, single T have peaks of their own."""
 
 STATEMENTS: tuple[Statement, ...] = (
     *(
@@ -381,7 +379,7 @@ STATEMENTS: tuple[Statement, ...] = (
             within, failed, where={"T": T},
         )
         for key in ("paper/P8", "reference/P8", "reference/P8_sum")
-        for T, expected, within in ((5, "few", (0.0, 0.5)), (8, "some, not all", (0.02, 0.98)))
+        for T, expected, within in ((5, "few", (0.0, 0.25)), (8, "some, not all", (0.02, 0.98)))
     ),
     *(
         Statement(
@@ -393,7 +391,7 @@ STATEMENTS: tuple[Statement, ...] = (
     *(
         Statement(
             "paper/J1", f"lr {lr:g}: {text}, n^r eps = 1e-8 (the sum) over 1e-4 (the paper's mean)",
-            expected, (2, INF),
+            expected, within,
             quotient(
                 at(statistic, reduction=0.0, eps=1e-8, lr=lr),
                 at(statistic, reduction=1.0, eps=1e-7, lr=lr),
@@ -401,9 +399,12 @@ STATEMENTS: tuple[Statement, ...] = (
             reason=reason,
         )
         for lr in (1e-3, 3e-3)
-        for text, expected, statistic, reason in (
-            ("height of the bump above 1", "far above 1", height, ""),
-            ("T from which the test loss is below 1", "2 to 10", below_one, WHY_T_HARDLY_MOVES),
+        for text, expected, within, statistic, reason in (
+            ("height of the bump above 1", "far above 1", (2, INF), height, ""),
+            (
+                "T from which the test loss is below 1", "2 to 10", (2, 10), below_one,
+                WHY_T_HARDLY_MOVES,
+            ),
         )
     ),
     Statement(
@@ -459,7 +460,7 @@ STATEMENTS: tuple[Statement, ...] = (
     *(
         Statement(
             "paper/J4_n300", f"m = {m}: spread of T (1 - S) at the onset over S, at least",
-            "less clean than at m = 2 (1.66)", (1.7, INF), ratio_over("S", seen_at_least),
+            "less clean than at m = 2 (1.66)", (1.7, INF), spread_of_onsets,
             where={"m": m}, reads=D_F,
         )
         for m in (3, 4, 6)
@@ -503,9 +504,9 @@ STATEMENTS: tuple[Statement, ...] = (
         Statement(
             "paper/H1",
             f"{name}, {'ReLU' if relu else 'linear'}, {'untied' if untied else 'tied'}: "
-            "inner maximum of the test loss above both ends, T >= 30",
-            "above 0", (1e-6, INF), inner_maximum,
-            where={"loss": power, "relu": relu, "untied": untied, "T": LATE},
+            "inner maximum of the test loss above both ends, T >= n/10",
+            "above 0", (0.01, INF), inner_height,
+            where={"loss": power, "relu": relu, "untied": untied},
             reason=WHY_NO_MAXIMUM if power == 1 else "",
         )
         for power, name in ((1, "absolute"), (2, "squared"), (4, "fourth"))

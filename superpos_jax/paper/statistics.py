@@ -13,6 +13,7 @@ import xarray as xr
 
 from superpos_jax.measures import edge
 from superpos_jax.measures.criteria import (
+    BUMP_FROM,
     CORNER,
     FAILED,
     LEARNED,
@@ -21,8 +22,10 @@ from superpos_jax.measures.criteria import (
     crossing,
     fates,
     first_crossing,
+    inner_maximum,
     margin,
     outcomes,
+    ranked_on_top,
     squash,
 )
 from superpos_jax.measures.runs import fixed, known, runs
@@ -68,7 +71,7 @@ def bump_at(dataset: xr.Dataset) -> float:
 
 
 def _late(dataset: xr.Dataset) -> xr.Dataset:
-    return dataset.sel(T=dataset["T"] >= features_of(dataset) / 10)
+    return dataset.sel(T=dataset["T"] >= BUMP_FROM * features_of(dataset))
 
 
 def longest_at(dataset: xr.Dataset) -> float:
@@ -165,7 +168,8 @@ def pentagon(dataset: xr.Dataset) -> float:
 def long_ones(dataset: xr.Dataset) -> float:
     """The median over seeds of how many columns of W are longer than half of the longest."""
     length = (dataset["W"] ** 2).sum("hidden", min_count=1) ** 0.5
-    return float((length > length.max("feature") / 2).sum("feature").median())
+    counts = (length > length.max("feature") / 2).sum("feature")
+    return float(counts.where(length.notnull().any("feature")).median())
 
 
 def fair_share(dataset: xr.Dataset) -> float:
@@ -268,11 +272,19 @@ def near_misses(dataset: xr.Dataset) -> float:
     The usual one is that of all samples that are there once; only the first is repeated.
     """
     given = fixed(dataset)
-    histories = dataset["history_sample_dimensionality"].transpose("repeats", "seed", "step", ...)
+    histories = runs(dataset["history_sample_dimensionality"], ("repeats",))
+    ranks = runs(dataset["repeated_rank"], ("repeats",))
     came = np.array(
         [
-            [outcomes(D[np.isfinite(D[:, 0])], given["m"] / given["T"]) for D in trainings]
-            for trainings in histories.values
+            [
+                outcomes(
+                    D[np.isfinite(D[:, 0])],
+                    given["m"] / given["T"],
+                    ranked_on_top(int(np.nan_to_num(rank, nan=-1)), given["T"]),
+                )
+                for D, rank in zip(trainings, their_ranks, strict=True)
+            ]
+            for trainings, their_ranks in zip(histories, ranks, strict=True)
         ]
     )
     repeated = np.zeros(came.shape, bool)
@@ -286,14 +298,19 @@ def forgotten(dataset: xr.Dataset) -> float:
     histories = dataset["history_feature_dimensionality"]
     histories = histories.transpose(..., "step", histories.dims[-1])
     trainings = histories.values.reshape(-1, *histories.shape[-2:])
-    lost = [(fates(D[np.ix_(*known(D))]) == "forgotten").sum() for D in trainings]
-    return float(np.mean(lost))
+    parts = [D[np.ix_(*known(D))] for D in trainings]
+    lost = [(fates(D) == "forgotten").sum() if len(D) else np.nan for D in parts]
+    return float(np.nanmean(lost))
 
 
-def inner_maximum(dataset: xr.Dataset) -> float:
-    """The largest median test loss less that at both ends of T, in units of the zero predictor."""
-    loss = by_T(dataset.assign(test_loss=dataset["test_loss"] / dataset["zero_test_loss"]))
-    return float(loss[1:-1].max() - np.max([loss[0], loss[-1]]))
+def inner_height(dataset: xr.Dataset) -> float:
+    """How far an inner maximum of the median test loss lies above both ends of T.
+
+    From T = n/10 on, in units of the zero predictor; below 0 where the loss is largest at an end.
+    """
+    late = _late(dataset)
+    loss = by_T(late.assign(test_loss=late["test_loss"] / late["zero_test_loss"]))
+    return inner_maximum(loss)[1]
 
 
 def odd_one(dataset: xr.Dataset) -> float:
@@ -337,8 +354,8 @@ def features_of(dataset: xr.Dataset) -> float:
 
 
 def solved(statistic: Statistic) -> Statistic:
-    """A statistic of the trainings that end with a training loss below 0.001."""
-    return lambda dataset: statistic(dataset.where(dataset["train_loss"] < 1e-3))
+    """A statistic of the trainings that end with a training loss of at most 0.01."""
+    return lambda dataset: statistic(dataset.where(dataset["train_loss"] <= FAILED))
 
 
 def unsolved(statistic: Statistic) -> Statistic:
@@ -351,9 +368,17 @@ def seen_at(place: Statistic) -> Statistic:
     return lambda dataset: float((1 - dataset["S"]) * place(dataset))
 
 
-def seen_at_least(dataset: xr.Dataset) -> float:
-    """How often a feature is seen at the onset, or at the largest T if that comes before it."""
-    return float((1 - dataset["S"]) * min(onset(dataset), float(dataset["T"].max())))
+def spread_of_onsets(dataset: xr.Dataset) -> float:
+    """Largest over smallest T (1 - S) at the onset over S, at least.
+
+    An onset beyond the swept T counts as the largest T; NaN where the smallest is such a one.
+    """
+    lines = [dataset.sel(S=value) for value in dataset["S"].values]
+    found = np.array([seen_at(onset)(line) for line in lines])
+    least = np.array([float((1 - line["S"]) * line["T"].max()) for line in lines])
+    bounds = np.minimum(found, least)
+    sure = np.isfinite(found).any() and np.nanmin(found) <= bounds.min()
+    return float(bounds.max() / bounds.min()) if sure else float("nan")
 
 
 def median_over(axis: str, statistic: Statistic) -> Statistic:

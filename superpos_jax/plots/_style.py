@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis, YAxis
 from matplotlib.colors import Colormap, to_hex
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from superpos_jax.measures.criteria import squash
@@ -45,6 +45,8 @@ RC: Any = {
 style = matplotlib.rc_context(RC)
 
 KEY, SIDE = 0.24, 1.4
+SMALL = 8.0
+"""Points of the type of settings and captions."""
 
 
 def loss_ticks(low: float, high: float, count: int = 10) -> list[float]:
@@ -81,6 +83,26 @@ def tick_text(loss: float) -> str:
     return f"{loss:,.10g}" if loss != 1 else "1"
 
 
+def wrapped(text: str, inches: float) -> list[str]:
+    """Small text in lines that are no wider; broken at spaces that may be broken.
+
+    Example:
+        >>> wrapped("a few words of text", 0.7)
+        ['a few words', 'of text']
+    """
+    font = get_font(findfont(FontProperties(family=RC["font.sans-serif"])))
+    font.set_size(SMALL, 72)
+    lines: list[str] = []
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines else word
+        font.set_text(longer, 0.0)
+        if lines and font.get_width_height()[0] / 64 / 72 > inches:
+            lines.append(word)
+        else:
+            lines[-1:] = [longer]
+    return lines
+
+
 def page(
     width: float, body: float, title: str, setting: str, caption: str, key: str = ""
 ) -> Figure:
@@ -88,7 +110,7 @@ def page(
 
     With a `key` of "top" or "side" there is room for a legend there, see `page_key`.
     """
-    lines, top = (textwrap.wrap(text, int(width * 16.6)) for text in (caption, setting))
+    lines, top = (wrapped(text, width - 0.26) for text in (caption, setting))
     header = 0.50 + 0.165 * len(top) + (KEY if key == "top" else 0.0)
     footer = 0.165 * len(lines) + 0.24
     height = header + body + footer
@@ -96,7 +118,7 @@ def page(
     rect = (0.0, footer / height, 1.0 - (SIDE / width if key == "side" else 0.0), body / height)
     figure.set_layout_engine("constrained", rect=rect, w_pad=0.06, h_pad=0.04)
     left = 0.14 / width
-    small: dict[str, Any] = {"size": 8, "va": "top", "linespacing": 1.45}
+    small: dict[str, Any] = {"size": SMALL, "va": "top", "linespacing": 1.45}
     figure.text(left, 1 - 0.13 / height, title, size=12, weight="bold", va="top")
     figure.text(left, 1 - 0.40 / height, "\n".join(top), color=SOFT, **small)
     figure.text(left, (footer - 0.1) / height, "\n".join(lines), **small)

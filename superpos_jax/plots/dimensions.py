@@ -164,6 +164,10 @@ def dimension_words(table: pd.DataFrame) -> str:
     )
     if (table["count"] > LARGEST + SPREAD).any():
         text += f" Of each crowd the {LARGEST} largest and {SPREAD} evenly ranked others are drawn."
+    samples = table[(table["kind"] == "sample") & (table["runs"] > 0)]
+    each = samples["count"] / samples["runs"]
+    if len(stored := each[each < samples["T"]].round()):
+        text += f" Samples are the first {stored.max():,.0f} of the training set where T is larger."
     seeds = table.loc[table["runs"] > 0, "runs"]
     if seeds.nunique() > 1:
         few, many = int(seeds.min()), int(seeds.max())

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from superpos_jax.measures.criteria import CORNER, FORGOTTEN, STANDS_OUT
-from superpos_jax.measures.runs import SEEDS, axes
-from superpos_jax.verdicts import NON_FINITE, UNFINISHED
+from superpos_jax.measures.runs import SEEDS, axes, fixed
+from superpos_jax.verdicts import DIVERGED, FINISHED, NON_FINITE, UNFINISHED
 from superpos_jax.words import counted
 
 from . import _style as look
@@ -82,7 +82,8 @@ def history_table(result: Result, **select: Any) -> pd.DataFrame:
     above 0.25 at the end), several (how many samples are in the training set more than once),
     largest (how many of these are among as many samples with the largest D at the end), standing
     ("finished", "died", "unfinished"); where seeds are swept and not the columns, seeds (how many
-    have a history) and over these mean_forgotten and mean_corners; T, m, and all swept axes.
+    are trained to the end) and over these mean_forgotten and mean_corners; T, m, and all swept
+    axes.
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
@@ -90,10 +91,11 @@ def history_table(result: Result, **select: Any) -> pd.DataFrame:
     across = across_axes(result.dataset, select)
     dataset, taken = narrow(result.dataset, across, select, pool=())
     shared = constants(result.dataset, "T", "m", *REPETITION) | taken
-    pooled = None
+    ended = None
     if {*SEEDS} & {*swept} and not {*SEEDS} & {*across}:
         others = {axis: value for axis, value in select.items() if axis not in SEEDS}
         pooled, _ = narrow(result.dataset, across, others)
+        ended = pooled.where(pooled["verdict"].isin((FINISHED, DIVERGED)))
     frames = []
     for number, point in enumerate(chosen_cells(dataset, across, shared)):
         here, where = dataset.sel(point), {**shared, **point}
@@ -105,12 +107,15 @@ def history_table(result: Result, **select: Any) -> pd.DataFrame:
         words = {UNFINISHED: "unfinished", NON_FINITE: "died"}
         named = {"cell": number, "label": cell_label(point, count), "several": count}
         named |= {"standing": words.get(verdict, "finished")}
-        means = {} if pooled is None else seed_means(pooled.sel(point))
+        means = {} if ended is None else seed_means(ended.sel(point))
         frames.append(frame.assign(**named, **numbers, **means, **point))
     table = pd.concat(frames, ignore_index=True)
     if not table["several"].any():
         shared = {name: value for name, value in shared.items() if name not in REPETITION}
-    return tidy(result, table, shared)
+    table = tidy(result, table, shared)
+    kept = fixed(result.dataset).get("report_samples", np.inf)
+    table.attrs["first"] = int(kept) if (table.get("T", pd.Series([0])) > kept).any() else 0
+    return table
 
 
 def _stored(here: xr.Dataset) -> bool:
@@ -252,6 +257,8 @@ def _caption(table: pd.DataFrame) -> str:
         f" of a feature was above {STANDS_OUT:g} at some step; forgotten: it then ended below"
         f" {FORGOTTEN:g} of its peak (ring). Dashed at loss 1: predicting zero."
     )
+    if first := table.attrs["first"]:
+        text += f" Samples are the first {first:,} of the training set where T is larger."
     told = []
     for cell in cells.itertuples():
         words = f"{counted(cell.learned, 'feature')} learned, {cell.forgotten} forgotten"
@@ -259,7 +266,7 @@ def _caption(table: pd.DataFrame) -> str:
         told.append(f"{name}, {words}" if name else words)
     if repeats:
         text += f" A corner of the pentagon of five features is D above {CORNER:g}."
-        text += " The repeated samples are ranked by D among all samples at the end."
+        text += " The repeated samples are ranked by D among the samples at the end."
     else:
         text += f" By column: {'; '.join(told)}."
     if "seeds" in cells and cells["seeds"].min() > 1:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from superpos_jax.measures.criteria import PEAK, STANDS_OUT, outcomes
+from superpos_jax.measures.criteria import PEAK, STANDS_OUT, outcomes, ranked_on_top
 from superpos_jax.measures.runs import dead, runs, seed_values, unfinished
 from superpos_jax.words import counted
 
@@ -52,7 +52,8 @@ def near_misses_table(result: Result, **select: Any) -> pd.DataFrame:
 
     Columns: repeats, the seed axes, run (a number), step, dimensionality (D_X of the repeated
     sample), peak and end (of it, over training), outcome ("memorized": at the end above 0.1 or
-    among the top 0.1 % of the stored D_X; "near miss": once above 5 m/T, and at the end at most
+    among the top 0.1 % of D_X, of all samples if its rank is known, else of the stored ones;
+    "near miss": once above 5 m/T, and at the end at most
     half of its peak; "other"; "died" and "unfinished" are not judged), T, m, and the value of
     every other swept axis. A run without a history has one row of NaN.
     """
@@ -66,6 +67,8 @@ def near_misses_table(result: Result, **select: Any) -> pd.DataFrame:
     taken = constants(result.dataset, "T", "m") | taken
     share = taken["m"] / taken["T"]
     histories, steps = runs(dataset[HISTORY], ("repeats",)), dataset["step"].values
+    unknown = xr.full_like(dataset["verdict"], -1)
+    ranks = runs(dataset.get("repeated_rank", unknown), ("repeats",))
     frames = []
     for i, R in enumerate(dataset["repeats"].values):
         for k, seeds in enumerate(seed_values(dataset)):
@@ -73,7 +76,8 @@ def near_misses_table(result: Result, **select: Any) -> pd.DataFrame:
             known = np.isfinite(history[:, 0])
             D = history[known, 0].astype(float) if known.any() else np.array([np.nan])
             came = "died" if died[i, k] else "unfinished" if training[i, k] else ""
-            came = came or str(outcomes(history[known], share)[0])
+            on_top = ranked_on_top(int(ranks[i, k]), taken["T"])
+            came = came or str(outcomes(history[known], share, on_top)[0])
             shown = {"step": steps[known] if known.any() else -1, "dimensionality": D}
             group = {"repeats": R, **seeds, "run": k, "outcome": came}
             frame = pd.DataFrame(shown).assign(**group, peak=D.max(), end=D[-1])

@@ -198,6 +198,8 @@ def _caption(table: pd.DataFrame) -> str:
             " Follow a row to the right: just before its frame more data hurts, beyond it more"
             " data helps. Follow a column upwards: where the loss rises, a bigger model hurts."
         )
+    elif table.groupby("m")["unfinished"].any().all():
+        text += " A ridge is marked once its row is trained to the end."
     else:
         text += " No row has its largest loss inside the swept T, so no ridge is marked."
     if len(tops) > 1:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from superpos_jax.measures import edge
+from superpos_jax.measures.resampling import enough, middle
 from superpos_jax.measures.runs import dead, fixed, unfinished
 
 from . import _style as look
@@ -41,11 +42,12 @@ def repeats_table(result: Result, **select: Any) -> pd.DataFrame:
     kind "cell", one a (T, R): runs, died, unfinished, known (trained seeds),
     held (of those, the ones in which sample 0 is among the top 0.1 % of D_X) and share, held /
     known. kind "boundary", one a T: repeats is the R at which half of the seeds hold the sample,
-    interpolated in log R, with low and high, the middle 95 % under resampled seeds; NaN where it
-    lies "below" or "above" the swept R, which `side` says ("inside" otherwise, "" without data).
-    kind "fit", at most one: exponent a and factor c of R = c (T/n)^a through the boundaries with
-    T/n >= 2, if all of these lie inside, with low and high for a. ratio is T/n. m and the values of
-    other swept axes follow.
+    interpolated in log R, with low and high, the middle 95 % under resampled seeds, 0 or infinity
+    beyond the swept R; NaN where it lies "below" or "above" these, which `side` says ("inside"
+    otherwise, "" without data). kind "fit", at most one: exponent a and factor c of R = c (T/n)^a
+    through the boundaries with T/n >= 2, if all of these lie inside, with low and high for a, if
+    nine of ten choices of the seeds have a line. ratio is T/n. m and the values of other swept axes
+    follow.
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
@@ -68,7 +70,7 @@ def repeats_table(result: Result, **select: Any) -> pd.DataFrame:
     found = np.array([edge.boundary(R, line) for line in share])
     draws = edge.resampled(held, R)
     for i, at in enumerate(found):
-        low, high = edge.middle(draws[:, i])
+        low, high = middle(draws[:, i])
         side = "below" if at == 0 else "above" if at == np.inf else "inside" if at > 0 else ""
         row = {"kind": "boundary", "T": T[i], "ratio": T[i] / n}
         rows.append(
@@ -83,7 +85,8 @@ def repeats_table(result: Result, **select: Any) -> pd.DataFrame:
     late = T / n >= edge.FROM
     if (line := edge.power_law(T[late] / n, found[late])) is not None:
         fits = (edge.power_law(T[late] / n, draw[late]) for draw in draws)
-        low, high = edge.middle(np.array([fit[0] for fit in fits if fit is not None]))
+        slopes = np.array([np.nan if fit is None else fit[0] for fit in fits])
+        low, high = middle(slopes) if enough(slopes) else (np.nan, np.nan)
         slope = {"exponent": line[0], "factor": line[1], "low": low, "high": high}
         rows.append({"kind": "fit", **slope})
     columns = [*("kind", "T", "ratio", "repeats", "runs", "died", "unfinished", "known", "held")]
@@ -149,13 +152,13 @@ def _draw(table: pd.DataFrame) -> Figure:
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
-    """Room for half a step beyond both ends of a logarithmic axis."""
-    room = float(np.exp(0.07 * np.log(values[-1] / values[0])))
+    """Room for half a step beyond both ends of a logarithmic axis; around one value a factor."""
+    room = float(np.exp(0.07 * np.log(values[-1] / values[0]))) if len(values) > 1 else 2.0
     return float(values[0] / room), float(values[-1] * room)
 
 
 def _gap(values: np.ndarray) -> float:
-    return float(np.diff(np.log(values)).min())
+    return float(np.diff(np.log(values)).min(initial=1.0))
 
 
 def _lines(axes: Axes, table: pd.DataFrame) -> list[Line2D]:
@@ -168,7 +171,8 @@ def _lines(axes: Axes, table: pd.DataFrame) -> list[Line2D]:
     half = table[(table["kind"] == "boundary") & table["repeats"].notna()]
     if len(half):
         mark: dict[str, Any] = {"color": INK, "marker": "D", "ms": 5.5, "mec": "white", "mew": 0.9}
-        axes.vlines(half["ratio"], half["low"], half["high"], color=INK, lw=1.2, zorder=2.5)
+        bars = half[["low", "high"]].clip(*axes.get_ylim())
+        axes.vlines(half["ratio"], bars["low"], bars["high"], color=INK, lw=1.2, zorder=2.5)
         axes.plot(half["ratio"], half["repeats"], ls="none", zorder=5, gid="boundary", **mark)
         handles.insert(0, Line2D([], [], ls="none", label="half of the seeds", **mark))
     for fit in table[table["kind"] == "fit"].itertuples():

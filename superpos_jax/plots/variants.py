@@ -11,8 +11,8 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from superpos_jax.measures.criteria import pooled
-from superpos_jax.measures.runs import dead, runs, unfinished
+from superpos_jax.measures.criteria import BUMP, BUMP_FROM, inner_maximum, pooled
+from superpos_jax.measures.runs import dead, fixed, runs, unfinished
 from superpos_jax.words import NBSP
 
 from . import _style as look
@@ -43,9 +43,9 @@ def variants_table(result: Result, **select: Any) -> pd.DataFrame:
 
     Columns: loss (the power p), untied, relu, T, runs, died, unfinished (seeds still training:
     their losses are those so far), median, min, q25, q75, max over the surviving seeds of the test
-    loss divided by what predicting zero scores, inner_maximum (True at the T of the largest median
-    of a line whose runs are all trained, if it lies above both ends of the line), and the value
-    of every other swept axis.
+    loss divided by what predicting zero scores, inner_maximum (True at the T >= n/10 of the largest
+    median of a line whose runs are all trained, if it lies 0.01 and more above both ends), and the
+    value of every other swept axis.
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
@@ -60,12 +60,12 @@ def variants_table(result: Result, **select: Any) -> pd.DataFrame:
         rows.append(at | counts | pooled(loss[index], ~died[index]))
     frame = pd.DataFrame(rows)
     frame["inner_maximum"] = False
+    first = BUMP_FROM * fixed(result.dataset)["n"]
     for _, one in frame.groupby(["loss", "untied", "relu"]):
-        known = one[one["median"].notna()]
+        known = one[one["median"].notna() & (one["T"] >= first)]
         if len(known) > 2 and not one["unfinished"].any():
-            top = known["median"].idxmax()
-            ends = known["median"].iloc[[0, -1]]
-            frame.loc[top, "inner_maximum"] = known["median"][top] > ends.max()
+            top, above = inner_maximum(known["median"].to_numpy())
+            frame.loc[known.index[top], "inner_maximum"] = above >= BUMP
     return tidy(result, frame, taken)
 
 
@@ -75,8 +75,8 @@ def variants(result: Result, **select: Any) -> Figure:
         x' = ReLU(V h + b),  h = W x or ReLU(W x),  V = W^T or free;   loss = sum_i |x_i - x'_i|^p
 
     A panel per loss, a line per model: the median over seeds of the test loss, divided by what
-    predicting zero scores, and the band of the seeds. A line whose largest value lies inside the
-    swept T descends twice; its maximum has a ring.
+    predicting zero scores, and the band of the seeds. A line whose largest value from T = n/10 on
+    lies above both ends descends twice; its maximum has a ring.
 
     Arguments:
         result: a result that sweeps T and loss, untied or relu; seed axes are pooled.
@@ -137,8 +137,8 @@ def _legend(figure: Figure, table: pd.DataFrame) -> None:
 def _caption(table: pd.DataFrame) -> str:
     text = (
         f"{seed_words(table)} Losses are divided by what predicting zero scores under the same"
-        " loss. At an inner maximum, above both ends of a line, more data turns from hurting to"
-        " helping. "
+        f" loss. At an inner maximum, {BUMP:g} and more above both ends of a line (from n/10"
+        " samples on), more data turns from hurting to helping. "
     )
     for loss, rows in table.groupby("loss"):
         told, without = [], []

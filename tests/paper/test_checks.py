@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 
 import superpos_jax as sp
-from superpos_jax.paper import checks, statistics
+from superpos_jax.measures import resampling
+from superpos_jax.paper import gallery, statistics
 from superpos_jax.paper.checks import Statement, check, judge
 from superpos_jax.paper.statements import STATEMENTS
 from superpos_jax.sweep import load_sweep
@@ -110,7 +111,7 @@ def test_what_cannot_be_computed_is_not_defined():
     few = dead.assign(test_loss=dead.test_loss.fillna(1), verdict=dead.verdict * 0).isel(T=[0])
     for dataset, statistic in (
         (dead, statistics.bump_at), (few, statistics.bump_at),
-        (few, statistics.at(statistics.bump, eps=1)), (dead, statistics.inner_maximum),
+        (few, statistics.at(statistics.bump, eps=1)), (dead, statistics.inner_height),
     ):  # fmt: skip
         assert judge(Statement("", "", "", (0, 1), statistic), dataset).found == "not defined"
     bumps = xr.concat([few.assign_coords(T=[100])] * 3, "m").assign_coords(m=[2, 3, 4])
@@ -182,7 +183,39 @@ def test_features_and_their_onset():
     assert statistics.seen_at(statistics.onset)(dataset.assign(S=0.75)) == whole / 4
     early = dataset.isel(T=slice(2)).assign(S=0.75)  # before the onset
     assert statistics.seen_at(statistics.onset)(early) == np.inf
-    assert statistics.seen_at_least(early) == T[1] / 4
+
+
+def test_the_spread_of_onsets_is_a_lower_bound_or_not_known():
+    """D rises at T = 100 or 1,000 (interpolated), or not at all; S is 0.5, 0.75 and 0.875."""
+
+    def spread(*rises):
+        D = np.full((len(rises), 3, 1, 1), 0.05)
+        for line, first in zip(D, rises, strict=True):
+            line[first:] = 0.25
+        return statistics.spread_of_onsets(
+            xr.Dataset(
+                {"feature_dimensionality": (("S", "T", "seed", "feature"), D)},
+                {"S": [0.5, 0.75, 0.875][: len(rises)], "T": [10, 100, 1000], "seed": [0]},
+            )
+        )
+
+    assert spread(1, 1) == pytest.approx(2)
+    assert spread(1, 2) == pytest.approx(5)
+    assert spread(1, 3, 3) == pytest.approx(250 / (0.5 * 10**1.5))  # 250 and 125 at least
+    assert np.isnan(spread(2, 3, 3))  # 125 at least, below the 158 that is known
+    assert np.isnan(spread(3, 3))
+
+
+def test_seeds_without_weights_or_history_do_not_count():
+    W = np.zeros((3, 2, 9))
+    W[0, :, :5] = 1.0
+    W[1:] = np.nan
+    assert statistics.long_ones(xr.Dataset({"W": (("seed", "hidden", "feature"), W)})) == 5
+    D = np.full((3, 2, 4), np.nan)
+    D[:, 0, 0] = [0.0, 0.3, 0.1]
+    dims = ("step", "seed", "feature")
+    dataset = xr.Dataset({"history_feature_dimensionality": (dims, D)}, {"step": [0, 1, 2]})
+    assert statistics.forgotten(dataset) == 1
 
 
 def test_a_pentagon_is_regular_or_not():
@@ -319,10 +352,17 @@ def test_statements_are_about_cells_that_their_sweeps_have():
 
 def test_every_statement_of_a_finished_result_is_a_number(monkeypatch):
     """So that none is silently about an axis or an array that is not there."""
-    monkeypatch.setattr(checks, "DRAWS", 4)
+    monkeypatch.setattr(resampling, "DRAWS", 4)
     findings = check(DATA, STATEMENTS)
     assert len(findings) > 20
     assert [f.statement for f in findings if f.found == "not defined"] == []
+    page = (DATA.parent / "README.md").read_text().splitlines()
+    for one in findings:  # the page shows these numbers; only the intervals are of fewer choices
+        shown, within = (
+            gallery._plain(text) for text in (one.found.partition(" (")[0], one.within)
+        )
+        row = f"| {gallery._plain(one.statement)} | {shown}"
+        assert any(line.startswith(row) and f"| {within} |" in line for line in page), row
     finished = {
         statement.key
         for statement in STATEMENTS

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import superpos_jax as sp
-from superpos_jax.paper import checks, gallery
+from superpos_jax.measures import resampling
+from superpos_jax.paper import gallery
 from superpos_jax.study import load_study
 
 FIGURES = Path(__file__).parents[2] / "figures"
@@ -36,7 +37,7 @@ def test_sweeps_of_one_name_train_the_same_cells():
 
 
 def test_results_become_archives_figures_and_a_page(tmp_path, monkeypatch):
-    monkeypatch.setattr(checks, "DRAWS", 4)
+    monkeypatch.setattr(resampling, "DRAWS", 4)
     sweep = sp.Sweep(
         name="P6",
         axes={"T": [3, 9, 100, 150], "weight_decay": [0.01, 1.0], "seed": range(3)},

@@ -70,14 +70,20 @@ def test_seeds_that_are_not_drawn_are_told_in_means():
         return arrays
 
     result = Traced({"T": [50, 30], "seed": [5, 6, 7]}, by_seed, dead=[(0, 0)], training=[(0, 1)])
-    result.dataset["history_feature_dimensionality"][0, :2] = np.nan
     table = plots.history_table(result, seed=6)
     means = table.groupby("T")[["seeds", "mean_forgotten", "mean_corners"]].first()
-    np.testing.assert_allclose(means, [[3, 5 / 3, 2 / 3], [1, 1, 2]])
+    np.testing.assert_allclose(means, [[3, 5 / 3, 2 / 3], [1, 1, 2]])  # trained to the end only
     assert not any("Means of" in text for text in texts(plots.history(result)))
     found = texts(plots.history(result, T=[30]))
     assert any("Means of 3 seeds, column by column: 1.7 forgotten; 0.67" in t for t in found)
     assert "seeds" not in plots.history_table(by_size(), seed=[4, 5])
+
+
+def test_the_caption_says_that_only_the_first_samples_are_followed():
+    words = "Samples are the first 35 of the training set where T is larger."
+    for kept, said in ((35, True), (50, False)):
+        found = texts(plots.history(by_size(options={"report_samples": kept})))
+        assert any(words in text for text in found) is said
 
 
 def test_what_an_archive_left_of_the_lines_keeps_its_numbers():
@@ -110,7 +116,7 @@ def test_repeated_samples_are_told_from_the_others():
     found = texts(figure)
     assert "2 among the 3 largest" in found
     assert "not the largest one" in found
-    assert any("ranked by D among all samples" in text for text in found)
+    assert any("ranked by D among the samples" in text for text in found)
 
 
 def test_of_many_cells_those_with_the_fewest_repeats_are_drawn():

@@ -82,6 +82,18 @@ def test_plane_shows_dead_cells_and_averages_the_survivors():
     assert any("1 run in 1 cell became" in text for text in texts(figure))
 
 
+def test_plane_of_rows_that_are_training_claims_no_ridge_and_denies_none():
+    whole = slice(None)
+    for rows, ridges in ((whole, 0), (0, 2)):
+        figure = plots.plane(grid(unfinished=[(-1, rows, whole)]))
+        assert len(gid(figure, "ridge")) == ridges
+        (caption,) = (text for text in texts(figure) if text.startswith("Each cell"))
+        assert ("A ridge is marked once its row is trained to the end." in caption) is (ridges == 0)
+        assert "no ridge is marked" not in caption
+        assert "Hatched: " in caption
+        assert len(gid(figure, "unfinished")) == (3 if rows == whole else 1)
+
+
 def test_plane_colours_tell_one_percent_apart_and_do_not_saturate():
     figure = plots.plane(grid(bump=4.0))
     mesh = figure.axes[0].collections[0]

@@ -83,8 +83,10 @@ def test_a_long_legend_fits_beside_the_panels():
 def test_the_caption_claims_no_more_than_the_numbers_show():
     flat = Made(T=[1000, 2000], bump=0.0)
     (caption,) = (text for text in texts(plots.t_sweep(flat)) if text.startswith("One seed."))
-    assert "peaks" not in caption
-    assert "memorizes" not in caption
+    assert "storing features" not in caption
+    assert "it generalizes" not in caption
+    peaked = plots.t_sweep(Made(T=[5, 10, 20, 50, 100, 200, 500, 1000, 2000]))
+    assert any("storing features; with more data" in text for text in texts(peaked))
     assert "The largest test loss is 0.988 at T = 1,000." in caption
     rising = Made(T=[5, 10, 20, 50])
     assert not any("largest between" in text for text in texts(plots.t_sweep(rising)))
@@ -109,3 +111,14 @@ def test_other_losses_are_in_units_of_what_predicting_zero_scores():
     raw = plots.plane_table(plane).set_index(["m", "T"])["test_loss"]
     plane.dataset["zero_test_loss"] = xr.full_like(plane.dataset["test_loss"], 0.25)
     np.testing.assert_allclose(plots.plane_table(plane).set_index(["m", "T"])["test_loss"], 4 * raw)
+
+
+def test_the_train_axis_ends_where_its_lines_and_bands_do():
+    """Of eight seeds the middle half is drawn: one that diverged is not."""
+    result = Made(T=[5, 50, 500], seed=list(range(8)))
+    result.dataset["train_loss"][1, 3] = 400.0
+    _, bottom = plots.t_sweep(result).axes[:2]
+    assert bottom.get_ylim()[1] == pytest.approx(1.08)
+    few = Made(T=[5, 50, 500], seed=[0, 1])
+    few.dataset["train_loss"][1, 1] = 400.0
+    assert plots.t_sweep(few).axes[1].get_ylim()[1] == pytest.approx(420)

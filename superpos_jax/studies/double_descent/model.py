@@ -2,7 +2,7 @@
 
     h  = W x                         W: (m, n), h: (m,); or ReLU(W x)
     x' = ReLU(W^T h + b)             b: (n,); untied, V (m, n) in place of the second W
-    L  = sum_x sum_i |x_i - x'_i|^p  p = 2; or 1 or 4
+    L  = sum_x sum_i |x_i - x'_i|^p  p = 2; or another, 1 to 8
 
 Written with the bias as one more row, A = [W; b], and a 1 appended to h, the decode is z = A^T h.
 About 10 of 10,000 entries of x are non-zero, so the loss is split:
@@ -63,7 +63,7 @@ class View(NamedTuple):
 class Form(NamedTuple):
     """What is static about model and loss.
 
-    power: p of the loss |x - x'|^p, 1, 2 or 4. relu: a ReLU between the layers, h = ReLU(W x).
+    power: p of the loss |x - x'|^p, 1 to 8. relu: a ReLU between the layers, h = ReLU(W x).
     """
 
     power: int = 2

@@ -9,7 +9,9 @@ import pytest
 import superpos_jax as sp
 from superpos_jax.errors import Interrupted
 from superpos_jax.studies.double_descent import geometry
+from superpos_jax.studies.double_descent.data import draw
 from superpos_jax.study import history_steps
+from superpos_jax.verdicts import UNFINISHED
 
 SWEEP = sp.Sweep(
     axes={"T": [4, 40], "m": [1, 2], "steps": [30, 600], "lr": [1e-2, 1e30]},
@@ -93,3 +95,39 @@ def test_hidden_vectors_and_the_rank_of_repeated_samples():
         np.testing.assert_array_equal(at.H.dropna("sample"), cell.H[:10])
         larger = [(cell.D_X > D).sum() for D in cell.D_X[:2]]
         assert at.repeated_rank == max(larger)
+
+
+def test_some_cells_of_an_interrupted_run_go_on_alone(result, tmp_path):
+    """What they traced so far has the room of the larger cells that trained beside them."""
+
+    def progress(now):
+        if now.doing == "training" and now.step >= 100:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        sp.run(SWEEP, out=tmp_path, progress=progress)
+    small = SWEEP.model_copy(update={"axes": {**SWEEP.axes, "T": (4,)}})
+    seen = []
+    continued = sp.run(small, out=tmp_path, progress=seen.append).dataset
+    assert next(now.step for now in seen if now.doing == "training") > 100
+    alone = result.dataset.sel(T=[4])
+    for name in continued.data_vars:
+        mine = continued[name]
+        own = alone[name][tuple(map(slice, mine.shape))]  # without the room of the larger cells
+        np.testing.assert_array_equal(mine, own, err_msg=name)
+
+
+def test_what_predicting_zero_scores_is_known_before_a_cell_is_trained(tmp_path):
+    def progress(now):
+        if now.doing == "training":
+            signal.raise_signal(signal.SIGINT)
+
+    sweep = sp.Sweep(
+        axes={"loss": ["absolute", "squared"]}, cell={"S": 0.9, "T": 5}, options={"n": 40}
+    )
+    with pytest.raises(Interrupted):
+        sp.run(sweep, out=tmp_path, progress=progress)
+    now = sp.load(tmp_path)
+    assert now.count(UNFINISHED) == 2
+    x = draw(sweep.grid().study.datasets(sweep.grid().cells[0])["test"].key, 2000).dense(40)
+    np.testing.assert_allclose(now.dataset.zero_test_loss, [np.abs(x).sum() / 2000, 1], rtol=0.02)
