@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,8 +90,9 @@ def run(
         sweep = load_sweep(sweep)
     numbers = {"devices": devices, "limit": limit, "checkpoint_seconds": checkpoint_seconds}
     for name, value in numbers.items():
-        if value is not None and not (isinstance(value, Real) and value >= 0):
-            raise UserError(f"{name} = {value!r}: allowed: a number, not negative")
+        kind, words = (Integral, "a whole number") if name == "devices" else (Real, "a number")
+        if value is not None and not (isinstance(value, kind) and value >= 0):
+            raise UserError(f"{name} = {value!r}: allowed: {words}, not negative")
     if fresh and retry is not None:
         raise UserError("fresh drops what retry would train again; give one of them")
     grid = sweep.grid()
@@ -174,12 +175,14 @@ class _Job:
         shares /= shares.sum()
         with stop_requests(self.folder is not None) as asked_to_stop:
             for i, (batch, saved) in enumerate(batches):
+                batches[i] = batch, None  # a checkpoint is held until its last cells go on
                 which = f", program {i + 1} of {len(batches)}" if len(batches) > 1 else ""
                 progress = functools.partial(self.told, shares[:i].sum(), shares[i], which)
                 plan = make_plan(self.study, batch, mesh.size, platform)
                 progress(Progress(0.0, "drawing data, compiling", 0, int(plan.updates.max())))
                 program = Program(self.study, plan, mesh)
                 trained = _Trained(program, saved.part(self.study, batch) if saved else None)
+                saved = None
                 self.runs[-1]["compile_seconds"] += round(trained.compile_seconds, 3)
                 checkpoints = self.advance(program, trained, progress, asked_to_stop)
                 progress(Progress(1.0, "measuring", trained.step, trained.step))

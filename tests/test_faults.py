@@ -163,6 +163,7 @@ def test_fresh_asks_before_it_drops(copy, superpos):
     [
         {"devices": 99},
         {"devices": "2"},
+        {"devices": 1.5},
         {"limit": 0.1},
         {"limit": "4"},
         {"checkpoint_seconds": -1},
