@@ -143,7 +143,7 @@ def run(
     if left and not joined:
         study = loaded.grid().study
         here = estimate.processes_for(study, left, devices, memory) if count is None else count
-    with processes.launched(here, [sys.executable, "-P", "-m", "superpos_jax", *sys.argv[1:]]):
+    with processes.launched(here, [*_python(), "-m", "superpos_jax", *sys.argv[1:]]):
         if here > 1:  # those just launched are where `ready` is shared
             processes.shared(lambda: checked)
         with progress_bar() as progress:
@@ -391,6 +391,12 @@ def main() -> None:
         how = f"{_same_command()} continues from the last checkpoint, if any"
         err.print(f"superpos: stopped; {how}", soft_wrap=True)
     sys.exit(code or DONE)
+
+
+def _python() -> list[str]:
+    """An interpreter that finds this package, and no `random.py` of the user's before Python's."""
+    from_here = Path(__file__).parents[1] == Path.cwd()
+    return [sys.executable] if from_here else [sys.executable, "-P"]
 
 
 def _same_command() -> str:

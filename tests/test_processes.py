@@ -44,8 +44,12 @@ def one():
 
 @pytest.fixture
 def start(tmp_path):
-    """Start `superpos run` in a process of its own; those left over are killed."""
+    """Start `superpos run` in a process of its own, beside a file that is named as Python's own.
+
+    Those left over are killed.
+    """
     (tmp_path / "sweep.toml").write_text(SWEEP.to_toml())
+    (tmp_path / "random.py").write_text("raise RuntimeError('not the random that was meant')")
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     started = []
 

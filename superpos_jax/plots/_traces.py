@@ -98,13 +98,12 @@ def trace_rows(here: xr.Dataset, repeated: int) -> tuple[pd.DataFrame, dict[str,
 
 
 def seed_means(here: xr.Dataset) -> dict[str, float]:
-    """Over all seeds of one column: how many have a history, and the means of two numbers.
+    """Over the seeds of one column that have a history: how many, and the means of two numbers.
 
     seeds, mean_forgotten, mean_corners, explained in the table of the figure `history`.
     """
-    order = [axis for axis in SEEDS if axis in here["verdict"].dims]
-    runs = here.stack(run=order) if order else here.expand_dims("run")
-    found = [_history(runs.isel(run=i), "feature")[0] for i in range(runs.sizes["run"])]
+    each = here.stack(each=[axis for axis in SEEDS if axis in here["verdict"].dims])
+    found = [_history(each.isel(each=i), "feature")[0] for i in range(each.sizes["each"])]
     counts = [_came_to(features) for features in found if len(features)]
     means = {
         f"mean_{name}": float(np.mean([count[name] for count in counts])) if counts else np.nan
