@@ -155,7 +155,7 @@ WHY_APART = {
 SIZES = [3, 4, 5, 6, 8, 10, 15, 30, 50, 100, 200, 500, 1000, 2000]
 """Below T = 5,000."""
 TRAINED = [*SIZES, 5000, 10_000]
-"""What is trained of the reference scale."""
+"""Of which there are two seeds at the reference scale."""
 
 STATEMENTS: tuple[Statement, ...] = (
     *(
