@@ -293,11 +293,17 @@ def test_near_misses_beyond_those_of_samples_seen_once():
     D[1, 2, :, 0] = [0.0, 0.3, 0.06]  # the largest at the end
     dims = ("repeats", "seed", "step", "sample")
     dataset = xr.Dataset(
-        {"history_sample_dimensionality": (dims, D)},
+        {
+            "history_sample_dimensionality": (dims, D),
+            "repeated_rank": (dims[:2], np.full((2, 3), -1)),  # not known
+        },
         {"repeats": [1, 2], "seed": [0, 1, 2], "step": [0, 1, 2]},
         {"cell": '{"m": 2, "T": 1000}'},
     )
     assert statistics.near_misses(dataset) == pytest.approx(1 / 2)  # of two not memorized
+    dataset["repeated_rank"][1, 2] = 1  # all samples are more than the five that are followed
+    assert statistics.near_misses(dataset) == pytest.approx(2 / 3)
+    dataset["repeated_rank"][1, 2] = 0
     D[0, 1, :, 0] = D[1, 0, :, 3] = [0.0, 0.09, 0.01]
     once = 2 * 3 * 5 - 3 - 5  # five times sample 1 is memorized
     assert statistics.near_misses(dataset) == pytest.approx(1 / 2 - 2 / once)
