@@ -27,6 +27,16 @@ SWEEP = sp.Sweep(
 )
 
 
+def interrupt_at(step):
+    """A progress callback that asks the run to stop once it is that far."""
+
+    def progress(now):
+        if now.doing == "training" and now.step >= step:
+            signal.raise_signal(signal.SIGINT)
+
+    return progress
+
+
 @pytest.fixture(scope="module")
 def result():
     return sp.run(SWEEP)
@@ -70,12 +80,8 @@ def test_a_dead_cell_has_a_history_until_its_death(result):
 
 
 def test_an_interrupted_run_keeps_it(result, tmp_path):
-    def progress(now):
-        if now.doing == "training" and now.step >= 100:
-            signal.raise_signal(signal.SIGINT)
-
     with pytest.raises(Interrupted):
-        sp.run(SWEEP, out=tmp_path, progress=progress)
+        sp.run(SWEEP, out=tmp_path, progress=interrupt_at(100))
     continued = sp.run(SWEEP, out=tmp_path).dataset
     assert continued.drop_attrs(deep=False).identical(result.dataset.drop_attrs(deep=False))
     again = sp.load(tmp_path).dataset
@@ -100,12 +106,8 @@ def test_hidden_vectors_and_the_rank_of_repeated_samples():
 def test_some_cells_of_an_interrupted_run_go_on_alone(result, tmp_path):
     """What they traced so far has the room of the larger cells that trained beside them."""
 
-    def progress(now):
-        if now.doing == "training" and now.step >= 100:
-            signal.raise_signal(signal.SIGINT)
-
     with pytest.raises(Interrupted):
-        sp.run(SWEEP, out=tmp_path, progress=progress)
+        sp.run(SWEEP, out=tmp_path, progress=interrupt_at(100))
     small = SWEEP.model_copy(update={"axes": {**SWEEP.axes, "T": (4,)}})
     seen = []
     continued = sp.run(small, out=tmp_path, progress=seen.append).dataset
@@ -118,15 +120,11 @@ def test_some_cells_of_an_interrupted_run_go_on_alone(result, tmp_path):
 
 
 def test_what_predicting_zero_scores_is_known_before_a_cell_is_trained(tmp_path):
-    def progress(now):
-        if now.doing == "training":
-            signal.raise_signal(signal.SIGINT)
-
     sweep = sp.Sweep(
         axes={"loss": ["absolute", "squared"]}, cell={"S": 0.9, "T": 5}, options={"n": 40}
     )
     with pytest.raises(Interrupted):
-        sp.run(sweep, out=tmp_path, progress=progress)
+        sp.run(sweep, out=tmp_path, progress=interrupt_at(1))
     now = sp.load(tmp_path)
     assert now.count(UNFINISHED) == 2
     x = draw(sweep.grid().study.datasets(sweep.grid().cells[0])["test"].key, 2000).dense(40)
