@@ -154,21 +154,25 @@ def log_ticks(
     inches: float,
     text: Callable[[float], str] = "{:,.10g}".format,
 ) -> None:
-    """Label a log axis at swept values: powers of ten first, then the ends, then what fits.
+    """Label a log axis at swept values: powers of ten first, then 2 and 5 of them, then what fits.
 
-    Values that do not fit beside the others have their labels in a second line below an x axis.
+    Values that do not fit beside the others have their labels in a second line below an x axis. In
+    the last line, which an upright axis begins with, the ends come before all but powers of ten.
     """
     values = np.unique(np.asarray(values, float))
     place = np.log(values)
     scale = inches / max(float(np.ptp(place)), 1e-9)
     texts = [text(value) for value in values]
-    upright = isinstance(axis, YAxis)
-    sizes = np.array([0.19 if upright else 0.075 * len(text) + 0.12 for text in texts])
-    ends = {0, len(values) - 1}
-    mantissa = values / 10.0 ** np.floor(np.log10(values) + 1e-9)
-    rank = [0 if np.isclose(x, 1) else 1 if i in ends else 2 for i, x in enumerate(mantissa)]
+    lines = [0] if isinstance(axis, YAxis) else [0, 1]
+    sizes = np.array([0.19 if len(lines) == 1 else 0.075 * len(text) + 0.12 for text in texts])
+    mantissa = np.round(values / 10.0 ** np.floor(np.log10(values) + 1e-9), 9)
     labels: dict[int, str] = {}
-    for line in range(1 if upright else 2):
+    for line in lines:
+        ends = (0, len(values) - 1) if line == lines[-1] else ()
+        rank = [
+            0 if x == 1 else 1 if i in ends else 2 if x in (2, 5) else 3
+            for i, x in enumerate(mantissa)
+        ]
         chosen: list[int] = []
         for i in sorted(set(range(len(values))) - set(labels), key=lambda i: (rank[i], i)):
             needs = (sizes[i] + sizes[chosen]) / 2

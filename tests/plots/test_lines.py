@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from superpos_jax.plots import _lines
+from superpos_jax.plots import _lines, _style
+from superpos_jax.sweep import load_sweep
 
 
 @pytest.mark.parametrize(("runs", "edges"), [(1, None), (7, ("min", "max")), (8, ("q25", "q75"))])
@@ -37,6 +38,27 @@ def test_the_loss_axis_holds_its_losses_and_1():
         assert {1.0, 5.0} <= set(axes.get_yticks())
         (zero,) = [line for line in axes.lines if line.get_gid() == "zero-predictor"]
         assert set(zero.get_ydata()) == {1.0}
+
+
+@pytest.mark.parametrize("key", ["quickstart", "paper/P5"])
+def test_every_T_of_a_plane_has_its_label(key):
+    T = load_sweep(key).grid().axes["T"]
+    axes = Figure().subplots()
+    _style.log_ticks(axes.xaxis, T, 5.4)
+    assert sorted(T) == axes.xaxis.get_major_locator().locs.tolist()
+    labels = axes.xaxis.get_major_formatter().seq
+    assert [text.strip() for text in labels] == [f"{value:,}" for value in sorted(T)]
+    above = [text for text in labels if not text.startswith("\n")]
+    assert {"10", "100", "1,000"} <= set(above)
+
+
+def test_an_upright_axis_has_one_line_of_labels_with_both_ends():
+    axes = Figure().subplots()
+    _style.log_ticks(axes.yaxis, [3, 4, 5, 6, 7, 8], 0.5)
+    labels = axes.yaxis.get_major_formatter().seq
+    assert {"3", "8"} <= set(labels)
+    assert len(labels) < 6
+    assert not any("\n" in text for text in labels)
 
 
 def test_lost_runs_are_counted_in_words():
