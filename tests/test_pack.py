@@ -228,3 +228,12 @@ def test_an_update_costs_as_much_as_it_has_parameters(untied):
     cell = Cell(T=5, m=4, untied=untied)
     params = jax.eval_shape(lambda: study.init(cell, study.layout(cell, "cpu")))  # no padding here
     assert study.update_cost(cell) == 250 * sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def test_a_sample_drawn_at_every_step_costs_its_drawing_too():
+    study = DoubleDescent(Options(n=1024))
+    stored, online = (Cell(T=500, m=4, S=0.99, online=online) for online in (0, 1))
+    drawing = study.sample_cost(online) - study.sample_cost(stored)
+    assert drawing == 2300 * study.layout(online, "cpu").shape.slots > 0
+    rows = [study.layout(cell, "cpu").row_cost for cell in (stored, online)]
+    assert rows[1] - rows[0] == drawing

@@ -70,16 +70,21 @@ class DoubleDescent(Study):
             tiles, columns = _tiles(n, n)
             rows = 4096 if cell.rows >= 8192 else rows
         form = model.Form(cell.loss, bool(cell.relu))
-        mean = n * (1 - cell.S)
-        slots = min(n, int(mean + 8 * np.sqrt(mean)) + 16) if cell.online else 0
+        slots = self.slots(cell)
         shape = Shape(hidden, tiles, columns, form, bool(cell.untied), slots)
         block = (rows, _entries(rows, n, cell.S, cell.repeated, cell.repeats))
-        return Layout(block, shape, _operations(hidden, tiles * columns, n * (1 - cell.S)))
+        return Layout(block, shape, _operations(hidden, tiles * columns, n * (1 - cell.S), slots))
+
+    def slots(self, cell: Cell) -> int:
+        """Room for the non-zeros of a sample that is drawn at every step; 0 where it is stored."""
+        n = self.options.n
+        mean = n * (1 - cell.S)
+        return min(n, int(mean + 8 * np.sqrt(mean)) + 16) if cell.online else 0
 
     def sample_cost(self, cell: Cell) -> float:
         """Operations of one training sample: `_operations` with the cell's own m and n."""
         n = self.options.n
-        return _operations(cell.m, n, n * (1 - cell.S))
+        return _operations(cell.m, n, n * (1 - cell.S), self.slots(cell))
 
     def update_cost(self, cell: Cell) -> float:
         """AdamW: a parameter, read and written several times, takes the time of 250 operations.
@@ -301,10 +306,12 @@ def _entries(rows: int, n: int, S: float, repeated: int = 0, repeats: int = 1) -
     return -(-enough // step) * step
 
 
-def _operations(hidden: int, features: int, entries: float) -> float:
+def _operations(hidden: int, features: int, entries: float, slots: int = 0) -> float:
     """Operations a sample costs: three products with A = [W; b], a ReLU and a comparison.
 
     A non-zero takes the time of about 700 + 170 m of them (benchmarks/README.md: at n = 500 half
-    of a step is theirs), since it is gathered and scattered several times.
+    of a step is theirs), since it is gathered and scattered several times. To draw a sample takes
+    1,800 to 2,800 for each of its slots, most of it for random bits.
     """
-    return float(features * (6 * (hidden + 1) + 2) + entries * (700 + 170 * hidden))
+    dense = features * (6 * (hidden + 1) + 2)
+    return float(dense + entries * (700 + 170 * hidden) + 2300 * slots)
