@@ -25,6 +25,15 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+def written(value: float, form: str = ".3g") -> str:
+    """A number in so many digits, never as 1e+04.
+
+    >>> written(9963.2), written(0.99893, ".5g"), written(1.7e-5), written(float("inf"))
+    ('9,960', '0.99893', '1.7e-05', 'inf')
+    """
+    return f"{float(f'{value:{form}}'):,.10g}"
+
+
 def number(name: str, value: Any) -> Any:
     """The number that a value of a hyperparameter is a name of; any other value as it is.
 

@@ -14,6 +14,8 @@ LEARNED = 0.15
 """Largest D_f of a model from which on it counts as having learned features."""
 FAILED = 0.01
 """Train loss above which a run has not solved its samples; predicting zero scores 1."""
+NEAR, INNER = 0.3, 0.8
+"""Shares of the longest hidden vector: a shorter one is near the origin, or on a second radius."""
 SHARE = 1e-3
 """A sample is held when its dimensionality is among this share of the largest ones."""
 PEAK, FALL = 5.0, 2.0
@@ -112,6 +114,20 @@ def commonest(regimes: np.ndarray) -> int:
     order = [REGIMES.index(name) for name in ("generalizing", "memorizing", "middle")]
     counts = {regime: int((regimes == regime).sum()) for regime in order}
     return max(counts, key=counts.__getitem__) if any(counts.values()) else -1
+
+
+def second_radius(length: np.ndarray) -> np.ndarray:
+    """Which hidden vectors of a model lie on a second radius, between the origin and the circle.
+
+    Args:
+        length: (..., sample); NaN where there is none.
+
+    Example:
+        >>> second_radius(np.array([2.0, 1.9, 1.0, 0.1])).tolist()
+        [False, False, True, False]
+    """
+    longest = np.where(np.isnan(length), 0.0, length).max(axis=-1, keepdims=True, initial=0.0)
+    return (length >= NEAR * longest) & (length < INNER * longest)
 
 
 def places(count: np.ndarray | int) -> np.ndarray:

@@ -22,6 +22,7 @@ from superpos_jax.measures.runs import SEEDS
 from superpos_jax.result import load
 from superpos_jax.sweep import load_sweep
 from superpos_jax.verdicts import DIVERGED, FINISHED, UNFINISHED
+from superpos_jax.words import written
 
 FEWEST = 2
 """Seeds, from which on there is a spread over them."""
@@ -100,7 +101,7 @@ def judge(statement: Statement, dataset: xr.Dataset) -> Finding:
     elif np.isnan(value):
         text = "not defined"
     elif (seeds := _count(part)) < FEWEST:
-        text = f"{value:{statement.form}}, one seed"
+        text = f"{written(value, statement.form)}, one seed"
     else:
         others = np.array([_number(statement, one) for one in _resampled(part)])
         low, high = resampling.middle(others)
@@ -111,9 +112,9 @@ def judge(statement: Statement, dataset: xr.Dataset) -> Finding:
             verdict = AGREES
         elif high < least or low > most:
             verdict = DIFFERS
-        text = f"{value:{statement.form}}"
+        text = written(value, statement.form)
         if not np.isnan(low):
-            text += f" ({low:{statement.form}} to {high:{statement.form}})"
+            text += f" ({written(low, statement.form)} to {written(high, statement.form)})"
         text += ", 2 seeds" if seeds == 2 else ""
     reason = statement.reason if verdict == DIFFERS else ""
     within = _range(*statement.within)

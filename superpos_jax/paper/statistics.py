@@ -5,7 +5,7 @@ Each reads a dataset over the axes that are left, seeds among them, and pools th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from superpos_jax.measures.criteria import (
     margin,
     outcomes,
     ranked_on_top,
+    second_radius,
     squash,
 )
 from superpos_jax.measures.runs import fixed, known, runs
@@ -72,6 +73,23 @@ def bump_at(dataset: xr.Dataset) -> float:
 
 def _late(dataset: xr.Dataset) -> xr.Dataset:
     return dataset.sel(T=dataset["T"] >= BUMP_FROM * features_of(dataset))
+
+
+def least_before_bump(dataset: xr.Dataset) -> float:
+    """The T at which the mean test loss is least before it is largest: where it begins to rise."""
+    mean = np.nanmean(runs(dataset["test_loss"], ("T",)).astype(float), axis=1)
+    late = np.where(dataset["T"] >= BUMP_FROM * features_of(dataset), mean, -INF)
+    return float(dataset["T"][np.nanargmin(mean[: int(np.nanargmax(late)) + 1])])
+
+
+def apart_from(curve: Mapping[int, float], name: str) -> Statistic:
+    """By how large a factor the median of a number is off a curve over T, where it is worst."""
+
+    def factor(dataset: xr.Dataset) -> float:
+        known = np.array([curve[T] for T in dataset["T"].values.tolist()])
+        return float(np.exp(np.abs(np.log(by_T(dataset, name) / known)).max()))
+
+    return factor
 
 
 def longest_at(dataset: xr.Dataset) -> float:
@@ -229,6 +247,14 @@ def failed(dataset: xr.Dataset) -> float:
     return float((loss > FAILED).sum() / loss.notnull().sum())
 
 
+def two_radii(dataset: xr.Dataset) -> float:
+    """The share of solved trainings that have hidden vectors on a second radius."""
+    length = ((dataset["H"] ** 2).sum("hidden", min_count=1) ** 0.5).transpose(..., "sample")
+    solved = (dataset["train_loss"] <= FAILED) & length.notnull().any("sample")
+    second = solved.copy(data=second_radius(length.values).any(axis=-1))
+    return float(second.where(solved).mean())
+
+
 def same_n_eps(dataset: xr.Dataset) -> float:
     """How far the median losses of mean and sum are apart where they have the same n^r eps.
 
@@ -255,15 +281,26 @@ def edge_factor(dataset: xr.Dataset) -> float:
     return _edge_line(dataset)[1]
 
 
+def edge_at(dataset: xr.Dataset) -> float:
+    """R at the edge of memorization over T/n, at the one T that is left."""
+    (ratio,), (found,) = _edge(dataset)
+    return float(found / ratio)
+
+
 def _edge_line(dataset: xr.Dataset) -> tuple[float, float]:
-    ratio = dataset["T"].values / features_of(dataset)
+    ratio, found = _edge(dataset)
+    late = ratio >= edge.FROM
+    line = edge.power_law(ratio[late], found[late])
+    return line or (float("nan"), float("nan"))
+
+
+def _edge(dataset: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """(T,): T/n, and the R from which on half of the seeds memorize the repeated sample."""
     R = dataset["repeats"].values.astype(float)
     keep = ("T", "repeats")
     died = runs(dataset["test_loss"].isnull(), keep)
     found = np.array([edge.boundary(R, one) for one in edge.share(edge.held(dataset, keep, died))])
-    late = ratio >= edge.FROM
-    line = edge.power_law(ratio[late], found[late])
-    return line or (float("nan"), float("nan"))
+    return dataset["T"].values / features_of(dataset), found
 
 
 def near_misses(dataset: xr.Dataset) -> float:

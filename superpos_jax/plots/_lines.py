@@ -16,7 +16,7 @@ from matplotlib.ticker import NullLocator
 
 from superpos_jax.measures.criteria import squash, unsquash
 from superpos_jax.measures.runs import axes as swept
-from superpos_jax.words import NBSP, counted
+from superpos_jax.words import NBSP, counted, written
 
 from . import _style as look
 from ._style import DEAD, INK, SOFT
@@ -123,7 +123,9 @@ def seed_words(table: pd.DataFrame, what: str = "Lines") -> str:
     return f"{what}: median of {seeds} seeds{fewer}, bands {wide} of them."
 
 
-def lost_words(cells: pd.DataFrame, so_far: str = "shown as far as they are trained") -> str:
+def lost_words(
+    cells: pd.DataFrame, so_far: str = "drawn as far as they are trained, if begun"
+) -> str:
     """What became of runs that are dead or not trained to the end, from one row a cell."""
     died, training = int(cells["died"].sum()), int(cells["unfinished"].sum())
     text = f" {counted(training, 'run')} not trained to the end: {so_far}." if training else ""
@@ -138,5 +140,5 @@ def from_words(T: float) -> str:
         ('from T\xa0=\xa01,230 on', 'at every T', 'not up to the largest T')
     """
     if 0 < T < np.inf:
-        return f"from T{NBSP}={NBSP}{float(f'{T:.3g}'):,.10g} on"
+        return f"from T{NBSP}={NBSP}{written(T)} on"
     return "at every T" if T == 0 else "not up to the largest T"

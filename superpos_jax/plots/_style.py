@@ -156,19 +156,19 @@ def log_ticks(
 ) -> None:
     """Label a log axis at swept values: powers of ten first, then 2 and 5 of them, then what fits.
 
-    Values that do not fit beside the others have their labels in a second line below an x axis. In
-    the last line, which an upright axis begins with, the ends come before all but powers of ten.
+    Below an x axis values that do not fit beside the others have their labels in a second and a
+    third line, where the ends come first; beside an upright axis, before all but powers of ten.
     """
     values = np.unique(np.asarray(values, float))
     place = np.log(values)
     scale = inches / max(float(np.ptp(place)), 1e-9)
     texts = [text(value) for value in values]
-    lines = [0] if isinstance(axis, YAxis) else [0, 1]
-    sizes = np.array([0.19 if len(lines) == 1 else 0.075 * len(text) + 0.12 for text in texts])
+    upright = isinstance(axis, YAxis)
+    sizes = np.array([0.19 if upright else 0.075 * len(text) + 0.12 for text in texts])
     mantissa = np.round(values / 10.0 ** np.floor(np.log10(values) + 1e-9), 9)
     labels: dict[int, str] = {}
-    for line in lines:
-        ends = (0, len(values) - 1) if line == lines[-1] else ()
+    for line in range(1 if upright else 3):
+        ends = (0, len(values) - 1) if upright or line else ()
         rank = [
             0 if x == 1 else 1 if i in ends else 2 if x in (2, 5) else 3
             for i, x in enumerate(mantissa)

@@ -194,7 +194,7 @@ def regime_words(table: pd.DataFrame) -> str:
 def scale_words(table: pd.DataFrame, scale: str) -> str:
     """What the bars mean, and that not all vectors are drawn."""
     each = "Each panel has its own scale" if scale == "panel" else "Each row has one scale"
-    text = f" {each}; the bar under a panel gives its length."
+    text = f" {each}; the bar below has its length written beside it."
     if (table["kind"] == "feature").any():
         text += (
             " Below a panel of features: how many are long, longer than half of the longest; up to"
@@ -206,6 +206,7 @@ def scale_words(table: pd.DataFrame, scale: str) -> str:
             " Hidden vectors longer than half of the longest are drawn as rays where there are at"
             f" most {RAYS} of them."
         )
+        text += f" Near 0: below {ORIGIN:.0%} of the longest.".replace("%", " %")
     if (table["count"] > LARGEST + SPREAD).any():
         text += (
             f" Of more than {LARGEST + SPREAD} vectors the longest are drawn and {SPREAD} spread"

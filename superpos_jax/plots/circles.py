@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Patch
 from matplotlib.ticker import MaxNLocator
 
-from superpos_jax.measures.criteria import FAILED
+from superpos_jax.measures.criteria import FAILED, INNER, NEAR, second_radius
 from superpos_jax.measures.runs import SEEDS, axes, fixed, runs, seed_values
 from superpos_jax.verdicts import NON_FINITE, UNFINISHED
 from superpos_jax.words import NBSP, counted
@@ -28,8 +28,6 @@ ROWS, COLUMNS = 8, 12
 LOWEST = 1e-4
 BINS = 4
 """Bins of the histogram in a decade of loss."""
-NEAR, INNER = 0.3, 0.8
-"""Shares of a panel's longest vector: a shorter one is near the origin, or on a second radius."""
 COLOURS = {"solved": "#009E73", "failed": INK}
 
 
@@ -241,10 +239,10 @@ def _radii(table: pd.DataFrame, outcome: str) -> str:
         return ""
     by = [hidden[key] for key in ("T", "rank")]
     length = np.hypot(hidden["x"], hidden["y"])
-    share = length / length.groupby(by).transform("max")
-    one = (share >= INNER).groupby(by).all()
-    near = (share < NEAR).groupby(by).any()
-    second = ((share >= NEAR) & (share < INNER)).groupby(by).any()
+    panels = [panel.to_numpy() for _, panel in length.groupby(by)]
+    one = np.array([(panel >= INNER * panel.max()).all() for panel in panels])
+    near = np.array([(panel < NEAR * panel.max()).any() for panel in panels])
+    second = np.array([second_radius(panel).any() for panel in panels])
     return (
         f" Of {counted(len(one), f'{outcome} seed')} drawn, {one.sum()} hold all samples on one"
         f" circle, {second.sum()} put some on a second radius and {near.sum()} left one near the"

@@ -200,7 +200,8 @@ def _scale(panels: np.ndarray, values: pd.Series, kind: str) -> None:
     high = max(float(values.max()) if len(values) else 0.0, 1.4 * STANDS_OUT)
     for panel in panels:
         panel.set_ylim(-0.03 * high, 1.35 * high)
-        panel.axhline(STANDS_OUT, color=SOFT, lw=0.7, ls=(0, (1, 2)), zorder=1)
+        for level in (STANDS_OUT, CORNER)[: 2 if kind == "feature" else 1]:
+            panel.axhline(level, color=SOFT, lw=0.7, ls=(0, (1, 2)), zorder=1)
 
 
 def _found(cell: pd.Series, kind: str) -> list[str]:
@@ -253,7 +254,7 @@ def _caption(table: pd.DataFrame) -> str:
     text = (
         "A column is one trained model. D is the dimensionality of a feature's column of W, or of"
         f" a sample's hidden vector; drawn are the {LINES} with the largest D at any step{each},"
-        f" dotted: D = {STANDS_OUT:g}. Learned: D"
+        f" dotted: D = {STANDS_OUT:g}, of features also {CORNER:g}. Learned: D"
         f" of a feature was above {STANDS_OUT:g} at some step; forgotten: it then ended below"
         f" {FORGOTTEN:g} of its peak (ring). Dashed at loss 1: predicting zero."
     )

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from superpos_jax.measures.criteria import pooled
+from superpos_jax.measures.criteria import BUMP_FROM, pooled
 from superpos_jax.measures.runs import SEEDS, axes, dead, fixed, runs, unfinished
 from superpos_jax.words import NAMES, NBSP, describe
 
@@ -76,7 +76,7 @@ def t_sweep_table(result: Result, by: str | None = None, **select: Any) -> pd.Da
     if by != "m" and "m" in shared:
         taken = {"m": shared["m"], **taken}
     frame = tidy(result, frame, taken)
-    frame.attrs["by"] = by
+    frame.attrs |= {"by": by, "n": shared.get("n", 0)}
     return frame
 
 
@@ -150,16 +150,24 @@ def _draw(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def peak_words(table: pd.DataFrame, by: str) -> str:
-    """Where the largest median test loss lies, of the first and of the last line."""
+def peak_words(table: pd.DataFrame, by: str, n: int = 0) -> str:
+    """Where the largest median test loss lies, of the first and of the last line.
+
+    From T = n/10 on, as bumps are told everywhere, if all lines have such T.
+    """
     known = table[table["median"].notna()]
+    late, begin = known[known["T"] >= BUMP_FROM * n], " The"
+    if len(late) < len(known) and set(late[by]) == set(known[by]):
+        known, begin = late, " From T = n/10 on the"
     tops = known.loc[known.groupby(by)["median"].idxmax()].sort_values(by)
     if tops.empty:
         return ""
     middle = "median " if table["runs"].max() > 1 else ""
-    places = [f"{look.loss_text(row['median'])} at T = {row['T']:,}" for _, row in tops.iterrows()]
+    places = [
+        f"{look.loss_text(row['median'])} at T = {int(row['T']):,}" for _, row in tops.iterrows()
+    ]
     names = [describe({by: value}) for value in tops[by].tolist()]
-    text = f" The largest {middle}test loss is {places[0]}"
+    text = f"{begin} largest {middle}test loss is {places[0]}"
     if len(tops) > 1:
         text += f" for {names[0]}, and {places[-1]} for {names[-1]}"
     return text.replace(" = ", f"{NBSP}={NBSP}") + "."
@@ -181,7 +189,7 @@ def _caption(table: pd.DataFrame) -> str:
         text += " The test loss is largest between storing samples and storing features"
         below = "; with more data it falls below 1, the score of predicting zero: it generalizes"
         text += f"{below}." if falls else "."
-    text += peak_words(test, by)
+    text += peak_words(test, by, table.attrs["n"])
     text += " The test-loss axis is linear within 1 % of 1 and logarithmic beyond."
     return text + lost_words(test)
 

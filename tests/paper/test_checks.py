@@ -161,6 +161,44 @@ def test_bump_peak_and_crossing():
         assert np.isnan(statistics.below_one(dataset))
 
 
+def test_where_the_loss_begins_to_rise():
+    """The least of the means before the bump, which is sought from T = n/10 on."""
+    dataset = curves([[9, 9], [1.2, 1.0], [2, 1.0], [0.9, 0.8]])
+    assert statistics.least_before_bump(dataset) == 100
+    assert statistics.least_before_bump(dataset.isel(T=[0, 2, 3])) == 1000  # not T = 10
+    assert statistics.least_before_bump(dataset.isel(T=slice(3)) * 1) == 100
+
+
+def test_a_curve_is_as_far_off_as_its_worst_point():
+    dataset = curves([[1, 2, 9], [1, 1, 1], [2, 2, 2], [4, 4, 4]])
+    curve = {10: 2, 100: 1.25, 1000: 1.9, 10_000: 4}
+    assert statistics.apart_from(curve, "test_loss")(dataset) == pytest.approx(1.25)
+
+
+def test_samples_on_a_second_radius():
+    """Of the seeds that are solved and whose hidden vectors are stored."""
+    H = np.full((4, 3, 2), [0.0, 2.0])
+    H[0, 0] = 1.0, 0.0  # half as long
+    H[1, 0] = 0.1, 0.0  # near the origin
+    H[2, 0] = 1.0, 0.0  # not solved
+    H[3] = np.nan
+    dataset = xr.Dataset(
+        {"H": (("seed", "sample", "hidden"), H), "train_loss": ("seed", [0.0, 0.0, 0.5, 0.0])}
+    )
+    assert statistics.two_radii(dataset) == 0.5
+
+
+def test_the_edge_of_memorization_over_its_T():
+    """Held from R = 4 on at T/n = 2: at the top of fewer than 1,000 samples is the largest."""
+    rank = xr.DataArray([[[5, 5], [3, 9], [0, 0], [0, 0]]], dims=("T", "repeats", "seed"))
+    dataset = xr.Dataset(
+        {"repeated_rank": rank, "test_loss": rank * 0.0},
+        {"T": [200], "repeats": [1, 2, 4, 8]},
+        {"options": '{"n": 100}'},
+    )
+    assert statistics.edge_at(dataset) == pytest.approx(2**1.5 / 2)
+
+
 def test_features_and_their_onset():
     D = np.full((4, 2, 7), 0.01)
     D[2, :, :5] = [[0.2, 0.3, 0.25, 0.09, 0.11], [0.2, 0.2, 0.2, 0.2, 0.2]]

@@ -142,7 +142,10 @@ def test_dead_runs_are_left_out_and_unfinished_lines_not_summarised():
     figure = conventions(made)
     said = " ".join(texts(figure))
     assert "18 runs not trained to the end" not in said
-    assert "6 runs not trained to the end: shown as far as they are trained. 6 runs became" in said
+    assert (
+        "6 runs not trained to the end: drawn as far as they are trained, if begun. 6 runs became"
+        in said
+    )
     assert len(gid(figure, "died")) == 1
 
 

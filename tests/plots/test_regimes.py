@@ -52,7 +52,8 @@ def test_the_regime_is_the_commonest_of_surviving_seeds():
     (caption,) = (text for text in texts(figure) if text.startswith("Lines: median of 3 seeds"))
     assert "It is memorizing up to T = 10. It is generalizing from T = 200 on." in caption
     assert (
-        "1 run not trained to the end: shown as far as they are trained. 4 runs became" in caption
+        "1 run not trained to the end: drawn as far as they are trained, if begun. 4 runs became"
+        in caption
     )
 
 

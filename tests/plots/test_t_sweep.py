@@ -3,11 +3,14 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from made import SIZES, Made, gid, texts
 
 from superpos_jax import plots
+from superpos_jax.plots.t_sweep import peak_words
+from superpos_jax.words import NBSP
 
 DECAYS = [0.001, 0.01, 1.0]
 
@@ -74,7 +77,8 @@ def test_a_long_legend_fits_beside_the_panels():
     assert box.x1 <= figure.bbox.x1
     assert all(box.x0 > axes.get_tightbbox().x1 for axes in figure.axes)
     assert any(
-        "1 run not trained to the end: shown as far as they are trained. 1 run became" in t
+        "1 run not trained to the end: drawn as far as they are trained, if begun. 1 run became"
+        in t
         for t in texts(figure)
     )
     assert len(gid(figure, "died")) == 1
@@ -90,6 +94,21 @@ def test_the_caption_claims_no_more_than_the_numbers_show():
     assert "The largest test loss is 0.988 at T = 1,000." in caption
     rising = Made(T=[5, 10, 20, 50])
     assert not any("largest between" in text for text in texts(plots.t_sweep(rising)))
+
+
+def test_peaks_below_a_tenth_of_n_are_not_the_bump():
+    table = pd.concat(
+        pd.DataFrame({"m": m, "T": [3, 100, 500], "runs": 1, "median": [9.0, 1 + m / 10, 1.0]})
+        for m in (2, 4)
+    )
+    spaces = str.maketrans(NBSP, " ")
+    words = peak_words(table, "m", n=1000).translate(spaces)
+    assert words == (
+        " From T = n/10 on the largest test loss is 1.200 at T = 100 for m = 2, and 1.400 at"
+        " T = 100 for m = 4."
+    )
+    small = peak_words(table[table["T"] < 100], "m", n=1000).translate(spaces)
+    assert small.startswith(" The largest test loss is 9.00 at T = 3 for m = 2")
 
 
 def test_other_losses_are_in_units_of_what_predicting_zero_scores():
