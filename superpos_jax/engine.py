@@ -21,6 +21,7 @@ import optax
 from jax.sharding import NamedSharding, PartitionSpec
 
 from superpos_jax import processes
+from superpos_jax.numerics import pinned
 from superpos_jax.pack import TRAIN, Group, Plan, Range, by_layout, load_blocks
 from superpos_jax.study import Layout, PyTree, Study
 from superpos_jax.verdicts import ALIVE
@@ -78,17 +79,17 @@ class Program:
 
     def init(self) -> list[State]:
         """Every cell at step 0."""
-        with jax.default_matmul_precision("highest"):
+        with pinned():
             return self._init(self.tables)
 
     def advance(self, state: list[State], stop: int) -> list[State]:
         """Train all cells until they have done `stop` updates, or all of theirs, or died."""
-        with jax.default_matmul_precision("highest"):
+        with pinned():
             return self.advance_program(self.tables, state, np.int32(stop))
 
     def evaluate(self, state: list[State]) -> dict[str, np.ndarray]:
         """Mean loss on each data set, and the study's summary, (cells,) each, at this state."""
-        with jax.default_matmul_precision("highest"):
+        with pinned():
             found = self.gather(self.evaluate_program(self.tables, state))
         for name, samples in self.plan.samples.items():
             found[f"{name}_loss"] /= samples

@@ -28,6 +28,8 @@ from superpos_jax.verdicts import UNFINISHED
 SWEEP, PROVENANCE, FIGURES = "sweep.toml", "provenance.json", "figures"
 CHECKPOINT = "checkpoint"
 LOCK, OWNER = ".lock", ".lock.owner"
+PART = ".part"
+"""How the names of files end that are being written."""
 
 
 class Folder:
@@ -137,6 +139,13 @@ class Folder:
         self.stored = result.Result(dataset).sweep
         grid = result.stored_grid(dataset)
         self._refuse_other(self.stored.grid(), tuple(grid.axes))
+        for name in self.grid.axes:
+            again = dataset.get(f"{records.RETRY}{name}")
+            if again is not None and again.notnull().any():
+                raise UserError(
+                    f"--out {self.path}: axes.{name}: some of its cells were trained again with"
+                    f" another {name} and keep their labels; choose another --out"
+                )
         return records.take_apart(dataset, grid), records.provenance(dataset)
 
     def _refuse_other(self, old: Grid, grown: Sequence[str]) -> None:
@@ -196,19 +205,29 @@ class Folder:
 
 def _refuse_foreign(folder: Path, sweep: Sweep) -> None:
     """A folder that holds anything must hold a result, or be about to."""
+    if folder.suffix == ".zip":
+        raise UserError(
+            f"--out {folder}: archives are called .zip, a folder is not; choose another"
+        )
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out {folder}: a file is in the way")
+    if (folder / CHECKPOINT).is_file():
+        raise UserError(f"--out {folder}: {CHECKPOINT} is a file there; move it away")
     ours = {STORE, NEW, OLD, OWNER}
     try:
         held = {path.name for path in folder.iterdir()} if folder.exists() else set()
         begun = SWEEP in held and (folder / SWEEP).read_bytes() == sweep.to_toml().encode()
     except OSError as error:
         raise UserError(f"--out {folder}: cannot be read: {error.strerror}") from None
-    if held - {LOCK} and not held & ours and not begun:
+    held = {name for name in held if name != LOCK and not name.endswith(PART)}
+    if held and not held & ours and not begun:
         raise UserError(f"--out {folder}: not empty and not a result folder; choose another")
 
 
 def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text)
-    part.replace(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}{PART}")
+    try:
+        part.write_text(text)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -22,6 +22,9 @@ COPIES = 4
 """How often parameters and results are held at once, at most: by the devices or in records, as one
 snapshot or data set, and twice while they are written."""
 
+RECORD = 8 * 2**10
+"""Bytes of the numbers and histories of a cell, whatever its study reports, in each process."""
+
 USABLE = 0.9
 """Share of the free memory that may be used."""
 
@@ -57,14 +60,14 @@ def results(
     """Most bytes that the results of all cells of a sweep take beside the programs.
 
     Each cell has the room of the largest one, in every process, `COPIES` times while they are
-    written; and so has each of the `places` of a folder's grid, if these are more. With
-    accelerators results lie in the host's memory and not in theirs: none.
+    written, and that of its record; and so has each of the `places` of a folder's grid, if these
+    are more. With accelerators results lie in the host's memory and not in theirs: none.
 
     Raises:
         UserError: the host of accelerators cannot hold them.
     """
     largest = max((float(study.result_bytes(cell)) for cell in cells), default=0.0)
-    need = COPIES * processes * max(places, len(cells)) * largest
+    need = processes * max(places, len(cells)) * (COPIES * largest + RECORD)
     if platform == "cpu":
         return need
     free = free_on_host()

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -115,6 +116,14 @@ def shared(function: Callable[[], Any]) -> Any:
     if not fine:
         raise UserError(value)
     return value
+
+
+def hosts() -> int:
+    """How many machines the processes run on."""
+    if not several():
+        return 1
+    name = zlib.crc32(socket.gethostname().encode()) & 0x7FFFFFFF
+    return len(np.unique(multihost_utils.process_allgather(np.array([name], np.int32))))
 
 
 def agreed(count: int, save: bool, stop: bool) -> tuple[int, bool, bool]:

@@ -99,7 +99,10 @@ class Result:
         axes = self.axes
         point = {axis: number(axis, value) for axis, value in point.items()}
         if set(point) != set(axes):
-            raise UserError(f"cell: give one value for each of {', '.join(axes)}")
+            wanted = (
+                f"one value for each of {', '.join(axes)}" if axes else "nothing: it is one cell"
+            )
+            raise UserError(f"cell: give {wanted}")
         for axis, value in point.items():
             values = self.dataset[axis].values.tolist()
             if value not in values:
@@ -116,6 +119,8 @@ class Result:
             raise UserError(f"best: {axis} was not swept; allowed: {', '.join(self.axes)}")
         if by not in self.dataset:
             raise UserError(f"best: no cell has a {by} yet")
+        if set(self.dataset[by].dims) != set(self.axes):
+            raise UserError(f"best: {by} is not one number a cell")
         return Best(self, axis, by)
 
     def count(self, verdict: int) -> int:

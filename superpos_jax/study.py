@@ -124,6 +124,10 @@ class Study(abc.ABC):
         """The figures that read this study's results, by name."""
         return {}
 
+    def wrong(self, cell: Any) -> str:
+        """Why a cell whose numbers are within their limits cannot be trained; empty if it can."""
+        return ""
+
     @abc.abstractmethod
     def layout(self, cell: Any, platform: str) -> Layout:
         """Padded shapes of a cell (host numbers) on a platform: "cpu", "gpu" or "tpu"."""
@@ -244,4 +248,6 @@ def load_study(name: str) -> type[Study]:
         raise UserError(f"study: {module} has no {attribute!r}; {allowed}")
     if not (isinstance(found, type) and issubclass(found, Study)):
         raise UserError(f"study: {name!r} is not a superpos_jax.Study subclass")
+    if lacking := sorted(found.__abstractmethods__):
+        raise UserError(f"study: {name!r} does not define {', '.join(lacking)}")
     return found

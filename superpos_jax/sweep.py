@@ -20,6 +20,7 @@ import difflib
 import itertools
 import json
 import math
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
@@ -45,7 +46,7 @@ def _plain(value: object) -> object:
 def _listed(value: object) -> object:
     """Ranges and arrays are fine as axes in Python; the file only knows lists."""
     if isinstance(value, np.ndarray):
-        return tuple(value.tolist())
+        value = value.tolist()
     return tuple(value) if isinstance(value, list | range) else value
 
 
@@ -139,7 +140,10 @@ class Sweep(BaseModel):
                 twice = next(v for i, v in enumerate(checked) if v in checked[:i])
                 raise UserError(f"axes.{key}: {twice!r} is given twice; values must differ")
             axes[key] = checked
-        return Grid(study(options), base, axes)
+        grid = Grid(study(options), base, axes)
+        if reason := next(filter(None, map(grid.study.wrong, grid.cells)), ""):
+            raise UserError(f"cells: {reason}")
+        return grid
 
 
 @dataclass(frozen=True)
@@ -192,7 +196,7 @@ def load_sweep(source: str | Path, overrides: Sequence[str] = ()) -> Sweep:
     """
     path = _locate(source)
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")
         content = tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text (byte {error.start})") from None
@@ -206,7 +210,8 @@ def load_sweep(source: str | Path, overrides: Sequence[str] = ()) -> Sweep:
                 raise UserError(f"{table} = {content[table]!r}: allowed: a table, [{table}]")
         for override in overrides:
             _override(content, override)
-        sweep = Sweep(**{"name": path.stem, **content})
+        name = re.sub(r"[^A-Za-z0-9._-]+", "_", path.stem).lstrip("._-") or "sweep"
+        sweep = Sweep(**{"name": name[:100], **content})
         sweep.grid()
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
@@ -292,9 +297,12 @@ def _override(content: dict[str, Any], override: str) -> None:
 def _checked(study: type[Study], where: str, key: str, value: Any) -> int | float:
     hint, adapter = _limits(study.cell_type, key)
     try:
-        return adapter.validate_python(value)
+        number: int | float = adapter.validate_python(value)
     except ValidationError:
         raise UserError(f"{where} = {value!r}: {_allowed(hint)}") from None
+    if isinstance(number, int) and not -(2**31) <= number < 2**31:
+        raise UserError(f"{where} = {value!r}: allowed: a whole number that fits 32 bits")
+    return number
 
 
 @cache
@@ -326,6 +334,8 @@ def _first(error: ValidationError, prefix: tuple[str, ...], allowed: Sequence[st
     union = ("int", "float", "str")
     path = [part for part in (*prefix, *detail["loc"]) if part not in union]
     where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
+    if detail["type"] == "tuple_type":
+        return f"{where} = {detail['input']!r}: allowed: a list"
     if detail["type"] == "extra_forbidden":
         return f"{where}: unknown; {_nearest(str(detail['loc'][-1]), allowed)}"
     if len(path) < len(prefix) + len(detail["loc"]):

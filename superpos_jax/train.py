@@ -21,6 +21,7 @@ from superpos_jax.checkpoint import Checkpoints, Saved, Tree, drop_finished, fin
 from superpos_jax.engine import Program, make_mesh
 from superpos_jax.errors import Interrupted, UserError
 from superpos_jax.folder import Folder
+from superpos_jax.numerics import pinned
 from superpos_jax.pack import make_plan, total_work
 from superpos_jax.provenance import Machine
 from superpos_jax.records import Measured, Record
@@ -44,6 +45,7 @@ class Progress(NamedTuple):
     """Cells that this run trains."""
 
 
+@pinned()
 def run(
     sweep: Sweep | str | Path,
     *,
@@ -68,8 +70,8 @@ def run(
         fresh: start over, whatever `out` holds of this or another sweep.
         retry: train only the cells that died or diverged, again, with these values
             (`{"lr": 1e-4}`) in place of the sweep's.
-        limit: GiB of memory to stay below; what is free by default. Cells that do not fit
-            together are trained in several programs, one after another.
+        limit: GiB of memory to stay below, on each machine; what is free by default. Cells that do
+            not fit together are trained in several programs, one after another.
         checkpoint_seconds: least time between two checkpoints; by default 30, or as many as keep
             their cost below 2 % of the time.
         progress: called between chunks.
@@ -86,6 +88,8 @@ def run(
     >>> result.dataset.train_loss.shape
     (1, 2)
     """
+    if not isinstance(sweep, Sweep | str | Path):
+        raise UserError(f"run: {sweep!r}: allowed: a Sweep, a sweep file or a shipped name")
     if not isinstance(sweep, Sweep):
         sweep = load_sweep(sweep)
     numbers = {"devices": devices, "limit": limit, "checkpoint_seconds": checkpoint_seconds}
@@ -95,6 +99,8 @@ def run(
             raise UserError(f"{name} = {value!r}: allowed: {words}, not negative")
     if fresh and retry is not None:
         raise UserError("fresh drops what retry would train again; give one of them")
+    if retry is not None and out is None:
+        raise UserError("retry: which cells died is in a result folder; give it as out")
     grid = sweep.grid()
     folder = processes.shared(lambda: None if out is None else Folder(out, sweep))
     with contextlib.ExitStack() as stack:
@@ -151,14 +157,17 @@ class _Job:
         free = (
             processes.shared(lambda: memory.available(devices)) if limit is None else limit * 2**30
         )
-        count = jax.process_count() if platform == "cpu" else 1
+        hosts = processes.hosts()
+        count, on_a_host = 1, -(-jax.process_count() // hosts)
+        if platform == "cpu":  # hosts of one kind: each has free what the first one has
+            count, on_a_host, free = jax.process_count(), jax.process_count(), hosts * free
         shape = len(devices), platform
         results = processes.shared(
             lambda: memory.results(
                 self.study,
                 self.cells,
                 platform,
-                count,
+                on_a_host,
                 self.folder.places(self.known) if self.folder else 0,
             )
         )

@@ -8,6 +8,7 @@ import pytest
 from test_growth import sweep
 
 import superpos_jax as sp
+from superpos_jax import audit as audits
 from superpos_jax import cli, provenance
 from superpos_jax.audit import audit
 from superpos_jax.errors import Interrupted
@@ -79,6 +80,15 @@ def test_cells_that_were_begun_elsewhere_are_not_promised(tmp_path, monkeypatch)
     ]
     assert finding.changed == "; ".join(told)
     assert finding.same
+
+
+def test_bits_of_accelerators_are_not_promised(tmp_path, monkeypatch):
+    """How many cells are computed side by side decides how their sums are rounded."""
+    one = provenance.machine() | {"device": "gpu: H100"}
+    monkeypatch.setattr(provenance, "machine", lambda: one)
+    monkeypatch.setattr(audits, "machine", lambda: one)
+    (finding,) = audit(sp.run(sweep({"T": [30]})), 1)
+    assert "side by side" in finding.changed
 
 
 def test_seeds_that_had_no_value_can_become_axes_and_be_retried(tmp_path):

@@ -216,12 +216,29 @@ BAD_FILES = {
     "unknown study": ('study = "double"', "no study 'double'"),
     "study of another kind": ('study = "json:loads"', "not a superpos_jax.Study"),
     "empty axis": ("[axes]\nT = []", "axes.T"),
-    "axis is no list": ("[axes]\nT = 5", "axes.T"),
+    "axis is no list": ("[axes]\nT = 5", "axes.T = 5: allowed: a list"),
     "twice the same value": ("[axes]\nT = [5, 7, 5]", "5 is given twice"),
     "axis given twice": ("[axes]\nT = [5]\n[cell]\nT = 5", "cell.T: also an axis"),
     "T too small": ("[axes]\nT = [5, 0]", "axes.T[1] = 0: allowed: a whole number, at least 1"),
     "T no integer": ("[axes]\nT = [5.5]", "axes.T[0]"),
     "m too small": ("[cell]\nm = 0", "cell.m"),
+    "S is 1 in float32": ("[cell]\nS = 0.99999999", "cells: S = 0.99999999 is 1 in float32"),
+    "more samples than are counted": (
+        "[cell]\nT = 1_000_000\nrepeated = 1_000_000\nrepeats = 1_000_000",
+        "allowed: fewer than 2^31 samples",
+    ),
+    "new samples repeated": (
+        "[cell]\nonline = 1\nrepeated = 2\nrepeats = 5",
+        "online = 1 repeats no sample; allowed: repeated = 0",
+    ),
+    "a seed beyond 32 bits": (
+        'study = "ridge:Ridge"\n[axes]\nseed = [0, 4294967296]',
+        "axes.seed[1] = 4294967296: allowed: a whole number that fits 32 bits",
+    ),
+    "an unfinished study": (
+        'study = "superpos_jax.study:Study"',
+        "does not define blocks, datasets, init,",
+    ),
     "S is 1": ("[cell]\nS = 1.0", "cell.S = 1.0: allowed: a number, at least 0, less than 1"),
     "negative lr": ("[cell]\nlr = -1.0", "cell.lr"),
     "lr not finite": ("[cell]\nlr = nan", "cell.lr"),
@@ -277,6 +294,7 @@ BAD_FLAGS = {
     "figure of another type": (["plot", "RESULT", "plane", "--out", "x.jpg"], ".png, .pdf, .svg"),
     "folder of something else": (["run", "FILE", "--out", "BUSY"], "not a result folder"),
     "file in the way": (["run", "FILE", "--out", "FILE"], "a file is in the way"),
+    "folder called as an archive": (["run", "FILE", "--out", "a.zip"], "archives are called .zip"),
 }
 
 

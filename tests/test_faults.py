@@ -270,6 +270,21 @@ def test_a_full_disk(small_disk, superpos, quiet, tmp_path):
     same(sp.load(out).dataset, sp.load(quiet).dataset)
 
 
+def test_a_disk_that_is_full_from_the_first_write_on(small_disk, superpos, quiet, tmp_path):
+    (tmp_path / "sweep.toml").write_text(SWEEP.to_toml())
+    out = small_disk / "out"
+    out.mkdir()
+    filler = fill(small_disk)
+    command = ["run", tmp_path / "sweep.toml", "--out", out]
+    code, _, err = superpos(*command)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "make room and run the same command again" in err
+    filler.unlink()
+    (out / ".lock.owner.1.part").touch()  # of a run that was killed there
+    assert superpos(*command)[0] == 0
+    same(sp.load(out).dataset, sp.load(quiet).dataset)
+
+
 def test_a_disk_that_is_full_for_a_while(small_disk, superpos, quiet, tmp_path, monkeypatch):
     """Checkpoints fail, training goes on; there is room again for the result."""
     saved = []

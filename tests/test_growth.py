@@ -56,6 +56,18 @@ def grown(tmp_path_factory, small):
     return folder, seen
 
 
+def test_a_number_that_was_retried_is_no_axis(tmp_path):
+    """What was trained again with another lr keeps the label of the first, and could not stay."""
+    blown = sweep({"T": [3]}, lr=1e38)
+    assert sp.run(blown, out=tmp_path).count(FINISHED) == 0
+    assert sp.run(blown, out=tmp_path, retry={"lr": 0.1}).count(FINISHED) == 1
+    held = sp.load(tmp_path).dataset
+    with pytest.raises(sp.UserError, match=r"axes\.lr: some of its cells were trained again"):
+        sp.run(sweep({"T": [3], "lr": [1e38, 0.1]}), out=tmp_path)
+    same(sp.load(tmp_path).dataset, held)
+    assert sp.run(sweep({"T": [3, 12]}, lr=1e38), out=tmp_path).axes == ("T",)
+
+
 def test_only_new_cells_are_trained(grown):
     _, seen = grown
     assert {now.cells for now in seen} == {

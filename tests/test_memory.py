@@ -10,7 +10,7 @@ from test_growth import same, sweep
 import superpos_jax as sp
 from superpos_jax import memory
 from superpos_jax.estimate import describe
-from superpos_jax.memory import COPIES, RUNTIME, USABLE, peak, results, split
+from superpos_jax.memory import COPIES, RECORD, RUNTIME, USABLE, peak, results, split
 from superpos_jax.verdicts import FINISHED
 
 SWEEP = sp.Sweep(
@@ -65,7 +65,7 @@ def test_results_are_counted_as_they_are_stored(options, monkeypatch):
     arrays += [trace[name] for name in study.traces] * len(study.recorded(cell))
     expected = sum(array.size for array in arrays) * 4
     assert study.result_bytes(cell) == expected
-    need = COPIES * 4 * expected  # four cells, of which it is the largest
+    need = 4 * (COPIES * expected + RECORD)  # four cells, of which it is the largest
     assert results(study, grid.cells, "cpu") == need
     assert results(study, grid.cells, "cpu", processes=3) == 3 * need
     assert results(study, grid.cells, "gpu") == 0  # in the host's memory
@@ -97,8 +97,9 @@ def test_several_programs_train_the_same_plane(tmp_path):
     whole = peak(grid.study, grid.cells, 2, "cpu")
     seen = []
     alone = max(peak(grid.study, [cell], 2, "cpu") for cell in grid.cells)
-    limit = (alone + whole) / 2 / USABLE / 2**30
-    parts = len(split(grid.study, grid.cells, 2, "cpu", limit * 2**30))
+    kept = results(grid.study, grid.cells, "cpu")
+    limit = ((alone + whole) / 2 + kept) / USABLE / 2**30
+    parts = len(split(grid.study, grid.cells, 2, "cpu", limit * 2**30, for_results=kept))
     result = sp.run(plane, out=tmp_path, limit=limit, progress=seen.append)
     assert parts > 1
     assert f"program {parts} of {parts}" in seen[-1].doing
@@ -106,6 +107,18 @@ def test_several_programs_train_the_same_plane(tmp_path):
     assert (np.diff(done) >= 0).all()
     assert result.count(FINISHED) == 4
     same(result.dataset, sp.run(plane).dataset)
+
+
+def test_every_machine_has_its_own_memory(monkeypatch):
+    """Two with half of what is needed each train in one program what one of them could not."""
+    plane = sweep({"T": [3, 40]})
+    grid = plane.grid()
+    need = peak(grid.study, grid.cells, 1, "cpu") + results(grid.study, grid.cells, "cpu")
+    half = 0.51 * need / USABLE / 2**30
+    with pytest.raises(sp.UserError, match="alone needs"):
+        sp.run(plane, limit=half)
+    monkeypatch.setattr("superpos_jax.processes.hosts", lambda: 2)
+    assert sp.run(plane, limit=half).count(FINISHED) == 2
 
 
 def test_free_memory_is_bounded_by_the_machine():

@@ -110,6 +110,14 @@ def test_a_disk_that_the_first_cannot_write_ends_them_all(start):
     assert "--out out: cannot be written: File too large" in both[0].log.read_text()
 
 
+def test_machines_are_counted_by_name(monkeypatch):
+    assert processes.hosts() == 1
+    monkeypatch.setattr(processes, "several", lambda: True)
+    names = np.array([[7], [7], [9], [9]])
+    monkeypatch.setattr(processes.multihost_utils, "process_allgather", lambda own: names)
+    assert processes.hosts() == 2
+
+
 def test_results_come_in_the_order_of_the_mesh(monkeypatch):
     """A TPU slice numbers the chips of a process 0 to 3 and 8 to 11, say."""
     order = [SimpleNamespace(id=i, process_index=i // 2 % 2) for i in range(8)]

@@ -94,6 +94,37 @@ def test_cell_without_stored_weights_says_so():
     assert cell.W0.shape == (2, 20)
 
 
+@pytest.mark.parametrize("lost", [{"b"}, {"V"}, {"W"}, {"b", "V"}])
+def test_a_cell_of_which_a_part_was_stored_says_so(lost):
+    """As an archive has it: an array is not there, or lacks most of its numbers."""
+    sweep = sp.Sweep(cell={"T": 3, "steps": 1, "untied": 1}, options={"n": 20, "test_samples": 5})
+    dataset = sp.run(sweep).dataset
+    thinned = dataset.assign({name: dataset[name].where(dataset[name] > 1) for name in lost})
+    for one in (dataset.drop_vars(lost), thinned):
+        cell = Result(one).cell()
+        with pytest.raises(sp.UserError, match="weights were not stored"):
+            _ = cell.V
+        assert cell.V0.shape == (2, 20)
+    assert Result(dataset).cell().V.shape == (2, 20)
+    with pytest.raises(sp.UserError, match="cell: give nothing: it is one cell"):
+        Result(dataset).cell(T=3)
+
+
+@pytest.mark.parametrize("by", ["history_train_loss", "W"])
+def test_the_best_is_told_by_one_number_a_cell(result, by):
+    with pytest.raises(sp.UserError, match=f"{by} is not one number a cell"):
+        result.best("T", by=by)
+
+
+def test_wrong_types_in_python_get_one_line():
+    with pytest.raises(sp.UserError, match="allowed: a list"):
+        sp.Sweep(axes={"T": np.array(5)})
+    with pytest.raises(sp.UserError, match="allowed: a Sweep, a sweep file or a shipped name"):
+        sp.run({"T": 5})
+    with pytest.raises(sp.UserError, match="give it as out"):
+        sp.run(sp.Sweep(cell={"T": 3}), retry={"lr": 1e-4})
+
+
 def test_a_value_may_have_a_name():
     axes = {"reduction": ["mean", "sum"], "T": np.array([3]), "m": [np.int64(2)]}
     result = sp.run(sp.Sweep(axes=axes, cell={"steps": 1}, options={"n": 20}))

@@ -20,8 +20,11 @@ import jax
 import numpy as np
 
 from superpos_jax.errors import UserError
+from superpos_jax.numerics import pinned
 
 CHUNK = 1024
+KEPT = 256
+"""Non-zeros of a sample, up to which chunks are kept after they were drawn: 5 MB each."""
 STREAMS = {"train": 0, "test": 1, "online": 2}
 
 
@@ -88,7 +91,8 @@ def _take(stream: Stream, wanted: np.ndarray) -> Samples:
     once = stream._replace(repeated=0, repeats=1)
     rows, cols, vals = [], [], []
     for number in np.unique(wanted // CHUNK):
-        row, col, val = _draw_chunk(once, number * CHUNK)
+        draw = _draw_chunk if stream.n * (1 - stream.S) < KEPT else _draw_chunk.__wrapped__
+        row, col, val = draw(once, number * CHUNK)
         here = np.flatnonzero(wanted // CHUNK == number)
         starts = np.searchsorted(row, np.arange(CHUNK + 1))
         first, last = starts[wanted[here] % CHUNK], starts[wanted[here] % CHUNK + 1]
@@ -129,7 +133,7 @@ def _gap_thresholds(n: int, S: float) -> np.ndarray:
 
 
 def _bits(stream: Stream, start: int, slots: int) -> tuple[np.ndarray, np.ndarray]:
-    with jax.default_device(_cpu()):
+    with pinned(), jax.default_device(_cpu()):
         key = jax.random.key(stream.data_seed)
         sparsity = int(np.float32(stream.S).view(np.uint32))
         for value in (stream.n, sparsity, STREAMS[stream.stream]):

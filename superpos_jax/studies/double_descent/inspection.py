@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from superpos_jax.errors import UserError
+from superpos_jax.numerics import pinned
 from superpos_jax.studies.double_descent import data, geometry
 from superpos_jax.studies.double_descent.cell import Cell
 
@@ -108,4 +109,5 @@ class Inspection:
     @cached_property
     def _initial(self) -> Weights:
         layout = self.study.layout(self.cell, "cpu")
-        return self.study.crop(self.cell, self.study.init(self.cell, layout))
+        with pinned():
+            return self.study.crop(self.cell, self.study.init(self.cell, layout))

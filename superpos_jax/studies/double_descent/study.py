@@ -93,6 +93,16 @@ class DoubleDescent(Study):
         """
         return 250.0 * (cell.m * (1 + cell.untied) + 1) * self.options.n
 
+    def wrong(self, cell: Cell) -> str:
+        """Combinations of numbers that say nothing, or more than the engine counts."""
+        if cell.online and cell.repeated and cell.repeats > 1:
+            return "online = 1 repeats no sample; allowed: repeated = 0"
+        if cell.rows >= 2**31:
+            return f"T + repeated (repeats - 1) = {cell.rows:,}; allowed: fewer than 2^31 samples"
+        if np.float32(cell.S) == 1:
+            return f"S = {cell.S!r} is 1 in float32; allowed: less than 1"
+        return ""
+
     def steps(self, cell: Cell) -> Any:
         """The cell's number of updates."""
         return cell.steps
@@ -249,11 +259,13 @@ class DoubleDescent(Study):
 
     def inspect(self, cell: Cell, report: Mapping[str, np.ndarray]) -> Inspection:
         """The cell's stored weights beside data and initial weights regenerated from keys."""
-        if "W" not in report or not np.isfinite(report["W"][: cell.m]).all():
-            return Inspection(self, cell, None)
-        W = report["W"][: cell.m]
-        V = report["V"][: cell.m] if cell.untied else W
-        return Inspection(self, cell, Weights(W, report["b"], V))
+        held = {name: report.get(name, np.array(np.nan)) for name in ("W", "b", "V")}
+        if not cell.untied:
+            held["V"] = held["W"]
+        for name in ("W", "V"):
+            held[name] = held[name][: cell.m] if held[name].ndim else held[name]
+        whole = all(np.isfinite(values).all() for values in held.values())
+        return Inspection(self, cell, Weights(**held) if whole else None)
 
     def hidden(self, cell: Cell, W: np.ndarray) -> np.ndarray:
         """H = X W^T of the distinct samples, from the non-zeros, (T, m); or its ReLU."""

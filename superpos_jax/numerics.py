@@ -1,0 +1,28 @@
+"""The numerics in which bits are promised, whatever JAX flags a process has set."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import jax
+
+
+@contextlib.contextmanager
+def pinned() -> Iterator[None]:
+    """float32 and full-precision products, keys of threefry that do not depend on sharding.
+
+    A notebook with `jax_enable_x64`, or a TPU with another generator of random numbers by default,
+    would otherwise draw other data, and train other models, under the same seeds.
+
+    >>> with jax.enable_x64(True), pinned():
+    ...     jax.random.uniform(jax.random.key(0)).dtype
+    dtype('float32')
+    """
+    with (
+        jax.enable_x64(False),
+        jax.default_matmul_precision("highest"),
+        jax.default_prng_impl("threefry2x32"),
+        jax.threefry_partitionable(True),
+    ):
+        yield

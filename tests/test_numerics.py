@@ -1,0 +1,43 @@
+"""Flags that a process has set for itself change no data and no bit of a training."""
+
+import jax
+import numpy as np
+import pytest
+
+import superpos_jax as sp
+from superpos_jax.studies.double_descent import data
+
+SWEEP = sp.Sweep(
+    axes={"online": [0, 1]},
+    cell={"T": 30, "S": 0.9, "steps": 20},
+    options={"n": 40, "test_samples": 20},
+)
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return sp.run(SWEEP)
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        lambda: jax.enable_x64(True),
+        lambda: jax.default_prng_impl("rbg"),
+        lambda: jax.threefry_partitionable(False),
+    ],
+    ids=["enable_x64", "default_prng_impl", "threefry_partitionable"],
+)
+def test_flags_change_nothing(plain, flag):
+    before = plain.cell(online=0)
+    drawn, initial = before.X, before.W0
+    data._draw_chunk.cache_clear()
+    with flag():
+        again = sp.run(SWEEP)
+        cell = plain.cell(online=0)
+        X, W0 = cell.X, cell.W0
+    assert X.any()
+    np.testing.assert_array_equal(X, drawn)
+    np.testing.assert_array_equal(W0, initial)
+    assert W0.dtype == X.dtype == np.float32
+    assert again.dataset.drop_attrs(deep=False).identical(plain.dataset.drop_attrs(deep=False))
