@@ -10,8 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from superpos_jax.engine import SIDE_BY_SIDE
-from superpos_jax.pack import make_plan
+from superpos_jax.pack import SIDE_BY_SIDE, make_plan
 from superpos_jax.studies.double_descent.cell import Cell, Options
 from superpos_jax.studies.double_descent.study import DoubleDescent
 
@@ -54,7 +53,8 @@ def main() -> None:
         "",
         f"The paper's full plane: {len(T)} values of T from {T[0]} to {T[-1]:,}, m from {M[0]} to "
         f"{M[-1]}, {SEEDS} seeds, {STEPS:,} steps at n = {N:,}: {len(cells):,} cells in "
-        f"{len(groups)} groups, work done / needed {plan.overhead:.2f}.",
+        f"{len(groups)} groups, work done / needed {plan.overhead:.2f}: cells side by side take as "
+        "long as the longest of them.",
         "",
         f"A chip takes {SIDE_BY_SIDE['gpu']:,} samples side by side, of as many cells of a layout "
         "as that needs (blocks of 32, 256 or 4,096 samples, all features in one tile): "
@@ -67,7 +67,7 @@ def main() -> None:
         "|---|---|---|---|---|",
     ]
     for name, chip in CHIPS.items():
-        pairs = [(cell.m, cell.T * N * STEPS) for cell in cells]
+        pairs = [(cell.m, plan.overhead * cell.T * N * STEPS) for cell in cells]
         hours = [
             sum(12 * count / chip.memory for _, count in pairs) / 3600,
             sum((2 * (m + 1) + 2) * count / chip.vector for m, count in pairs) / 3600,

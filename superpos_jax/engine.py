@@ -22,14 +22,11 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from superpos_jax import processes
 from superpos_jax.numerics import pinned
-from superpos_jax.pack import TRAIN, Group, Plan, Range, by_layout, load_blocks
+from superpos_jax.pack import TRAIN, Group, Plan, Range, by_layout, load_blocks, together
 from superpos_jax.study import Layout, PyTree, Study
 from superpos_jax.verdicts import ALIVE
 
 AXIS = "cells"
-SIDE_BY_SIDE = {"cpu": 1, "gpu": 16_384, "tpu": 16_384}
-"""Samples of different cells computed at once: one cell keeps a CPU's cache, many keep an
-accelerator busy."""
 
 
 class State(NamedTuple):
@@ -144,9 +141,8 @@ class Program:
 
     def map(self, group: Group, function: Callable[..., Any], *inputs: PyTree) -> Any:
         """A function of one cell over a group's slots, as many at once as suit the platform."""
-        together = SIDE_BY_SIDE.get(self.platform, SIDE_BY_SIDE["gpu"]) // group.layout.rows
-        slots = group.slots.shape[1]
-        batch = min(together, slots) if together > 1 else None
+        count = together(group.layout, group.slots.shape[1], self.platform)
+        batch = count if count > 1 else None
         return jax.lax.map(lambda given: function(*given), inputs, batch_size=batch)
 
     def _tables(self) -> Tables:

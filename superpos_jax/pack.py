@@ -19,6 +19,9 @@ import numpy as np
 from superpos_jax.study import DataSet, Layout, PyTree, Study
 
 TRAIN = "train"
+SIDE_BY_SIDE = {"cpu": 1, "gpu": 16_384, "tpu": 16_384}
+"""Samples of different cells computed at once: one cell keeps a CPU's cache, many keep an
+accelerator busy."""
 MIN_SLOTS = 2
 """Slots of a group, at least: XLA drops axes of length one, and with them the bits."""
 
@@ -58,7 +61,10 @@ class Plan:
     needed: np.ndarray
     """(cells,) operations of one update with no padding."""
     work: np.ndarray
-    """(cells,) operations of one update as the program does it."""
+    """(cells,) operations of one update as the program does it: those of the largest cell of those
+    that are computed side by side."""
+    lasts: np.ndarray
+    """(cells,) updates of the longest of these."""
     owner: np.ndarray
     """(cells,) the device that trains the cell."""
     devices: int
@@ -66,17 +72,23 @@ class Plan:
     @property
     def overhead(self) -> float:
         """Work done / work needed, over the whole training."""
-        return float((self.work * self.updates).sum() / (self.needed * self.updates).sum())
+        return float((self.work * self.lasts).sum() / (self.needed * self.updates).sum())
 
     @property
     def per_device(self) -> np.ndarray:
         """(devices,) operations each device does over the whole training."""
-        return np.bincount(self.owner, self.work * self.updates, self.devices)
+        return np.bincount(self.owner, self.work * self.lasts, self.devices)
 
     def share(self, step: int) -> float:
         """Share of the whole work that is done when every cell has come to a step."""
-        done = (self.work * np.minimum(self.updates, step)).sum()
-        return float(done / (self.work * self.updates).sum())
+        done = (self.work * np.minimum(self.lasts, step)).sum()
+        return float(done / (self.work * self.lasts).sum())
+
+
+def together(layout: Layout, slots: int, platform: str) -> int:
+    """How many cells of a layout are computed side by side, of so many slots."""
+    samples = SIDE_BY_SIDE.get(platform, SIDE_BY_SIDE["gpu"])
+    return max(1, min(samples // layout.rows, slots))
 
 
 def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -> Plan:
@@ -105,7 +117,7 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
     groups = []
     for layout, members in by_layout(study, cells, platform).items():
         dealt: list[list[int]] = [[] for _ in range(devices)]
-        for i in sorted(members, key=lambda i: (-work[i], -updates[i], i)):
+        for i in sorted(members, key=lambda i: (-updates[i], -work[i], i)):  # like beside like
             dealt[owner[i]].append(i)
         start = offsets[layout.block]
         ranges = {
@@ -118,10 +130,27 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
         groups.append(Group(layout, _ragged(dealt, -1), ranges))
 
     samples = {name: np.array([d[name].samples for d in data]) for name in names}
+    beside, lasts = _side_by_side(groups, platform, work, updates)
     return Plan(
         cells, tuple(groups), samples, streams,
-        updates, np.array(needed), work, np.array(owner), devices,
+        updates, np.array(needed), beside, lasts, np.array(owner), devices,
     )  # fmt: skip
+
+
+def _side_by_side(
+    groups: Sequence[Group], platform: str, work: np.ndarray, updates: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(cells,) each: the largest work and the most updates of the cells computed with a cell."""
+    most = work.copy(), updates.copy()
+    for group in groups:
+        count = together(group.layout, group.slots.shape[1], platform)
+        for device in group.slots:
+            for start in range(0, len(device), count):
+                here = device[start : start + count]
+                here = here[here >= 0]
+                for values in most:
+                    values[here] = values[here].max(initial=0)
+    return most
 
 
 def total_work(study: Study, cells: Sequence[Any]) -> float:

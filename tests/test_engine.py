@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from superpos_jax import engine, train
+from superpos_jax import engine, pack, train
 from superpos_jax.pack import make_plan
 from superpos_jax.studies.double_descent.cell import Cell, Options
 from superpos_jax.studies.double_descent.study import DoubleDescent
@@ -207,7 +207,7 @@ def test_an_empty_slot_does_no_step():
 
 def test_cells_side_by_side_agree_with_one_by_one(company, monkeypatch):
     """Three cells of a layout at once, which differ in T and in steps; one dies."""
-    monkeypatch.setitem(engine.SIDE_BY_SIDE, "cpu", 3 * 32)
+    monkeypatch.setitem(pack.SIDE_BY_SIDE, "cpu", 3 * 32)
     chosen = [i for i, cell in enumerate(CELLS) if cell.m == 1]
     wide = fit([*(CELLS[i] for i in chosen), replace(DEADLY[0], m=1)])
     assert {group.slots.shape for group in wide.program.plan.groups} == {(1, 4)}
@@ -320,7 +320,7 @@ def test_result_names_the_dead(few):
 @pytest.mark.parametrize("layout", ["cpu", "gpu"])
 def test_programs_lower_for_accelerators(monkeypatch, chip, layout):
     if layout == "gpu":
-        monkeypatch.setitem(engine.SIDE_BY_SIDE, "cpu", engine.SIDE_BY_SIDE["gpu"])
+        monkeypatch.setitem(pack.SIDE_BY_SIDE, "cpu", pack.SIDE_BY_SIDE["gpu"])
     cells = [replace(BASE, T=T) for T in (5, 400)]
     program = build(cells, 2, layout)
     state = program.init()
@@ -338,7 +338,7 @@ def test_the_layout_of_an_accelerator_trains_the_same_cells(monkeypatch):
     cells = [replace(BASE, T=T, steps=5) for T in (400, 9_000)]
     found = []
     for layout in ("cpu", "gpu"):
-        monkeypatch.setitem(engine.SIDE_BY_SIDE, "cpu", engine.SIDE_BY_SIDE[layout])
+        monkeypatch.setitem(pack.SIDE_BY_SIDE, "cpu", pack.SIDE_BY_SIDE[layout])
         program = build(cells, 1, layout)
         found.append(program.evaluate(program.advance(program.init(), 5)))
     ours, theirs = found

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from superpos_jax import pack
 from superpos_jax.pack import MIN_SLOTS, load_blocks, make_plan
 from superpos_jax.studies.double_descent.cell import Cell, Options
 from superpos_jax.studies.double_descent.study import DoubleDescent
@@ -155,6 +156,27 @@ def test_work_is_padded_work_and_shared_fairly(sweep):
     jobs = plan.work * plan.updates
     assert plan.per_device.sum() == jobs.sum()
     assert plan.per_device.max() <= plan.per_device.mean() + jobs.max()
+
+
+def test_cells_side_by_side_take_as_long_as_the_longest(monkeypatch):
+    """Two at once, by numbers of steps; on a CPU each on its own."""
+    study = DoubleDescent(Options(n=100))
+    cells = [Cell(T=T, S=0.9, steps=steps) for T, steps in ((5, 9), (30, 3), (20, 9), (64, 3))]
+    alone = make_plan(study, cells, 1, "cpu")
+    assert alone.lasts.tolist() == alone.updates.tolist()
+    monkeypatch.setitem(pack.SIDE_BY_SIDE, "cpu", 2 * 32)
+    pairs = make_plan(study, cells, 1, "cpu")
+    (group,) = pairs.groups
+    assert pairs.lasts.tolist() == [9, 3, 9, 3]
+    assert group.slots.tolist() == [[0, 2, 3, 1]]
+    work = alone.work
+    assert pairs.work.tolist() == [work[0], work[3], work[0], work[3]]  # T = 5 and 20: one block
+    assert pairs.overhead > alone.overhead
+    assert pairs.share(3) == pytest.approx(3 * pairs.work.sum() / (pairs.work * pairs.lasts).sum())
+    monkeypatch.setitem(pack.SIDE_BY_SIDE, "cpu", 4 * 32)
+    four = make_plan(study, cells, 1, "cpu")
+    assert set(four.lasts) == {9}
+    assert set(four.work) == {work.max()}
 
 
 @given(sweeps)
