@@ -432,14 +432,16 @@ STATEMENTS: tuple[Statement, ...] = (
     ),
     *(
         Statement(
-            "paper/J1", f"lr {lr:g}: mean and sum with the same n^r eps are apart by (median)",
+            "paper/J1",
+            f"lr {lr:g}: mean and sum with the same effective eps are apart by (median)",
             "0 but for rounding", (0, 1e-3), same_n_eps, where={"lr": lr},
         )
         for lr in (1e-3, 3e-3)
     ),
     *(
         Statement(
-            "paper/J1", f"lr {lr:g}: {text}, n^r eps = 1e-8 (the sum) over 1e-4 (the paper's mean)",
+            "paper/J1",
+            f"lr {lr:g}: {text}, effective eps = 1e-8 (the sum) over 1e-4 (the paper's mean)",
             expected, within,
             quotient(
                 at(statistic, reduction=0.0, eps=1e-8, lr=lr),

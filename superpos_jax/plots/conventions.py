@@ -128,7 +128,7 @@ def _onset(T: np.ndarray, loss: np.ndarray) -> float:
 
 
 def conventions(result: Result, **select: Any) -> Figure:
-    """Test loss, transition and norms against eps in units of the summed loss (figure J1).
+    """Test loss, transition and norms against the effective eps, n^reduction eps (figure J1).
 
         AdamW(mean over n features, eps) = AdamW(sum over n features, n eps)
 
@@ -154,7 +154,7 @@ def conventions(result: Result, **select: Any) -> Figure:
 def _draw(table: pd.DataFrame) -> Figure:
     lrs, scales = np.sort(table["lr"].unique()), np.sort(table["effective_eps"].unique())
     T = np.sort(table.loc[table["part"] == "line", "T"].unique())
-    title = "The transition against Adam's ε in units of the summed loss"
+    title = "The transition against the effective ε of Adam"
     width, body = max(3.4 * len(lrs) + 2.4, 7.6), max(7.0, 0.2 * len(scales) + 5.4)
     figure = look.page(width, body, title, table.attrs["setting"], _caption(table))
     grid = figure.subplots(3, len(lrs), squeeze=False, sharey="row", height_ratios=[3, 1.7, 1.7])
@@ -326,6 +326,6 @@ CONVENTIONS = FigureSpec(
     "conventions",
     conventions,
     conventions_table,
-    "test loss, transition and norms against eps in units of the summed loss",
+    "test loss, transition and norms against the effective eps of Adam, sum and mean",
     applies,
 )

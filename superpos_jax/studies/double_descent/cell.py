@@ -33,13 +33,15 @@ class Cell:
     T: training samples. m: hidden dimension. seed: seeds data and initial weights, unless
     data_seed or init_seed is given. lr: peak learning rate. weight_decay: decoupled, on W and b.
     eps: Adam's. reduction: the loss that is minimised is divided by n^reduction; "sum" is 0,
-    "mean" (over features, as a framework's MSE) is 1. S: probability of a zero. steps: updates.
+    "mean" (over features, as a framework's MSE) is 1. S: probability of a zero. steps: updates, of
+    which the first, where warm-up begins, has a learning rate of 0.
 
     repeated, repeats: the first `repeated` of the T samples are there `repeats` times each, at the
     beginning of X, which then has T + repeated (repeats - 1) rows. loss: the power p of
     |x - x'|^p; "absolute" is 1, "squared" 2, "fourth" 4. untied: 1 gives the decoder weights V of
     its own. relu: 1 puts a ReLU between the layers, h = ReLU(W x). online: 1 trains on T new
-    samples at every step, the limit of infinite data; the training set is only evaluated.
+    samples at every step, the limit of infinite data; the training set is only evaluated. Which
+    samples are new depends on the blocks that a platform works in.
     """
 
     T: Annotated[int, Field(ge=1, le=100_000_000, description="samples to train on")] = 1000
