@@ -136,18 +136,24 @@ def _contents(shown: Sequence[Entry], findings: Sequence[Finding]) -> str:
         f" {counts[DIFFERS]} differ, {counts[UNDECIDED]} are undecided, and {counts[NOT_TRAINED]}"
         " are about models that are not trained yet.",
         "",
-        "*Found* is our number and, in parentheses, its 95 % bootstrap interval over seeds; with"
-        " two to four seeds that is little more than their range. *Reference* is the paper, a"
-        " comment printed beneath it, a public replication, or what follows from a sentence (never,"
-        " above 0); its own spread over seeds is not known. The number *agrees* if the whole"
-        " interval lies within the range that the next column has, *differs* if it lies outside,"
-        " and is *undecided* if it does both, with one seed, or where more than a tenth of the"
-        " bootstrap samples do not have the number (no seed of them solves T = 8, say). Where the"
-        " paper gives no tolerance, the range is ours.",
+        "*Found* is our number with its 95 % bootstrap interval over seeds; of two to four seeds"
+        " that is little more than their range. *Reference* is the paper, a comment beneath it, a"
+        " public replication or checkpoint, or a sentence put as a number; its spread over seeds is"
+        " not known. A number *agrees* if its whole interval lies in the range of the next column"
+        " and *differs* if all of it lies outside. It is *undecided* if the interval crosses an"
+        " edge, if there is one seed, or if the number is not defined in over a tenth of the"
+        " bootstrap samples (it is one of seeds that solve T = 8, say, and none does). Where the"
+        " source gives no tolerance, the range is ours.",
         "",
-        "Two measures of generalizing differ a little: a test loss below 1, the score of predicting"
-        " zero, and the regime of that name in tints and above panels, where features with D above"
-        " 0.1 hold a quarter of the hidden space.",
+        "The dimensionality D of a vector v is |v|⁴ / Σ_j (v · v_j)², over all vectors of its kind:"
+        " 1 with a dimension to itself, 1/k where k share one. D_f is that of a feature, a column"
+        " of W; D_X that of a training sample, by its hidden vector h = W x; D*_X, of a sample, the"
+        " largest share (v · h)² / Σ_j (v · h_j)² that any direction v gives it.",
+        "",
+        "Generalizing has two measures. Test loss: below 1, the score of predicting zero. Regime,"
+        " in tints and words above panels: features with D above 0.1 hold a quarter of the hidden"
+        " space. The second comes later: at n = 10,000 the mean has the first at T = 5,000, the"
+        " second at 10,000.",
         "",
     ]
     for entry in entries():
