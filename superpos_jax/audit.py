@@ -30,7 +30,8 @@ class Finding:
     quantity: str
     """The quantity that differs most; empty if none does."""
     changed: str
-    """Why bits are not promised: what of machine and versions differs; empty if nothing does."""
+    """Why bits are not promised: what of machine and versions differs, or that it is an
+    accelerator; empty if they are."""
 
 
 def audit(

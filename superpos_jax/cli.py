@@ -61,7 +61,9 @@ DevicesOption = Annotated[
 ]
 MemoryOption = Annotated[
     float | None,
-    typer.Option(min=0.1, help="GiB of memory to stay below. Default: 90 % of what is free."),
+    typer.Option(
+        min=0.1, help="GiB of memory to stay below, of each machine. Default: 90 % of what is free."
+    ),
 ]
 
 
@@ -254,7 +256,8 @@ def audit(
 ) -> int:
     """Train random cells of a result again, each alone, and compare every number bit for bit.
 
-    Exit code 1 if one differs on the machine kind and versions that the result was made with.
+    Exit code 1 if one differs on the machine kind and versions that the result was made with; on
+    an accelerator bits are not promised, and differences are told.
 
     Example:
 

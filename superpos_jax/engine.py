@@ -21,7 +21,6 @@ import optax
 from jax.sharding import NamedSharding, PartitionSpec
 
 from superpos_jax import processes
-from superpos_jax.numerics import pinned
 from superpos_jax.pack import TRAIN, Group, Plan, Range, by_layout, load_blocks, together
 from superpos_jax.study import Layout, PyTree, Study
 from superpos_jax.verdicts import ALIVE
@@ -51,8 +50,8 @@ class Tables(NamedTuple):
 class Program:
     """The compiled training of a plan.
 
-    `init`, `advance` and `evaluate` are pure functions, each compiled once; `advance` takes over
-    the memory of the state that it is given.
+    `init`, `advance` and `evaluate` are pure functions, each compiled once, in the numerics of the
+    process (`run` pins them); `advance` takes over the memory of the state that it is given.
     """
 
     def __init__(self, study: Study, plan: Plan, mesh: jax.sharding.Mesh) -> None:
@@ -76,18 +75,15 @@ class Program:
 
     def init(self) -> list[State]:
         """Every cell at step 0."""
-        with pinned():
-            return self._init(self.tables)
+        return self._init(self.tables)
 
     def advance(self, state: list[State], stop: int) -> list[State]:
         """Train all cells until they have done `stop` updates, or all of theirs, or died."""
-        with pinned():
-            return self.advance_program(self.tables, state, np.int32(stop))
+        return self.advance_program(self.tables, state, np.int32(stop))
 
     def evaluate(self, state: list[State]) -> dict[str, np.ndarray]:
         """Mean loss on each data set, and the study's summary, (cells,) each, at this state."""
-        with pinned():
-            found = self.gather(self.evaluate_program(self.tables, state))
+        found = self.gather(self.evaluate_program(self.tables, state))
         for name, samples in self.plan.samples.items():
             found[f"{name}_loss"] /= samples
         return found

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from superpos_jax import memory, processes
+from superpos_jax.numerics import pinned
 from superpos_jax.pack import make_plan, total_work
 from superpos_jax.study import Study
 from superpos_jax.sweep import Sweep
@@ -35,6 +36,7 @@ def processes_for(
     return devices or max(1, min(cores, len(cells), int(free / (2 * memory.RUNTIME))))
 
 
+@pinned()
 def describe(
     sweep: Sweep, devices: int | None = None, limit: float | None = None
 ) -> dict[str, str]:
@@ -43,7 +45,7 @@ def describe(
     Args:
         sweep: of any size.
         devices: to shard over; all by default.
-        limit: GiB of memory; what is free by default.
+        limit: GiB of memory of this machine; what is free by default.
 
     Raises:
         UserError: a cell alone needs more memory than there is.
@@ -62,7 +64,7 @@ def describe(
     programs = memory.split(grid.study, grid.cells, *shape, free, count, results)
     need = results + max(memory.peak(grid.study, cells, *shape, count) for cells in programs)
     plan = make_plan(grid.study, grid.cells, *shape)
-    operations = float((plan.work * plan.updates).sum())
+    operations = float(plan.per_device.sum())
     seconds = plan.per_device.max() / OPERATIONS_PER_SECOND.get(
         platform, OPERATIONS_PER_SECOND["gpu"]
     )

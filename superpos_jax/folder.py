@@ -86,6 +86,8 @@ class Folder:
                 raise UserError(f"--out {self.path}: in use by {self._owner()}") from None
         try:
             with self._writing():
+                for left in filter(lambda path: _is_part(path.name), self.path.iterdir()):
+                    left.unlink()  # of a run that was killed while it wrote it
                 _write(self.path / OWNER, f"process {os.getpid()} on {socket.gethostname()}")
             yield
         finally:
@@ -119,12 +121,12 @@ class Folder:
 
     def places(self, known: Mapping[Any, records.Record]) -> int:
         """Cells of the grid that is stored: all combinations of what was ever swept."""
-        return math.prod(self._whole(known).shape)
+        return math.prod(self.whole(known).shape)
 
     def write(self, known: Mapping[Any, records.Record], runs: Sequence[Any]) -> None:
         """Store the records, the sweep's own cells and hidden ones, in place of what is there."""
         with self._writing():
-            dataset = records.build(self.sweep, self._whole(known), known, runs)
+            dataset = records.build(self.sweep, self.whole(known), known, runs)
             self.path.mkdir(parents=True, exist_ok=True)
             _write(self.path / SWEEP, self.sweep.to_toml())
             provenance = json.loads(dataset.attrs["provenance"])
@@ -139,14 +141,21 @@ class Folder:
         self.stored = result.Result(dataset).sweep
         grid = result.stored_grid(dataset)
         self._refuse_other(self.stored.grid(), tuple(grid.axes))
-        for name in self.grid.axes:
-            again = dataset.get(f"{records.RETRY}{name}")
-            if again is not None and again.notnull().any():
-                raise UserError(
-                    f"--out {self.path}: axes.{name}: some of its cells were trained again with"
-                    f" another {name} and keep their labels; choose another --out"
-                )
-        return records.take_apart(dataset, grid), records.provenance(dataset)
+        known = records.take_apart(dataset, grid)
+        self._refuse_relabelled(known)
+        return known, records.provenance(dataset)
+
+    def _refuse_relabelled(self, known: Mapping[Any, records.Record]) -> None:
+        """A cell that was retried keeps its label, which an axis would take for its value."""
+        for cell in self.grid.cells:
+            trained = records.as_trained(cell, known.get(cell, {}))
+            for name in self.grid.axes:
+                label, value = getattr(cell, name), getattr(trained, name)
+                if label != value:
+                    raise UserError(
+                        f"--out {self.path}: axes.{name}: the cell of {label} was trained again"
+                        f" with {value}; choose another --out, or --fresh to replace it"
+                    )
 
     def _refuse_other(self, old: Grid, grown: Sequence[str]) -> None:
         """A folder is continued by a sweep that differs in its axes only."""
@@ -169,7 +178,7 @@ class Folder:
                 "choose another --out, or --fresh to replace it"
             )
 
-    def _whole(self, known: Mapping[Any, records.Record]) -> Grid:
+    def whole(self, known: Mapping[Any, records.Record]) -> Grid:
         """The sweep's grid, widened by the values of hidden cells."""
         grid = self.grid
         axes = {name: list(values) for name, values in grid.axes.items()}
@@ -219,9 +228,13 @@ def _refuse_foreign(folder: Path, sweep: Sweep) -> None:
         begun = SWEEP in held and (folder / SWEEP).read_bytes() == sweep.to_toml().encode()
     except OSError as error:
         raise UserError(f"--out {folder}: cannot be read: {error.strerror}") from None
-    held = {name for name in held if name != LOCK and not name.endswith(PART)}
+    held = {name for name in held if name != LOCK and not _is_part(name)}
     if held and not held & ours and not begun:
         raise UserError(f"--out {folder}: not empty and not a result folder; choose another")
+
+
+def _is_part(name: str) -> bool:
+    return name.startswith(".") and name.endswith(PART)
 
 
 def _write(path: Path, text: str) -> None:

@@ -23,7 +23,7 @@ COPIES = 4
 snapshot or data set, and twice while they are written."""
 
 RECORD = 8 * 2**10
-"""Bytes of the numbers and histories of a cell, whatever its study reports, in each process."""
+"""Bytes of the record of a cell, its arrays aside, in each process."""
 
 USABLE = 0.9
 """Share of the free memory that may be used."""
@@ -66,7 +66,7 @@ def results(
     Raises:
         UserError: the host of accelerators cannot hold them.
     """
-    largest = max((float(study.result_bytes(cell)) for cell in cells), default=0.0)
+    largest = max((_result(study, cell) for cell in cells), default=0.0)
     need = processes * max(places, len(cells)) * (COPIES * largest + RECORD)
     if platform == "cpu":
         return need
@@ -78,6 +78,11 @@ def results(
             "keep less of their training and weights"
         )
     return 0.0
+
+
+def _result(study: Study, cell: Any) -> float:
+    """Bytes of what a cell reports, and of the histories of two losses and two norms."""
+    return float(study.result_bytes(cell)) + 16.0 * len(study.recorded(cell))
 
 
 def free_on_host() -> float:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import jax
 
+from superpos_jax.errors import UserError
+
 
 @contextlib.contextmanager
 def pinned() -> Iterator[None]:
@@ -15,12 +17,19 @@ def pinned() -> Iterator[None]:
     A notebook with `jax_enable_x64`, or a TPU with another generator of random numbers by default,
     would otherwise draw other data, and train other models, under the same seeds.
 
+    Raises:
+        UserError: `jax_random_seed_offset` is set, which nothing can undo.
+
     >>> with jax.enable_x64(True), pinned():
     ...     jax.random.uniform(jax.random.key(0)).dtype
     dtype('float32')
     """
+    if jax.config.jax_random_seed_offset:  # type: ignore[attr-defined]
+        raise UserError("jax_random_seed_offset: it shifts all seeds; allowed: 0")
     with (
         jax.enable_x64(False),
+        jax.numpy_dtype_promotion("standard"),
+        jax.numpy_rank_promotion("allow"),
         jax.default_matmul_precision("highest"),
         jax.default_prng_impl("threefry2x32"),
         jax.threefry_partitionable(True),

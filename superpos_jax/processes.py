@@ -118,12 +118,13 @@ def shared(function: Callable[[], Any]) -> Any:
     return value
 
 
-def hosts() -> int:
-    """How many machines the processes run on."""
+def beside() -> int:
+    """How many processes share a machine, at most."""
     if not several():
         return 1
     name = zlib.crc32(socket.gethostname().encode()) & 0x7FFFFFFF
-    return len(np.unique(multihost_utils.process_allgather(np.array([name], np.int32))))
+    names = multihost_utils.process_allgather(np.array([name], np.int32))
+    return int(np.unique(names, return_counts=True)[1].max())
 
 
 def agreed(count: int, save: bool, stop: bool) -> tuple[int, bool, bool]:

@@ -36,6 +36,7 @@ from superpos_jax.errors import UserError
 from superpos_jax.study import Study, load_study
 
 MAX_CELLS = 1_000_000
+NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
 
 
 def _plain(value: object) -> object:
@@ -76,7 +77,7 @@ class Sweep(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     study: str = "double_descent"
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)] = "sweep"
+    name: Annotated[str, Field(pattern=f"^{NAME}$", max_length=100)] = "sweep"
     axes: dict[str, Annotated[tuple[Value, ...], BeforeValidator(_listed), Field(min_length=1)]] = (
         Field(default_factory=dict)
     )
@@ -107,6 +108,8 @@ class Sweep(BaseModel):
         """The study and its checked cells, in the order of the axes (the last runs fastest)."""
         study = load_study(self.study)
         names = study.cell_fields()
+        if self.name.endswith(".zip"):
+            raise UserError(f"name = {self.name!r}: archives are called .zip, a folder is not")
         for i, figure in enumerate(self.figures):
             if figure not in (known := study.figures()):
                 raise UserError(f"figures[{i}] = {figure!r}: unknown; {_nearest(figure, known)}")
@@ -140,10 +143,7 @@ class Sweep(BaseModel):
                 twice = next(v for i, v in enumerate(checked) if v in checked[:i])
                 raise UserError(f"axes.{key}: {twice!r} is given twice; values must differ")
             axes[key] = checked
-        grid = Grid(study(options), base, axes)
-        if reason := next(filter(None, map(grid.study.wrong, grid.cells)), ""):
-            raise UserError(f"cells: {reason}")
-        return grid
+        return Grid(study(options), base, axes)
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,15 @@ class Grid:
     def cells(self) -> tuple[Any, ...]:
         """One `cell_type` of host numbers per point of the grid, row-major."""
         return tuple(self.study.cell_type(**self.base, **point) for point in self.points())
+
+    def check(self) -> None:
+        """Refuse a cell whose numbers do not go together.
+
+        Raises:
+            UserError: with the first one's reason.
+        """
+        if reason := next(filter(None, map(self.study.wrong, self.cells)), ""):
+            raise UserError(f"cells: {reason}")
 
     def points(self) -> Iterator[dict[str, int | float]]:
         """The swept values of each cell, in the order of `cells`."""
@@ -210,9 +219,12 @@ def load_sweep(source: str | Path, overrides: Sequence[str] = ()) -> Sweep:
                 raise UserError(f"{table} = {content[table]!r}: allowed: a table, [{table}]")
         for override in overrides:
             _override(content, override)
-        name = re.sub(r"[^A-Za-z0-9._-]+", "_", path.stem).lstrip("._-") or "sweep"
-        sweep = Sweep(**{"name": name[:100], **content})
-        sweep.grid()
+        if "name" not in content and not re.fullmatch(NAME, path.stem):
+            raise UserError(
+                f"name: missing, and {path.stem!r} is none; allowed: letters, digits, '.', '_', '-'"
+            )
+        sweep = Sweep(**{"name": path.stem, **content})
+        sweep.grid().check()
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     return sweep

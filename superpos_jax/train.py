@@ -141,7 +141,8 @@ class _Job:
         self.cells = {*grid.cells, *known}
         self.known, self.runs = known, runs
         self.checkpoint_seconds, self.progress = checkpoint_seconds, progress
-        self.retried = grid.replacements(retry or {})
+        whole = folder.whole(known) if folder else grid
+        self.retried = whole.replacements(retry or {})
         self.clock = 0.0
         self.machines: list[Machine] = []
         """Whose bits are in the cells that are trained."""
@@ -149,6 +150,8 @@ class _Job:
         cells = [cell for cell in grid.cells if records.verdict(known.get(cell)) in self.wanted]
         self.todo = {replace(cell, **self.retried): cell for cell in cells}
         """As it is trained -> as it is labelled."""
+        if reason := next(filter(None, map(self.study.wrong, self.todo)), ""):
+            raise UserError(f"cells: {reason}")
 
     def train(self, devices: Sequence[jax.Device], limit: float | None, fresh: bool) -> None:
         """Train everything, in as many programs as memory and checkpoints ask for."""
@@ -157,17 +160,17 @@ class _Job:
         free = (
             processes.shared(lambda: memory.available(devices)) if limit is None else limit * 2**30
         )
-        hosts = processes.hosts()
-        count, on_a_host = 1, -(-jax.process_count() // hosts)
-        if platform == "cpu":  # hosts of one kind: each has free what the first one has
-            count, on_a_host, free = jax.process_count(), jax.process_count(), hosts * free
+        count = jax.process_count() if platform == "cpu" else 1
+        beside = processes.beside()
+        if platform == "cpu" or limit is not None:  # each machine has what the first one has
+            free *= jax.process_count() / beside
         shape = len(devices), platform
         results = processes.shared(
             lambda: memory.results(
                 self.study,
                 self.cells,
                 platform,
-                on_a_host,
+                count if platform == "cpu" else beside,
                 self.folder.places(self.known) if self.folder else 0,
             )
         )

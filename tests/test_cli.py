@@ -149,6 +149,19 @@ def test_a_sweep_says_what_is_drawn_and_of_which_cells(superpos, sweep_file, tmp
     assert load(tmp_path / "out").sweep == load_sweep(sweep_file, ["m=2"])
 
 
+def test_a_file_names_its_sweep_if_it_can(tmp_path, superpos):
+    """Also one with a mark of its byte order."""
+    text = "[axes]\nT = [3, 5]\n".encode("utf-8-sig")
+    (tmp_path / "mine.toml").write_bytes(text)
+    assert load_sweep(tmp_path / "mine.toml").name == "mine"
+    odd = tmp_path / "my sweep.toml"
+    odd.write_bytes(text)
+    code, _, err = superpos("plan", odd)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "name: missing, and 'my sweep' is none" in err
+    assert load_sweep(odd, ["name=mine"]).name == "mine"
+
+
 def test_set_chooses_figures_and_what_they_show(sweep_file):
     sweep_file.write_text('best = "seed"\n' + SWEEP)
     sweep = load_sweep(sweep_file, ['figures=["plane"]', "best=m"])
@@ -232,9 +245,10 @@ BAD_FILES = {
         "online = 1 repeats no sample; allowed: repeated = 0",
     ),
     "a seed beyond 32 bits": (
-        'study = "ridge:Ridge"\n[axes]\nseed = [0, 4294967296]',
-        "axes.seed[1] = 4294967296: allowed: a whole number that fits 32 bits",
+        'study = "ridge:Ridge"\n[axes]\nseed = [0, 2147483648]',
+        "axes.seed[1] = 2147483648: allowed: a whole number that fits 32 bits",
     ),
+    "a name of archives": ('name = "a.zip"', "name = 'a.zip': archives are called .zip"),
     "an unfinished study": (
         'study = "superpos_jax.study:Study"',
         "does not define blocks, datasets, init,",

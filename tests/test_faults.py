@@ -280,8 +280,10 @@ def test_a_disk_that_is_full_from_the_first_write_on(small_disk, superpos, quiet
     assert (code, err.count("\n")) == (2, 1)
     assert "make room and run the same command again" in err
     filler.unlink()
-    (out / ".lock.owner.1.part").touch()  # of a run that was killed there
+    assert list(out.iterdir()) == []
+    (out / "..lock.owner.1.part").touch()  # of a run that was killed there
     assert superpos(*command)[0] == 0
+    assert not list(out.glob(".*.part"))
     same(sp.load(out).dataset, sp.load(quiet).dataset)
 
 

@@ -62,10 +62,21 @@ def test_a_number_that_was_retried_is_no_axis(tmp_path):
     assert sp.run(blown, out=tmp_path).count(FINISHED) == 0
     assert sp.run(blown, out=tmp_path, retry={"lr": 0.1}).count(FINISHED) == 1
     held = sp.load(tmp_path).dataset
-    with pytest.raises(sp.UserError, match=r"axes\.lr: some of its cells were trained again"):
+    with pytest.raises(sp.UserError, match=r"axes\.lr: the cell of 1e\+38 was trained again"):
         sp.run(sweep({"T": [3], "lr": [1e38, 0.1]}), out=tmp_path)
     same(sp.load(tmp_path).dataset, held)
-    assert sp.run(sweep({"T": [3, 12]}, lr=1e38), out=tmp_path).axes == ("T",)
+    grown = sp.run(sweep({"T": [3, 12], "lr": [0.1]}), out=tmp_path)  # that one hidden
+    assert grown.count(FINISHED) == 2
+    with pytest.raises(sp.UserError, match="--set lr: an axis of this result"):
+        sp.run(sweep({"T": [3]}, lr=1e38), out=tmp_path, retry={"lr": 0.2})
+
+
+def test_a_retry_is_checked_as_a_sweep_is(tmp_path):
+    blown = sp.Sweep(axes={"T": [3]}, cell={"lr": 3e38, "S": 0.9, "steps": 3}, options={"n": 20})
+    sp.run(blown, out=tmp_path)
+    with pytest.raises(sp.UserError, match="is 1 in float32"):
+        sp.run(blown, out=tmp_path, retry={"lr": 0.1, "S": 0.99999999})
+    assert sp.load(tmp_path).count(FINISHED) == 0
 
 
 def test_only_new_cells_are_trained(grown):

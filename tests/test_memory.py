@@ -65,7 +65,8 @@ def test_results_are_counted_as_they_are_stored(options, monkeypatch):
     arrays += [trace[name] for name in study.traces] * len(study.recorded(cell))
     expected = sum(array.size for array in arrays) * 4
     assert study.result_bytes(cell) == expected
-    need = 4 * (COPIES * expected + RECORD)  # four cells, of which it is the largest
+    histories = 16 * len(study.recorded(cell))
+    need = 4 * (COPIES * (expected + histories) + RECORD)  # four cells, of which it is the largest
     assert results(study, grid.cells, "cpu") == need
     assert results(study, grid.cells, "cpu", processes=3) == 3 * need
     assert results(study, grid.cells, "gpu") == 0  # in the host's memory
@@ -117,7 +118,7 @@ def test_every_machine_has_its_own_memory(monkeypatch):
     half = 0.51 * need / USABLE / 2**30
     with pytest.raises(sp.UserError, match="alone needs"):
         sp.run(plane, limit=half)
-    monkeypatch.setattr("superpos_jax.processes.hosts", lambda: 2)
+    monkeypatch.setattr("superpos_jax.processes.beside", lambda: 0.5)
     assert sp.run(plane, limit=half).count(FINISHED) == 2
 
 

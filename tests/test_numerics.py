@@ -1,10 +1,13 @@
 """Flags that a process has set for itself change no data and no bit of a training."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import superpos_jax as sp
+from superpos_jax.estimate import describe
+from superpos_jax.numerics import pinned
 from superpos_jax.studies.double_descent import data
 
 SWEEP = sp.Sweep(
@@ -25,8 +28,10 @@ def plain():
         lambda: jax.enable_x64(True),
         lambda: jax.default_prng_impl("rbg"),
         lambda: jax.threefry_partitionable(False),
+        lambda: jax.numpy_rank_promotion("raise"),
+        lambda: jax.numpy_dtype_promotion("strict"),
     ],
-    ids=["enable_x64", "default_prng_impl", "threefry_partitionable"],
+    ids=["x64", "prng", "partitionable", "rank_promotion", "dtype_promotion"],
 )
 def test_flags_change_nothing(plain, flag):
     before = plain.cell(online=0)
@@ -41,3 +46,24 @@ def test_flags_change_nothing(plain, flag):
     np.testing.assert_array_equal(W0, initial)
     assert W0.dtype == X.dtype == np.float32
     assert again.dataset.drop_attrs(deep=False).identical(plain.dataset.drop_attrs(deep=False))
+
+
+def test_a_plan_counts_what_a_run_takes():
+    plain = describe(SWEEP, limit=8)
+    with jax.enable_x64(True):
+        assert describe(SWEEP, limit=8) == plain
+
+
+def test_products_are_of_full_precision():
+    with pinned():
+        text = jax.jit(jnp.dot).lower(jnp.ones((2, 2)), jnp.ones((2, 2))).as_text()
+    assert "HIGHEST" in text
+
+
+def test_an_offset_of_all_seeds_is_refused():
+    jax.config.update("jax_random_seed_offset", 7)
+    try:
+        with pytest.raises(sp.UserError, match="jax_random_seed_offset"):
+            sp.run(SWEEP)
+    finally:
+        jax.config.update("jax_random_seed_offset", 0)

@@ -172,6 +172,7 @@ def test_cells_side_by_side_take_as_long_as_the_longest(monkeypatch):
     work = alone.work
     assert pairs.work.tolist() == [work[0], work[3], work[0], work[3]]  # T = 5 and 20: one block
     assert pairs.overhead > alone.overhead
+    assert pairs.per_device.tolist() == [9 * 2 * work[0] + 3 * 2 * work[3]]
     assert pairs.share(3) == pytest.approx(3 * pairs.work.sum() / (pairs.work * pairs.lasts).sum())
     monkeypatch.setitem(pack.SIDE_BY_SIDE, "cpu", 4 * 32)
     four = make_plan(study, cells, 1, "cpu")

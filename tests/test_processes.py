@@ -110,12 +110,20 @@ def test_a_disk_that_the_first_cannot_write_ends_them_all(start):
     assert "--out out: cannot be written: File too large" in both[0].log.read_text()
 
 
-def test_machines_are_counted_by_name(monkeypatch):
-    assert processes.hosts() == 1
+def test_processes_of_a_machine_are_told_by_its_name(monkeypatch):
+    """Three on one and one on another."""
+    assert processes.beside() == 1
+    said = []
+
+    def gather(own):
+        said.append(own)
+        return np.stack(said)
+
     monkeypatch.setattr(processes, "several", lambda: True)
-    names = np.array([[7], [7], [9], [9]])
-    monkeypatch.setattr(processes.multihost_utils, "process_allgather", lambda own: names)
-    assert processes.hosts() == 2
+    monkeypatch.setattr(processes.multihost_utils, "process_allgather", gather)
+    for name, most in (("one", 1), ("other", 1), ("one", 2), ("one", 3)):
+        monkeypatch.setattr(socket, "gethostname", lambda name=name: name)
+        assert processes.beside() == most
 
 
 def test_results_come_in_the_order_of_the_mesh(monkeypatch):

@@ -86,8 +86,8 @@ def apart_from(curve: Mapping[int, float], name: str) -> Statistic:
     """By how large a factor the median of a number is off a curve over T, where it is worst."""
 
     def factor(dataset: xr.Dataset) -> float:
-        known = np.array([curve[T] for T in dataset["T"].values.tolist()])
-        return float(np.exp(np.abs(np.log(by_T(dataset, name) / known)).max()))
+        wanted = np.array([curve[T] for T in dataset["T"].values.tolist()])
+        return float(np.exp(np.abs(np.log(by_T(dataset, name) / wanted)).max()))
 
     return factor
 
@@ -256,7 +256,7 @@ def two_radii(dataset: xr.Dataset) -> float:
 
 
 def same_n_eps(dataset: xr.Dataset) -> float:
-    """How far the median losses of mean and sum are apart where they have the same n^r eps.
+    """How far the median losses of mean and sum are apart where they have the same effective eps.
 
     Relative, and the median over T and over eps: near the bump rounding decides.
     """

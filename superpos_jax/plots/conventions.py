@@ -132,10 +132,11 @@ def conventions(result: Result, **select: Any) -> Figure:
 
         AdamW(mean over n features, eps) = AdamW(sum over n features, n eps)
 
-    so that of the loss divided by n^r and of eps only n^r eps matters. Above: median test loss
-    against T, a colour per n^r eps, a line style per loss. Middle: the T of the largest test
-    loss, and the T from which on it is below 1. Below: the largest norms over T. Where mean and
-    sum reach the same n^r eps their lines and points should coincide. A column per learning rate.
+    so that of the loss divided by n^r and of eps only the effective eps matters. Above: median test
+    loss against T, a colour per effective eps, a line style per loss. Middle: the T of the largest
+    test loss, and the T from which on it is below 1. Below: the largest norms over T. Where mean
+    and sum reach the same effective eps their lines and points should coincide. A column per
+    learning rate.
 
     Arguments:
         result: a result that sweeps T and eps or reduction, and lr or not; seed axes are pooled.

@@ -230,10 +230,10 @@ class Digits(Study):
 
     def inspect(self, cell: Cell, report: Mapping[str, np.ndarray]) -> Classifier:
         """The cell's weights beside its images and hidden vectors."""
-        if not {"W", "c", "U", "d"} <= set(report):
+        W, c, U, d = (report.get(name, np.full((1, 1), np.nan)) for name in "WcUd")
+        params = Params(W[: cell.m], c[: cell.m], U[:, : cell.m], d)
+        if not all(np.isfinite(values).all() for values in params):
             raise UserError("cell: the weights are not in this result; an archive may lack them")
-        W, c, U = report["W"][: cell.m], report["c"][: cell.m], report["U"][:, : cell.m]
-        params = Params(W, c, U, report["d"])
         X, y = (array[chosen(self.datasets(cell)["train"])] for array in images())
         return Classifier(params, X, y, self.hidden(cell, params, "train"))
 

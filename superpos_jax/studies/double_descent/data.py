@@ -23,8 +23,8 @@ from superpos_jax.errors import UserError
 from superpos_jax.numerics import pinned
 
 CHUNK = 1024
-KEPT = 256
-"""Non-zeros of a sample, up to which chunks are kept after they were drawn: 5 MB each."""
+SPARSE = 256
+"""Non-zeros of a sample, below which many chunks are kept after they were drawn: 5 MB each."""
 STREAMS = {"train": 0, "test": 1, "online": 2}
 
 
@@ -91,7 +91,7 @@ def _take(stream: Stream, wanted: np.ndarray) -> Samples:
     once = stream._replace(repeated=0, repeats=1)
     rows, cols, vals = [], [], []
     for number in np.unique(wanted // CHUNK):
-        draw = _draw_chunk if stream.n * (1 - stream.S) < KEPT else _draw_chunk.__wrapped__
+        draw = _draw_chunk if stream.n * (1 - stream.S) < SPARSE else _draw_dense_chunk
         row, col, val = draw(once, number * CHUNK)
         here = np.flatnonzero(wanted // CHUNK == number)
         starts = np.searchsorted(row, np.arange(CHUNK + 1))
@@ -105,8 +105,7 @@ def _take(stream: Stream, wanted: np.ndarray) -> Samples:
     return Samples(np.concatenate(rows), np.concatenate(cols), np.concatenate(vals), len(wanted))
 
 
-@lru_cache(maxsize=64)  # cells share streams: a chunk is drawn once, not once a cell
-def _draw_chunk(stream: Stream, start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _drawn(stream: Stream, start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     n, S = stream.n, stream.S
     mean = n * (1 - S)
     slots = min(n, int(mean + 8 * np.sqrt(mean * S)) + 16)
@@ -123,6 +122,10 @@ def _draw_chunk(stream: Stream, start: int) -> tuple[np.ndarray, np.ndarray, np.
     norms = np.sqrt((values**2).sum(axis=1, keepdims=True))
     unit = np.divide(values, norms, out=np.zeros_like(values), where=norms > 0)  # 0 / 0 = 0
     return row, positions[row, slot], unit[row, slot].astype(np.float32)
+
+
+# Cells share streams: a chunk is drawn once, not once a cell.
+_draw_chunk, _draw_dense_chunk = lru_cache(maxsize=64)(_drawn), lru_cache(maxsize=2)(_drawn)
 
 
 def _gap_thresholds(n: int, S: float) -> np.ndarray:

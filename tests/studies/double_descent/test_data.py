@@ -3,7 +3,6 @@
 Wherever a z-score is bounded, T is so large that a probability wrong by 2 % shows.
 """
 
-import inspect
 import itertools
 import math
 
@@ -40,7 +39,8 @@ def kolmogorov(values):
 @pytest.fixture
 def uncached(monkeypatch):
     """Every sample is drawn again."""
-    monkeypatch.setattr(data, "_draw_chunk", inspect.unwrap(data._draw_chunk))
+    for name in ("_draw_chunk", "_draw_dense_chunk"):
+        monkeypatch.setattr(data, name, data._drawn)
 
 
 @pytest.mark.usefixtures("uncached")
