@@ -190,6 +190,16 @@ def long_ones(dataset: xr.Dataset) -> float:
     return float(counts.where(length.notnull().any("feature")).median())
 
 
+def dead_outputs(dataset: xr.Dataset) -> float:
+    """The median over seeds of the share of biases below 0, whose outputs hardly ever fire.
+
+    Where a feature is not stored its output is ReLU(b); below 0 it has no gradient.
+    """
+    bias = dataset["b"]
+    share = (bias < 0).sum("feature") / bias.notnull().sum("feature")
+    return float(share.where(bias.notnull().any("feature")).median())
+
+
 def fair_share(dataset: xr.Dataset) -> float:
     """The median D_X in units of m/T, over samples, seeds and the T that are left; m = 2."""
     D = dataset["sample_dimensionality"]

@@ -255,6 +255,14 @@ def test_seeds_without_weights_or_history_do_not_count():
     assert statistics.forgotten(dataset) == 1
 
 
+def test_outputs_are_dead_below_zero():
+    """Of seeds whose biases are stored."""
+    b = np.array([[-1.0, 1, 1, 1], [-1, -1, -1, 1], [np.nan] * 4])
+    dataset = xr.Dataset({"b": (("seed", "feature"), b)})
+    assert statistics.dead_outputs(dataset) == 0.5
+    assert statistics.dead_outputs(dataset.isel(seed=[0, 2])) == 0.25
+
+
 def test_a_pentagon_is_regular_or_not():
     angles = np.radians([10, 82, 154, 226, 298])
     W = np.zeros((2, 2, 9))
