@@ -208,9 +208,8 @@ def _made(result: Result) -> str:
     """How many models, seeds, and how long they took."""
     dataset = result.dataset
     trained = int((dataset["verdict"] != UNFINISHED).sum())
-    text = f"{trained:,} models"
-    if trained < dataset["verdict"].size:
-        text += f" of {dataset['verdict'].size:,}"
+    whole = dataset["verdict"].size
+    text = counted(trained, "model") if trained == whole else f"{trained:,} of {whole:,} models"
     text += f": {_grid(dataset)}."
     spent = sum(run["wall_seconds"] * run["devices"] for run in provenance(dataset)) / 60
     return text + f" {counted(max(1, round(spent)), 'core-minute')}."
