@@ -83,8 +83,8 @@ def test_the_page_says_what_the_sweep_files_say():
     for entry in trained:
         section = text.split(f"\n## {entry.title}\n")[1].split("\n## ")[0]
         for paragraph in entry.paragraphs:
-            word, _, text = paragraph.partition(": ")
-            assert (text[1:] in section) == (word != "Cost"), entry.key
+            word, _, rest = paragraph.partition(": ")
+            assert (rest[1:] in section) == (word != "Cost"), entry.key
 
 
 def test_the_page_shows_figures_that_are_there():
