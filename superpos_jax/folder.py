@@ -147,9 +147,11 @@ class Folder:
 
     def _refuse_relabelled(self, known: Mapping[Any, records.Record]) -> None:
         """A cell that was retried keeps its label, which an axis would take for its value."""
-        for cell in self.grid.cells:
+        held: set[str] = set().union(*known.values())
+        retried = [name for name in self.grid.axes if records.RETRY + name in held]
+        for cell in self.grid.cells if retried else ():
             trained = records.as_trained(cell, known.get(cell, {}))
-            for name in self.grid.axes:
+            for name in retried:
                 label, value = getattr(cell, name), getattr(trained, name)
                 if label != value:
                     raise UserError(

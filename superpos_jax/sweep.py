@@ -108,8 +108,6 @@ class Sweep(BaseModel):
         """The study and its checked cells, in the order of the axes (the last runs fastest)."""
         study = load_study(self.study)
         names = study.cell_fields()
-        if self.name.endswith(".zip"):
-            raise UserError(f"name = {self.name!r}: archives are called .zip, a folder is not")
         for i, figure in enumerate(self.figures):
             if figure not in (known := study.figures()):
                 raise UserError(f"figures[{i}] = {figure!r}: unknown; {_nearest(figure, known)}")
@@ -164,15 +162,6 @@ class Grid:
         """One `cell_type` of host numbers per point of the grid, row-major."""
         return tuple(self.study.cell_type(**self.base, **point) for point in self.points())
 
-    def check(self) -> None:
-        """Refuse a cell whose numbers do not go together.
-
-        Raises:
-            UserError: with the first one's reason.
-        """
-        if reason := next(filter(None, map(self.study.wrong, self.cells)), ""):
-            raise UserError(f"cells: {reason}")
-
     def points(self) -> Iterator[dict[str, int | float]]:
         """The swept values of each cell, in the order of `cells`."""
         for values in itertools.product(*self.axes.values()):
@@ -195,6 +184,16 @@ class Grid:
             if key not in names:
                 raise UserError(f"--set {key}: unknown or not of one cell; {_nearest(key, names)}")
         return {k: _checked(type(self.study), f"--set {k}", k, v) for k, v in given.items()}
+
+
+def refuse_wrong(study: Study, cells: Iterable[Any]) -> None:
+    """Refuse cells whose numbers do not go together.
+
+    Raises:
+        UserError: with the first one's reason.
+    """
+    if reason := next(filter(None, map(study.wrong, cells)), ""):
+        raise UserError(f"cells: {reason}")
 
 
 def load_sweep(source: str | Path, overrides: Sequence[str] = ()) -> Sweep:
@@ -224,7 +223,8 @@ def load_sweep(source: str | Path, overrides: Sequence[str] = ()) -> Sweep:
                 f"name: missing, and {path.stem!r} is none; allowed: letters, digits, '.', '_', '-'"
             )
         sweep = Sweep(**{"name": path.stem, **content})
-        sweep.grid().check()
+        grid = sweep.grid()
+        refuse_wrong(grid.study, grid.cells)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     return sweep

@@ -27,7 +27,7 @@ from superpos_jax.provenance import Machine
 from superpos_jax.records import Measured, Record
 from superpos_jax.result import Result
 from superpos_jax.signals import stop_requests
-from superpos_jax.sweep import Grid, Sweep, load_sweep
+from superpos_jax.sweep import Grid, Sweep, load_sweep, refuse_wrong
 from superpos_jax.verdicts import DIVERGED, NON_FINITE, UNFINISHED
 
 CHUNK_SECONDS = 0.5
@@ -150,8 +150,7 @@ class _Job:
         cells = [cell for cell in grid.cells if records.verdict(known.get(cell)) in self.wanted]
         self.todo = {replace(cell, **self.retried): cell for cell in cells}
         """As it is trained -> as it is labelled."""
-        if reason := next(filter(None, map(self.study.wrong, self.todo)), ""):
-            raise UserError(f"cells: {reason}")
+        refuse_wrong(self.study, self.todo)
 
     def train(self, devices: Sequence[jax.Device], limit: float | None, fresh: bool) -> None:
         """Train everything, in as many programs as memory and checkpoints ask for."""

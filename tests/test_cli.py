@@ -248,7 +248,6 @@ BAD_FILES = {
         'study = "ridge:Ridge"\n[axes]\nseed = [0, 2147483648]',
         "axes.seed[1] = 2147483648: allowed: a whole number that fits 32 bits",
     ),
-    "a name of archives": ('name = "a.zip"', "name = 'a.zip': archives are called .zip"),
     "an unfinished study": (
         'study = "superpos_jax.study:Study"',
         "does not define blocks, datasets, init,",

@@ -215,6 +215,14 @@ def test_a_folder_of_the_users_own_is_left_alone(tmp_path, superpos, more):
     assert len(list(tmp_path.glob("*/mine.png"))) == 2
 
 
+def test_a_file_in_the_place_of_checkpoints(copy, superpos, tmp_path):
+    (copy / CHECKPOINT).touch()
+    (tmp_path / "more.toml").write_text(sweep({"T": [3, 40, 50]}, steps=3000).to_toml())
+    code, _, err = superpos("run", tmp_path / "more.toml", "--out", copy)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "checkpoint is a file there" in err
+
+
 def test_odd_places(quiet, tmp_path, superpos):
     for place in (tmp_path / "[red]a b[/]", tmp_path / "é:smile:"):
         shutil.copytree(quiet, place)

@@ -9,6 +9,7 @@ import superpos_jax as sp
 from superpos_jax.estimate import describe
 from superpos_jax.numerics import pinned
 from superpos_jax.studies.double_descent import data
+from superpos_jax.sweep import load_sweep
 
 SWEEP = sp.Sweep(
     axes={"online": [0, 1]},
@@ -36,9 +37,9 @@ def plain():
 def test_flags_change_nothing(plain, flag):
     before = plain.cell(online=0)
     drawn, initial = before.X, before.W0
-    data._draw_chunk.cache_clear()
     with flag():
         again = sp.run(SWEEP)
+        data._draw_chunk.cache_clear()
         cell = plain.cell(online=0)
         X, W0 = cell.X, cell.W0
     assert X.any()
@@ -49,9 +50,10 @@ def test_flags_change_nothing(plain, flag):
 
 
 def test_a_plan_counts_what_a_run_takes():
-    plain = describe(SWEEP, limit=8)
+    quickstart = load_sweep("quickstart")
+    plain = describe(quickstart, limit=8)
     with jax.enable_x64(True):
-        assert describe(SWEEP, limit=8) == plain
+        assert describe(quickstart, limit=8) == plain
 
 
 def test_products_are_of_full_precision():

@@ -178,6 +178,7 @@ def test_cells_side_by_side_take_as_long_as_the_longest(monkeypatch):
     four = make_plan(study, cells, 1, "cpu")
     assert set(four.lasts) == {9}
     assert set(four.work) == {work.max()}
+    assert four.per_device.tolist() == [9 * 4 * work.max()]
 
 
 @given(sweeps)

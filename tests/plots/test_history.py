@@ -138,6 +138,13 @@ def test_lines_and_vectors_are_those_of_the_cells():
     }
     assert {tuple(ring.get_data()[1]) for ring in gid(features, "peak")} == {(0.3,)}
     assert [len(gid(samples, name)) for name in ("repeated", "once")] == [3, 12]
+    levels = [
+        {line.get_ydata()[0] for line in panel.lines if len(set(line.get_ydata())) == 1}
+        for panel in (features, samples)
+    ]
+    assert {0.1, 0.25} <= levels[0]
+    assert 0.1 in levels[1]
+    assert 0.25 not in levels[1]
     for name, end in ENDS.items():
         (line,) = gid(losses, name)
         np.testing.assert_allclose(line.get_ydata(), np.linspace(1, end, 5)[1:])

@@ -54,11 +54,8 @@ def test_every_T_of_a_plane_has_its_label(key):
 
 def test_an_upright_axis_has_one_line_of_labels_with_both_ends():
     axes = Figure().subplots()
-    _style.log_ticks(axes.yaxis, [3, 4, 5, 6, 7, 8], 0.5)
-    labels = axes.yaxis.get_major_formatter().seq
-    assert {"3", "8"} <= set(labels)
-    assert len(labels) < 6
-    assert not any("\n" in text for text in labels)
+    _style.log_ticks(axes.yaxis, [3, 4, 5, 6, 7, 8], 0.3)
+    assert axes.yaxis.get_major_formatter().seq == ["3", "8"]
 
 
 def test_lost_runs_are_counted_in_words():

@@ -111,6 +111,14 @@ def test_peaks_below_a_tenth_of_n_are_not_the_bump():
     assert small.startswith(" The largest test loss is 9.00 at T = 3 for m = 2")
 
 
+def test_the_caption_tells_the_bump_and_not_a_peak_of_few_samples():
+    result = Made(T=[2, 10, 100, 1000])  # n = 30
+    result.dataset["test_loss"].loc[{"T": 2}] = 99.0
+    (caption,) = (text for text in texts(plots.t_sweep(result)) if text.startswith("One seed."))
+    assert "From T = n/10 on the largest test loss is" in caption
+    assert "99" not in caption
+
+
 def test_other_losses_are_in_units_of_what_predicting_zero_scores():
     result = Made(T=SIZES, loss=[1, 2, 4])
     zero = xr.DataArray([3.0, 0.9999, 0.2], dims="loss")

@@ -259,13 +259,12 @@ class DoubleDescent(Study):
 
     def inspect(self, cell: Cell, report: Mapping[str, np.ndarray]) -> Inspection:
         """The cell's stored weights beside data and initial weights regenerated from keys."""
-        held = {name: report.get(name, np.array(np.nan)) for name in ("W", "b", "V")}
-        if not cell.untied:
-            held["V"] = held["W"]
-        for name in ("W", "V"):
-            held[name] = held[name][: cell.m] if held[name].ndim else held[name]
-        whole = all(np.isfinite(values).all() for values in held.values())
-        return Inspection(self, cell, Weights(**held) if whole else None)
+        W, b, V = (report.get(name) for name in ("W", "b", "V" if cell.untied else "W"))
+        if W is None or b is None or V is None:
+            return Inspection(self, cell, None)
+        held = Weights(W[: cell.m], b, V[: cell.m])
+        whole = all(np.isfinite(values).all() for values in held)
+        return Inspection(self, cell, held if whole else None)
 
     def hidden(self, cell: Cell, W: np.ndarray) -> np.ndarray:
         """H = X W^T of the distinct samples, from the non-zeros, (T, m); or its ReLU."""
