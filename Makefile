@@ -27,11 +27,11 @@ torture: $(VENV)/installed-test ## kill the command again and again, rewrite ben
 
 paper: $(VENV)/installed-paper ## train all figures of the paper at reduced scale, or go on; then draw
 	for sweep in sweeps/paper/*.toml; do $(BIN)/superpos run $$sweep || [ $$? -eq 1 ] || exit 1; done
-	$(BIN)/python -m superpos_jax.paper results
+	$(BIN)/python -m superpos_jax.statements results
 	$(BIN)/superpos check-paper
 
 figures: $(VENV)/installed-paper ## draw figures/paper and figures/reference from figures/data
-	$(BIN)/python -m superpos_jax.paper
+	$(BIN)/python -m superpos_jax.statements
 
 check-paper: $(VENV)/installed ## the paper's statements, against the numbers in figures/data
 	$(BIN)/superpos check-paper

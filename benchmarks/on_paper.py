@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from superpos_jax.pack import SIDE_BY_SIDE, make_plan
+from superpos_jax.engine.plan import SIDE_BY_SIDE, make_plan
 from superpos_jax.studies.double_descent.cell import Cell, Options
 from superpos_jax.studies.double_descent.study import DoubleDescent
 

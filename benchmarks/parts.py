@@ -19,12 +19,12 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 from ways import REFERENCE, timed  # noqa: E402
 
-from superpos_jax.engine import Program, make_mesh  # noqa: E402
-from superpos_jax.pack import make_plan  # noqa: E402
+from superpos_jax.engine.plan import make_plan  # noqa: E402
+from superpos_jax.engine.program import Program, make_mesh  # noqa: E402
+from superpos_jax.results.sweep import Sweep  # noqa: E402
 from superpos_jax.studies.double_descent import model  # noqa: E402
 from superpos_jax.studies.double_descent.cell import Cell  # noqa: E402
-from superpos_jax.sweep import Sweep  # noqa: E402
-from superpos_jax.train import find_devices  # noqa: E402
+from superpos_jax.training.job import find_devices  # noqa: E402
 
 PHASES = ("decode", "reductions", "view", "optimizer", "non-zeros")
 """Scopes of the compiled program; what a block does beside the first two is for its non-zeros."""

@@ -61,7 +61,7 @@ def first_line() -> float:
 
 def compilation() -> float:
     """Seconds to compile the shipped sweep that takes longest, as `superpos run` does."""
-    from superpos_jax.sweep import shipped
+    from superpos_jax.results.sweep import shipped
 
     superpos = str(Path(sys.executable).with_name("superpos"))
     longest = 0.0
@@ -103,8 +103,9 @@ MEMORY = {
 
 def peaks(arguments: list[str]) -> tuple[float, float]:
     """Peak bytes of `superpos run` with a checkpoint, all its processes: foreseen, measured."""
-    from superpos_jax import load_sweep, memory
-    from superpos_jax.train import find_devices
+    from superpos_jax import load_sweep
+    from superpos_jax.engine import memory
+    from superpos_jax.training.job import find_devices
 
     grid = load_sweep("quickstart", arguments[1::2]).grid()
     cores = len(find_devices(None))

@@ -39,11 +39,11 @@ def trainer(cells: list[dict[str, float]], n: int, devices: int) -> Callable[[in
     """A function that trains cells for so many steps with the engine."""
     import jax
 
-    from superpos_jax.engine import Program, make_mesh
-    from superpos_jax.pack import make_plan
+    from superpos_jax.engine.plan import make_plan
+    from superpos_jax.engine.program import Program, make_mesh
+    from superpos_jax.results.sweep import Sweep
     from superpos_jax.studies.double_descent.cell import Cell
-    from superpos_jax.sweep import Sweep
-    from superpos_jax.train import find_devices
+    from superpos_jax.training.job import find_devices
 
     study = Sweep(options={"n": n, "test_samples": 1}).grid().study
     chosen = find_devices(devices)
@@ -61,12 +61,12 @@ def trainer(cells: list[dict[str, float]], n: int, devices: int) -> Callable[[in
 
 def engine(m: int, n: int, T: int, devices: int = 1) -> float:
     """Pairs a second of the engine, one cell for each device."""
-    from superpos_jax import processes
+    from superpos_jax.engine import collective
 
     cells = [{"T": T, "m": m, "seed": seed} for seed in range(devices)]
     train = trainer(cells, n, devices)
     train(1)
-    processes.shared(lambda: None)  # all begin together
+    collective.shared(lambda: None)  # all begin together
     steps = max(1, int(3e8 / (T * n)))
     return devices * T * n * steps / timed(lambda: train(steps))
 
@@ -157,18 +157,18 @@ WAYS: dict[str, Callable[..., float]] = {
 @contextlib.contextmanager
 def alone_or_launched(name: str, arguments: argparse.Namespace) -> Iterator[int]:
     """Be one process, or lead one for each core; the devices in all."""
-    from superpos_jax import processes
+    from superpos_jax.training import launch
 
-    processes.follow()
-    cores = processes.cores()
+    launch.follow()
+    cores = launch.cores()
     if name == "core":
         os.sched_setaffinity(0, cores[:1])
         yield 1
     elif arguments.coordinator:
-        processes.join(arguments.coordinator, arguments.processes, arguments.process)
+        launch.join(arguments.coordinator, arguments.processes, arguments.process)
         yield arguments.processes
     else:
-        with processes.launched(len(cores), [sys.executable, __file__, name]):
+        with launch.launched(len(cores), [sys.executable, __file__, name]):
             yield len(cores)
 
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from superpos_jax import plots
+    from superpos_jax.engine.study import Study
     from superpos_jax.errors import Interrupted, UserError
-    from superpos_jax.result import Result, load
-    from superpos_jax.study import Study
-    from superpos_jax.sweep import Sweep, load_sweep
-    from superpos_jax.train import run
+    from superpos_jax.results.result import Result, load
+    from superpos_jax.results.sweep import Sweep, load_sweep
+    from superpos_jax.training.job import run
 
 __all__ = [
     "Interrupted", "Result", "Study", "Sweep", "UserError", "load", "load_sweep", "plots", "run",
@@ -27,13 +27,13 @@ __all__ = [
 
 _HOME = {
     "Interrupted": "errors",
-    "Result": "result",
-    "Study": "study",
-    "Sweep": "sweep",
+    "Result": "results.result",
+    "Study": "engine.study",
+    "Sweep": "results.sweep",
     "UserError": "errors",
-    "load": "result",
-    "load_sweep": "sweep",
-    "run": "train",
+    "load": "results.result",
+    "load_sweep": "results.sweep",
+    "run": "training.job",
 }
 
 

@@ -1,5 +1,5 @@
 """`python -m superpos_jax`: the command line."""
 
-from superpos_jax.cli import main
+from superpos_jax.cli.app import main
 
 main()

@@ -29,7 +29,7 @@ def rng() -> np.random.Generator:
 def superpos(monkeypatch, capsys):
     """Call the entry point with arguments; returns exit code, output and errors."""
 
-    from superpos_jax import cli
+    from superpos_jax.cli import app as cli
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["superpos", *map(str, arguments)])

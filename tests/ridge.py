@@ -19,8 +19,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import BaseModel, ConfigDict, Field
 
-from superpos_jax.plots import FigureSpec
-from superpos_jax.study import DataSet, Layout, Study, Variable
+from superpos_jax.engine.study import DataSet, Layout, Study, Variable
+from superpos_jax.studies.double_descent.figures import FigureSpec
 
 FEATURES = 24
 

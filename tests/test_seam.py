@@ -13,8 +13,9 @@ import pytest
 from ridge import FEATURES, Cell, Ridge, Stream, draw
 
 import superpos_jax as sp
-from superpos_jax.pack import make_plan
-from superpos_jax.study import history_steps, load_study
+from superpos_jax.engine.plan import make_plan
+from superpos_jax.engine.study import history_steps
+from superpos_jax.results.registry import load_study
 
 TEXT = """# Ridge regression against the number of samples
 study = "ridge:Ridge"

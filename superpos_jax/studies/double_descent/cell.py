@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from superpos_jax.study import HISTORY_POINTS
-from superpos_jax.words import number
+from superpos_jax.engine.study import HISTORY_POINTS
+from superpos_jax.studies.double_descent.labels import LABELS
 
 
 def _named(field: str) -> BeforeValidator:
     """Some numbers may be given by name."""
-    return BeforeValidator(partial(number, field))
+    return BeforeValidator(partial(LABELS.number, field))
 
 
 def _where(condition: Any, one: Any, other: Any) -> Any:

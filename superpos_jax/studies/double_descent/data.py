@@ -19,8 +19,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from superpos_jax.engine.numerics import pinned
 from superpos_jax.errors import UserError
-from superpos_jax.numerics import pinned
 
 CHUNK = 1024
 SPARSE = 256

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpos_jax.measures.criteria import REGIMES, STANDS_OUT
+from superpos_jax.studies.double_descent.criteria import REGIMES, STANDS_OUT
 
 
 def dimensionality(V: np.ndarray) -> np.ndarray:

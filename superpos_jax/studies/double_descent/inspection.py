@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from superpos_jax.engine.numerics import pinned
 from superpos_jax.errors import UserError
-from superpos_jax.numerics import pinned
 from superpos_jax.studies.double_descent import data, geometry
 from superpos_jax.studies.double_descent.cell import Cell
 

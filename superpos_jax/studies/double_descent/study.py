@@ -12,14 +12,16 @@ import numpy as np
 import optax
 from pydantic import BaseModel
 
-from superpos_jax.measures.criteria import REGIMES
+from superpos_jax.engine.study import DataSet, Layout, Study, Variable, history_steps
 from superpos_jax.studies.double_descent import data, geometry, model, online
 from superpos_jax.studies.double_descent.cell import Cell, Options
+from superpos_jax.studies.double_descent.criteria import REGIMES
 from superpos_jax.studies.double_descent.inspection import Inspection, Weights
-from superpos_jax.study import DataSet, Layout, Study, Variable, history_steps
+from superpos_jax.studies.double_descent.labels import LABELS
+from superpos_jax.text import Labels
 
 if TYPE_CHECKING:
-    from superpos_jax.plots import FigureSpec
+    from superpos_jax.studies.double_descent.figures import FigureSpec
 
 DECODER = 1 << 20
 """Rows of V have random keys from here on; those of W from 0."""
@@ -50,13 +52,14 @@ class DoubleDescent(Study):
     cell_type: ClassVar[type] = Cell
     options_type: ClassVar[type[BaseModel]] = Options
     options: Options
+    labels: ClassVar[Labels] = LABELS
 
     @classmethod
     def figures(cls) -> Mapping[str, FigureSpec]:
-        """All of `superpos_jax.plots.FIGURES`."""
-        from superpos_jax import plots
+        """All of `superpos_jax.studies.double_descent.figures.FIGURES`."""
+        from superpos_jax.studies.double_descent.figures import FIGURES
 
-        return plots.FIGURES
+        return FIGURES
 
     def layout(self, cell: Cell, platform: str) -> Layout:
         """m rounded up to four sizes per power of two; features in tiles that fit a cache."""

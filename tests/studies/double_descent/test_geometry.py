@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from kernel import block_loss_and_grad
 
-from superpos_jax.measures.criteria import REGIMES
 from superpos_jax.studies.double_descent import geometry, model
+from superpos_jax.studies.double_descent.criteria import REGIMES
 from superpos_jax.studies.double_descent.geometry import dimensionality, maximal_dimensionality
 
 # Small integers: ranks are exact, and parallel, repeated and zero vectors come up often.

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import superpos_jax as sp
+from superpos_jax.engine.study import history_steps
+from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.errors import Interrupted
 from superpos_jax.studies.double_descent import geometry
 from superpos_jax.studies.double_descent.data import draw
-from superpos_jax.study import history_steps
-from superpos_jax.verdicts import UNFINISHED
 
 SWEEP = sp.Sweep(
     axes={"T": [4, 40], "m": [1, 2], "steps": [30, 600], "lr": [1e-2, 1e30]},

@@ -17,9 +17,9 @@ import oracle
 import pytest
 
 import superpos_jax as sp
+from superpos_jax.engine.study import history_steps
 from superpos_jax.studies.double_descent import DoubleDescent, data
 from superpos_jax.studies.double_descent.cell import Cell, Options
-from superpos_jax.study import history_steps
 
 WEIGHTS, LOSSES = 1e-4, 2e-5
 

@@ -1,0 +1,169 @@
+"""What the commands print: a progress bar, tables, warnings as lines of the program."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from superpos_jax.results.runs import seed_axes
+from superpos_jax.text import NBSP, Labels
+
+if TYPE_CHECKING:
+    from xarray import DataArray
+
+    from superpos_jax.results.result import Result
+    from superpos_jax.training import job as train
+
+UNWRAPPED = 10_000
+
+
+def _console(stderr: bool) -> Console:
+    """Fits a terminal's width; in a pipe or a file every row of a table is one line."""
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = UNWRAPPED
+    return console
+
+
+out, err = _console(stderr=False), _console(stderr=True)
+
+
+class _Warnings(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        err.print(f"superpos: {record.getMessage()}", soft_wrap=True)
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Print the package's warnings as lines of this program."""
+    logger, handler = logging.getLogger("superpos_jax"), _Warnings()
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = True
+
+
+class Pace:
+    """Steps a second and seconds left, since the program that is training began or went on."""
+
+    def __init__(self) -> None:
+        self.since: tuple[float, train.Progress] | None = None
+        self.step = 0
+
+    def of(self, now: train.Progress, clock: float) -> tuple[float, float] | None:
+        """Both at a time in seconds; None before there is something to tell them from."""
+        if now.step < self.step:  # the next program begins
+            self.since = None
+        self.step = now.step
+        if now.step and self.since is None:
+            self.since = clock, now
+        if self.since is None or now.done <= self.since[1].done:
+            return None
+        seconds, first = clock - self.since[0], self.since[1]
+        return (now.step - first.step) / seconds, seconds * (1 - now.done) / (now.done - first.done)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[train.Progress], None]]:
+    """A bar with rate and time left on a terminal; a line every ten seconds elsewhere."""
+    started = last = time.monotonic()
+    pace = Pace()
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=False),
+        console=err,
+        disable=not err.is_terminal,
+    )
+    task = bar.add_task("", total=1.0, rate="")
+
+    def report(now: train.Progress) -> None:
+        nonlocal last
+        clock = time.monotonic()
+        text, left = f"step {now.step:,}/{now.steps:,}", ""
+        if found := pace.of(now, clock):
+            text, left = f"{text}, {found[0]:,.1f} steps/s", f", {found[1]:.0f} s left"
+        bar.update(
+            task, completed=now.done, description=f"{now.cells:,} cells, {now.doing}", rate=text
+        )
+        if not err.is_terminal and (clock - last > 10 or now.done in (0.0, 1.0)):
+            last = clock
+            err.print(
+                f"{clock - started:6.0f} s  {now.cells:,} cells, {now.doing}  "
+                f"{100 * now.done:3.0f}%  {text}{left}"
+            )
+
+    with bar:
+        yield report
+
+
+def print_result(result: Result) -> None:
+    """Losses over the first two axes, seeds averaged; how many cells died, or are unfinished."""
+    from superpos_jax.engine.verdicts import UNFINISHED
+    from superpos_jax.results.records import RETRY
+
+    dataset, grid = result.dataset, result.sweep.grid()
+    describe = grid.study.labels.describe
+    losses = [f"{name}_loss" for name in grid.study.datasets(grid.cells[0])]
+    losses = [name for name in losses if name in dataset]
+    seeds = list(seed_axes(result.axes))
+    axes = [axis for axis in result.axes if axis not in seeds]
+    axes, pooled = (axes, seeds) if axes else (seeds, [])
+    shown, others = axes[:2], axes[2:]
+    first = {axis: dataset[axis].values[0].item() for axis in others}
+    where = ", ".join(part for part in (
+        result.name,
+        f"mean over {', '.join(pooled)}" if pooled else "",
+        f"at {describe(first).replace(NBSP, ' ')} (the first of each)" if first else "",
+    ) if part)  # fmt: skip
+    for name in losses:
+        mean = dataset[name].sel(first).mean(pooled).transpose(*shown)
+        labels = _labels(mean, shown[0], grid.study.labels) if shown else [""]
+        columns = _labels(mean, shown[1], grid.study.labels) if len(shown) > 1 else [""]
+        values = mean.values.reshape(len(labels), len(columns))
+        rows = [
+            (label, *(f"{value:.4f}" for value in row))
+            for label, row in zip(labels, values, strict=True)
+        ]
+        head = (" \\ ".join(shown), *columns)
+        print_table(f"{name.replace('_', ' ')} of {where}", head, rows)
+    for word, cells in (("dead", result.dead()), ("diverged", result.diverged())):
+        if cells:
+            title = f"{len(cells)} {word} cell{'s' * (len(cells) > 1)}"
+            print_table(title, tuple(cells[0]), [cell.values() for cell in cells])
+    left = result.count(UNFINISHED)
+    if left:
+        so_far = "losses so far" if losses else "no losses yet"
+        out.print(f"{left:,} of {dataset['verdict'].size:,} cells are not finished; {so_far}.")
+    for name in map(str, dataset.data_vars):
+        if name.startswith(RETRY):
+            again = int(dataset[name].notnull().sum())
+            out.print(f"{again} cells were trained again with another {name.removeprefix(RETRY)}.")
+
+
+def _labels(array: DataArray, axis: str, labels: Labels) -> list[str]:
+    """The values of an axis, by name where they have one."""
+    return [labels.called(axis, value) or str(value) for value in array[axis].values.tolist()]
+
+
+def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """A title and a table below it; without columns no head."""
+    table = Table(*columns, show_header=bool(columns))
+    for row in rows:
+        table.add_row(*map(str, row))
+    out.print(title, soft_wrap=True)
+    out.print(table)

@@ -1,0 +1,143 @@
+"""Lines over a swept axis, bands of the seeds around them, the axis of losses, and their words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import NullLocator
+
+from superpos_jax.drawing import style as look
+from superpos_jax.drawing.style import DEAD, INK, SOFT
+from superpos_jax.results.runs import axes as swept
+from superpos_jax.studies.double_descent.criteria import squash, unsquash
+from superpos_jax.text import NBSP, counted, written
+
+QUARTILES_FROM = 8
+CROSS: Any = {"ls": "none", "marker": "X", "ms": 5, "color": DEAD, "mec": SOFT, "mew": 0.5}
+ZERO: Any = {"color": SOFT, "lw": 1.0, "ls": (0, (4, 3)), "zorder": 1}
+"""The line at 1, what predicting zero scores."""
+
+
+def lacks_all(dataset: xr.Dataset, figure: str, names: tuple[str, ...]) -> str | None:
+    """One sentence if none of the axes is swept, or None.
+
+    Example:
+        >>> dataset = xr.Dataset({"verdict": (("T", "seed"), np.zeros((3, 2)))})
+        >>> lacks_all(dataset, "onset", ("S", "weight_decay"))
+        'onset needs a swept axis S or weight_decay; this result sweeps only T, seed'
+        >>> lacks_all(dataset, "onset", ("S", "T"))
+    """
+    has = [axis for axis in swept(dataset) if dataset.sizes[axis] > 1]
+    if set(names) & set(has):
+        return None
+    found = f"only {', '.join(has)}" if has else "no axis"
+    wanted = " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return f"{figure} needs a swept axis {wanted}; this result sweeps {found}"
+
+
+def band(table: pd.DataFrame) -> tuple[str, str] | None:
+    """The columns between which a band is drawn: all seeds, or the middle half of many."""
+    count = int(table["runs"].max()) if len(table) else 0
+    return None if count < 2 else ("q25", "q75") if count >= QUARTILES_FROM else ("min", "max")
+
+
+def line(axes: Axes, x: str, rows: pd.DataFrame, alpha: float = 0.16, **how: Any) -> None:
+    """The medians of rows as a line over column x, and the band of the seeds."""
+    rows = rows.sort_values(x)
+    if (edges := band(rows)) is not None:
+        axes.fill_between(rows[x], *(rows[e] for e in edges), color=how["color"], alpha=alpha, lw=0)
+    axes.plot(rows[x], rows["median"], **{"lw": 1.5, "marker": "o", "ms": 2.8, **how})
+
+
+def drawn(table: pd.DataFrame) -> np.ndarray:
+    """All finite numbers that `line` draws of a table."""
+    numbers = table[["median", *(band(table) or ())]].to_numpy(float)
+    return numbers[np.isfinite(numbers)]
+
+
+def loss_axis(panels: Iterable[Axes], losses: np.ndarray, count: int = 12) -> None:
+    """The same y axis for test losses, stretched near 1, in all panels, with the line at 1."""
+    losses = np.append(losses, [0.998, 1.002])
+    low, high = float(losses.min()), float(losses.max())
+    ends = squash(np.array([low, high]))
+    ticks = look.loss_ticks(low, high, count)
+    for axes in panels:
+        axes.set_yscale("function", functions=(squash, unsquash))
+        axes.set_ylim(*unsquash(ends + 0.06 * np.ptp(ends) * np.array([-1, 1])))
+        axes.set_yticks(ticks, labels=[look.tick_text(tick) for tick in ticks])
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.axhline(1.0, gid="zero-predictor", **ZERO)
+
+
+def round_steps(low: float, high: float) -> np.ndarray:
+    """1, 2 and 5 times powers of ten between two positive numbers, as ticks of a log axis.
+
+    Example:
+        >>> round_steps(0.3, 12)
+        array([ 0.5,  1. ,  2. ,  5. , 10. ])
+    """
+    powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.log10(high) + 1)
+    steps = np.outer(powers, [1, 2, 5]).ravel()
+    return np.asarray(steps[(steps >= low) & (steps <= high)])
+
+
+def crosses(axes: Axes, x: str, table: pd.DataFrame) -> None:
+    """A grey cross at the foot of every x at which a run died."""
+    places = table.loc[table["died"] > 0, x].unique()
+    if len(places):
+        foot = np.full(len(places), 0.03)
+        axes.plot(places, foot, transform=axes.get_xaxis_transform(), gid="died", **CROSS)
+
+
+def seed_key(table: pd.DataFrame, zero: bool = True) -> list[Artist]:
+    """What the legend says of bands, of the line at 1, and of dead runs."""
+    keys: list[Artist] = []
+    if (edges := band(table)) is not None:
+        label = "all seeds" if edges[0] == "min" else "middle half\nof the seeds"
+        keys.append(Patch(color=INK, alpha=0.16, lw=0, label=label))
+    if zero:
+        keys.append(Line2D([], [], label="predicting zero", **ZERO))
+    if (table["died"] > 0).any():
+        keys.append(Line2D([], [], label="a seed died", **CROSS))
+    return keys
+
+
+def seed_words(table: pd.DataFrame, what: str = "Lines") -> str:
+    """How seeds are pooled, in words."""
+    seeds = int(table["runs"].max())
+    if (edges := band(table)) is None:
+        return "One seed."
+    wide = "from the smallest to the largest" if edges[0] == "min" else "over the middle half"
+    fewer = (
+        " (fewer where some are missing)" if table[["died", "unfinished"]].any(axis=None) else ""
+    )
+    return f"{what}: median of {seeds} seeds{fewer}, bands {wide} of them."
+
+
+def lost_words(
+    cells: pd.DataFrame, so_far: str = "drawn as far as they are trained, if begun"
+) -> str:
+    """What became of runs that are dead or not trained to the end, from one row a cell."""
+    died, training = int(cells["died"].sum()), int(cells["unfinished"].sum())
+    text = f" {counted(training, 'run')} not trained to the end: {so_far}." if training else ""
+    return text + (f" {counted(died, 'run')} became non-finite: left out." if died else "")
+
+
+def from_words(T: float) -> str:
+    r"""A `crossing` of T in words.
+
+    Example:
+        >>> from_words(1234.5), from_words(0.0), from_words(float("inf"))
+        ('from T\xa0=\xa01,230 on', 'at every T', 'not up to the largest T')
+    """
+    if 0 < T < np.inf:
+        return f"from T{NBSP}={NBSP}{written(T)} on"
+    return "at every T" if T == 0 else "not up to the largest T"

@@ -1,0 +1,63 @@
+"""Single runs: what they share, and the panels they are drawn in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from superpos_jax.drawing.style import GRID, SOFT
+from superpos_jax.results.runs import fixed, values_of
+
+
+def evenly(count: int, most: int) -> np.ndarray:
+    """At most so many of `count` indices, evenly spaced, both ends among them.
+
+    Example:
+        >>> evenly(3, 5), evenly(9, 3)
+        (array([0, 1, 2]), array([0, 4, 8]))
+    """
+    return np.linspace(0, count - 1, min(count, most)).round().astype(int)
+
+
+def constants(dataset: xr.Dataset, *names: str) -> dict[str, Any]:
+    """Those of the named numbers that all cells share; the setting line omits them otherwise."""
+    shared = fixed(dataset)
+    return {name: shared[name] for name in names if name in shared}
+
+
+def repeated_once(dataset: xr.Dataset, figure: str) -> str | None:
+    """None if a result holds cells with one repeated sample, else one sentence that says so."""
+    held = values_of(dataset, "repeated")
+    if 1 in held:
+        return None
+    found = ", ".join(str(value or 0) for value in held)
+    return f"{figure} needs repeated = 1, one repeated sample; this result holds repeated = {found}"
+
+
+def square(panel: Axes, half: float) -> None:
+    """An empty square panel around the origin, its frame and its axes faint."""
+    half = half if np.isfinite(half) and half > 0 else 1.0
+    panel.set(xticks=[], yticks=[], xlim=(-half, half), ylim=(-half, half))
+    panel.set_box_aspect(1)
+    for side in panel.spines.values():
+        side.set(color=GRID, linewidth=0.8)
+
+
+def step_axis(panel: Axes, first: float, last: float) -> None:
+    """A logarithmic axis of training steps, its decades labelled."""
+    panel.set_xscale("log")
+    panel.set_xlim(first, max(last, 1.01 * first))
+    powers = np.arange(np.ceil(np.log10(first) - 1e-9), np.log10(last) + 1e-9)
+    panel.set_xticks(10.0**powers, labels=[f"{10**power:,.0f}" for power in powers])
+    panel.minorticks_off()
+    panel.tick_params(which="both", color=SOFT)
+
+
+def note(panel: Axes, lines: list[str]) -> None:
+    """A few words at the upper left of a panel."""
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5}
+    text = panel.text(0.03, 0.96, "\n".join(lines), size=8, color=SOFT, va="top", zorder=6)
+    text.set(transform=panel.transAxes, linespacing=1.4, bbox=box)

@@ -1,0 +1,151 @@
+"""From a labelled result to what a figure shows: the axes it needs, a selection, a tidy table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from superpos_jax.errors import UserError
+from superpos_jax.results.registry import labels_of
+from superpos_jax.results.runs import axes, fixed, seed_axes
+from superpos_jax.text import NBSP
+
+SETTING = ("n", "m", "S", "steps", "lr", "weight_decay", "eps", "reduction")
+VARIANTS = {"loss": 2, "untied": 0, "relu": 0, "online": 0}
+"""What the setting names where it is not as usual."""
+
+
+class Result(Protocol):
+    """What a figure reads: a name, a labelled dataset, and the arrays of one cell."""
+
+    @property
+    def name(self) -> str:
+        """The name of the sweep."""
+        ...
+
+    @property
+    def dataset(self) -> xr.Dataset:
+        """All numbers, one dimension a swept axis."""
+        ...
+
+    def cell(self, **values: Any) -> Any:
+        """The arrays W (m, n) and H (T, m) of one cell, by a value for every swept axis."""
+        ...
+
+
+def missing(
+    dataset: xr.Dataset, figure: str, variables: Iterable[str], swept: tuple[str, ...]
+) -> str | None:
+    """One sentence that names the variables or swept axes a figure lacks, or None."""
+    absent = [name for name in ("verdict", *variables) if name not in dataset]
+    if absent:
+        return f"{figure} needs {' and '.join(absent)}, which this result does not hold"
+    has = [axis for axis in axes(dataset) if dataset.sizes[axis] > 1]
+    if set(swept) <= set(has):
+        return None
+    count = "a swept axis" if len(swept) == 1 else "two swept axes"
+    found = f"only {', '.join(has)}" if has else "no axis"
+    return f"{figure} needs {count} {' and '.join(swept)}; this result sweeps {found}"
+
+
+def narrow(
+    dataset: xr.Dataset,
+    keep: tuple[str, ...],
+    select: Mapping[str, Any],
+    pool: tuple[str, ...] | None = None,
+) -> tuple[xr.Dataset, dict[str, Any]]:
+    """Reduce a dataset to the axes of a figure.
+
+    Arguments:
+        dataset: the labelled result.
+        keep: axes the figure shows; one that is not swept becomes an axis of one value.
+        select: `axis=value`, or `axis=[values]` for axes that are kept or pooled.
+        pool: axes that are kept because the figure pools them; by default all seeds.
+
+    Returns the dataset, sorted along `keep`, losses in units of what predicting zero scores, and
+    the values at which every other axis was taken: the selected one, else the first. Raises
+    ValueError for an unknown axis or value.
+    """
+    swept, labels = axes(dataset), labels_of(dataset)
+    pool = seed_axes(swept) if pool is None else pool
+    for axis in select:
+        if axis not in swept:
+            raise ValueError(f"no swept axis {axis!r}; this result sweeps {', '.join(swept)}")
+    taken: dict[str, Any] = {}
+    for axis in swept:
+        stays = axis in keep or axis in pool
+        if stays and axis not in select:
+            continue
+        values = dataset[axis].values
+        wanted = np.atleast_1d(select.get(axis, values[0]))
+        index = [_position(axis, values, labels.number(axis, value)) for value in wanted]
+        if not stays:
+            if len(index) != 1:
+                raise ValueError(f"{axis} takes one value here, not {len(index)}")
+            taken[axis] = values[index[0]].item()
+        dataset = dataset.isel({axis: index if stays else index[0]}, drop=True)
+    shared = json.loads(dataset.attrs.get("cell", "{}"))
+    for axis in keep:
+        if axis in shared:
+            dataset = dataset.expand_dims({axis: [shared[axis]]})
+        elif axis not in swept:
+            raise UserError(f"best: the figure needs the axis {axis}; choose among another one")
+    power = {**fixed(dataset), **taken}.get("loss", 2)
+    return _scored(dataset, power).sortby(list(keep)), taken
+
+
+def _scored(dataset: xr.Dataset, power: int) -> xr.Dataset:
+    """Losses divided by what predicting zero scores, which is 1 for the squared error."""
+    powers = dataset["loss"] if "loss" in dataset.dims else xr.DataArray(power)
+    if "zero_test_loss" not in dataset or bool((powers == 2).all()):
+        return dataset
+    zero = dataset["zero_test_loss"].where(powers != 2, 1.0)
+    names = [f"{prefix}{split}_loss" for prefix in ("", "history_") for split in ("train", "test")]
+    return dataset.assign({name: dataset[name] / zero for name in names if name in dataset})
+
+
+def _position(axis: str, values: np.ndarray, value: Any) -> int:
+    """Where an axis holds a value, a name ("mean") or a number, equal but for rounding."""
+    numeric = np.issubdtype(values.dtype, np.number)
+    if numeric and not isinstance(value, str):
+        hit = np.isclose(values, value, rtol=1e-6, atol=0)
+    else:
+        hit = np.array([held == value for held in values.tolist()])
+    if not hit.any():
+        held = ", ".join(f"{v:g}" if numeric else str(v) for v in values)
+        raise ValueError(f"{axis} = {value} is not in this result, which holds {held}")
+    return int(np.argmax(hit))
+
+
+def representative(values: np.ndarray, largest: int, spread: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices and ranks of the largest values and of evenly spaced ranks among the others.
+
+    Example:
+        >>> representative(np.array([5.0, 9.0, 1.0, 7.0, 3.0, 2.0]), largest=2, spread=2)
+        (array([1, 3, 0, 2]), array([0, 1, 2, 5]))
+    """
+    order = np.argsort(-values, kind="stable")
+    rank = np.arange(len(order))
+    if len(order) > largest + spread:
+        tail = np.linspace(largest, len(order) - 1, spread).round().astype(int)
+        rank = np.concatenate([rank[:largest], tail])
+    return order[rank], rank
+
+
+def tidy(result: Result, frame: pd.DataFrame, taken: Mapping[str, Any]) -> pd.DataFrame:
+    """Add the values of the axes that are not shown, and the line that states the setting."""
+    for axis, value in taken.items():
+        frame[axis] = value
+    held = fixed(result.dataset)
+    shared = {key: held[key] for key in SETTING if key in held and key not in taken}
+    shared |= {key: held[key] for key, usual in VARIANTS.items() if held.get(key, usual) != usual}
+    best = result.dataset.attrs.get("best", "")
+    describe = labels_of(result.dataset).describe
+    parts = [result.name, describe(taken), describe(shared), best]
+    frame.attrs["setting"] = f" {NBSP}·{NBSP} ".join(part for part in parts if part)
+    return frame

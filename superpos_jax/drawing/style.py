@@ -1,0 +1,190 @@
+"""The look that all figures share: colours, page, axes, and the scale of losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis, YAxis
+from matplotlib.colors import Colormap, to_hex
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+from superpos_jax.studies.double_descent.criteria import squash
+
+# Okabe-Ito: told apart by every common kind of colour vision. Features are blue and samples
+# vermillion in every figure of the package.
+FEATURE = "#0072B2"
+SAMPLE = "#D55E00"
+INK = "#222222"
+SOFT = "#6B6B6B"
+GRID = "#E4E4E4"
+DEAD = "#B5B5B5"
+
+RC: Any = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8.5,
+    "text.color": INK,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9.5,
+    "axes.linewidth": 0.7,
+    "axes.titlesize": 9,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "mathtext.fontset": "dejavusans",
+    "savefig.facecolor": "white",
+}
+
+style = matplotlib.rc_context(RC)
+
+KEY, SIDE = 0.24, 1.4
+SMALL = 8.0
+"""Points of the type of settings and captions."""
+
+
+def loss_ticks(low: float, high: float, count: int = 10) -> list[float]:
+    """Round losses in [low, high], well apart on the squashed scale; 1 where it fits.
+
+    Example:
+        >>> loss_ticks(0.985, 1.3, count=6)
+        [1.0, 1.02, 1.1, 1.3]
+    """
+    steps = [0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5]
+    above = [1 + step for step in steps] + [d * 10.0**e for e in range(7) for d in (2, 3, 5, 10)]
+    below = [1 - step for step in steps]
+    # The coarse ones first, so that a fine tick never takes the place of a rounder one.
+    ranked = [1.0, 1.1, 0.99, 1.01, 2.0, 10.0, 0.9, 0.98, 1.02, 5.0, 1.3, 1.05, 0.95, 1.03]
+    lowest, highest = squash(np.array([low, high]))
+    gap = (highest - lowest) / count
+    ticks: list[float] = []
+    for tick in [*ranked, *above[::-1], *below[::-1]]:
+        far = all(abs(squash(tick) - squash(t)) >= gap for t in ticks)
+        if low <= tick <= high and far:
+            ticks.append(round(tick, 6))
+    return sorted(ticks)
+
+
+def loss_text(loss: float) -> str:
+    """A loss with the digits that 1 % differences need."""
+    if abs(loss - 1) < 0.9995:
+        return f"{loss:.3f}"
+    return f"{loss:.2f}" if loss < 9.995 else f"{loss:,.1f}" if loss < 99.95 else f"{loss:,.0f}"
+
+
+def tick_text(loss: float) -> str:
+    """A tick of a loss scale: never more digits than it has."""
+    return f"{loss:,.10g}" if loss != 1 else "1"
+
+
+def wrapped(text: str, inches: float) -> list[str]:
+    """Small text in lines that are no wider; broken at spaces that may be broken.
+
+    Example:
+        >>> wrapped("a few words of text", 0.7)
+        ['a few words', 'of text']
+    """
+    font = get_font(findfont(FontProperties(family=RC["font.sans-serif"])))
+    font.set_size(SMALL, 72)
+    lines: list[str] = []
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines else word
+        font.set_text(longer, 0.0)
+        if lines and font.get_width_height()[0] / 64 / 72 > inches:
+            lines.append(word)
+        else:
+            lines[-1:] = [longer]
+    return lines
+
+
+def page(
+    width: float, body: float, title: str, setting: str, caption: str, key: str = ""
+) -> Figure:
+    """An empty page in inches: title, setting and caption in place, `body` left for the axes.
+
+    With a `key` of "top" or "side" there is room for a legend there, see `page_key`.
+    """
+    lines, top = (wrapped(text, width - 0.26) for text in (caption, setting))
+    header = 0.50 + 0.165 * len(top) + (KEY if key == "top" else 0.0)
+    footer = 0.165 * len(lines) + 0.24
+    height = header + body + footer
+    figure = Figure(figsize=(width, height), dpi=100)
+    rect = (0.0, footer / height, 1.0 - (SIDE / width if key == "side" else 0.0), body / height)
+    figure.set_layout_engine("constrained", rect=rect, w_pad=0.06, h_pad=0.04)
+    left = 0.14 / width
+    small: dict[str, Any] = {"size": SMALL, "va": "top", "linespacing": 1.45}
+    figure.text(left, 1 - 0.13 / height, title, size=12, weight="bold", va="top")
+    figure.text(left, 1 - 0.40 / height, "\n".join(top), color=SOFT, **small)
+    figure.text(left, (footer - 0.1) / height, "\n".join(lines), **small)
+    return figure
+
+
+def page_key(figure: Figure, handles: Sequence[Artist]) -> None:
+    """The legend, in the room that `page` left for it: a line above the axes, or a column."""
+    width, height = figure.get_size_inches()
+    engine = figure.get_layout_engine()
+    _, low, across, up = engine.get()["rect"] if engine else (0.0, 0.0, 1.0, 1.0)
+    box: dict[str, Any] = {"borderaxespad": 0.0, "borderpad": 0.2, "labelspacing": 0.55}
+    if across < 1:
+        box |= {"loc": "upper left", "bbox_to_anchor": (across, low + up)}
+    else:
+        box |= {"loc": "lower left", "bbox_to_anchor": (0.1 / width, low + up + 0.04 / height)}
+    figure.legend(handles=handles, ncols=1 if across < 1 else len(handles), **box)
+
+
+def dress(axes: Axes, grid: str | None = None) -> None:
+    """Ticks and frame. Set on the axes, since ticks are made after the style has been left."""
+    axes.tick_params(labelsize=8.5, length=3, width=0.6, color=SOFT, labelcolor=INK)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.set_axisbelow(True)
+    if grid in ("x", "y", "both"):
+        axes.grid(axis=grid, color=GRID, linewidth=0.6)  # type: ignore[arg-type]
+
+
+def log_ticks(
+    axis: Axis,
+    values: Sequence[float] | np.ndarray,
+    inches: float,
+    text: Callable[[float], str] = "{:,.10g}".format,
+) -> None:
+    """Label a log axis at swept values: powers of ten first, then 2 and 5 of them, then what fits.
+
+    Below an x axis values that do not fit beside the others have their labels in a second and a
+    third line, where the ends come first; beside an upright axis, before all but powers of ten.
+    """
+    values = np.unique(np.asarray(values, float))
+    place = np.log(values)
+    scale = inches / max(float(np.ptp(place)), 1e-9)
+    texts = [text(value) for value in values]
+    upright = isinstance(axis, YAxis)
+    sizes = np.array([0.19 if upright else 0.075 * len(text) + 0.12 for text in texts])
+    mantissa = np.round(values / 10.0 ** np.floor(np.log10(values) + 1e-9), 9)
+    labels: dict[int, str] = {}
+    for line in range(1 if upright else 3):
+        ends = (0, len(values) - 1) if upright or line else ()
+        rank = [
+            0 if x == 1 else 1 if i in ends else 2 if x in (2, 5) else 3
+            for i, x in enumerate(mantissa)
+        ]
+        chosen: list[int] = []
+        for i in sorted(set(range(len(values))) - set(labels), key=lambda i: (rank[i], i)):
+            needs = (sizes[i] + sizes[chosen]) / 2
+            if np.all(np.abs(place[i] - place[chosen]) * scale >= needs):
+                chosen.append(i)
+        labels |= {i: "\n" * line + texts[i] for i in chosen}
+    axis.set_major_locator(FixedLocator(values[sorted(labels)].tolist()))
+    axis.set_major_formatter(FixedFormatter([labels[i] for i in sorted(labels)]))
+    axis.set_minor_locator(NullLocator())
+
+
+def shades(count: int) -> list[str]:
+    """Ordered colours, dark to light, for lines that are ordered by a swept value."""
+    colours: Colormap = matplotlib.colormaps["viridis"]
+    return [to_hex(colours(x)) for x in np.linspace(0.0, 0.86, count)]

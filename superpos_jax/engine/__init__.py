@@ -1,0 +1,1 @@
+"""The engine: one compiled program that trains every cell of a plan."""

@@ -1,0 +1,165 @@
+"""How much memory training takes, and how cells are split so that it is enough."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import psutil
+
+from superpos_jax.engine.plan import make_plan
+from superpos_jax.engine.study import DataSet, Study
+from superpos_jax.errors import UserError
+
+RUNTIME = 768 * 2**20
+"""Bytes of Python, JAX, the compiler and the figures (benchmarks/README.md has a table)."""
+
+COPIES = 4
+"""How often parameters and results are held at once, at most: by the devices or in records, as one
+snapshot or data set, and twice while they are written."""
+
+RECORD = 8 * 2**10
+"""Bytes of the record of a cell, its arrays aside, in each process."""
+
+USABLE = 0.9
+"""Share of the free memory that may be used."""
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def peak(
+    study: Study, cells: Sequence[Any], devices: int, platform: str, processes: int = 1
+) -> float:
+    """Most bytes that training these cells together takes at any moment, in all processes.
+
+    Beside the results of the sweep, see `results`. Parameters and optimizer state are held
+    `COPIES` times while a checkpoint is written. Samples are held once by each process and once on
+    each device. The host's share counts as well: on a CPU it is the same memory.
+    """
+    state, plan = 0.0, make_plan(study, cells, devices, platform)
+    for group in plan.groups:
+        cell, layout = cells[group.slots.max()], group.layout
+        params = jax.eval_shape(lambda cell=cell, layout=layout: study.init(cell, layout))
+        moments = jax.eval_shape(study.optimizer(cell).init, params)
+        state += group.slots.size * (_bytes(params) + _bytes(moments))
+    samples = 0.0
+    for block, streams in plan.streams.items():
+        none = jax.tree.leaves(study.blocks(DataSet(next(iter(streams)), 0), block))
+        one = sum(int(np.prod(x.shape[1:])) * x.dtype.itemsize for x in none)
+        samples += one * sum(-(-dataset.samples // block[0]) for dataset in streams.values())
+    return processes * RUNTIME + COPIES * state + samples * (processes + devices)
+
+
+def results(
+    study: Study, cells: Collection[Any], platform: str, processes: int = 1, places: int = 0
+) -> float:
+    """Most bytes that the results of all cells of a sweep take beside the programs.
+
+    Each cell has the room of the largest one, in every process, `COPIES` times while they are
+    written, and that of its record; and so has each of the `places` of a folder's grid, if these
+    are more. With accelerators results lie in the host's memory and not in theirs: none.
+
+    Raises:
+        UserError: the host of accelerators cannot hold them.
+    """
+    largest = max((_result(study, cell) for cell in cells), default=0.0)
+    need = processes * max(places, len(cells)) * (COPIES * largest + RECORD)
+    if platform == "cpu":
+        return need
+    free = free_on_host()
+    if need > USABLE * free:
+        raise UserError(
+            f"memory: results of {max(places, len(cells)):,} cells need about {words(need)}, and "
+            f"{words(USABLE * free)} of the host's {words(free)} may be used; take fewer cells, or "
+            "keep less of their training and weights"
+        )
+    return 0.0
+
+
+def _result(study: Study, cell: Any) -> float:
+    """Bytes of what a cell reports, and of the histories of two losses and two norms."""
+    return float(study.result_bytes(cell)) + 16.0 * len(study.recorded(cell))
+
+
+def free_on_host() -> float:
+    """Bytes that are free: the machine's, or what its control group leaves (a container's limit).
+
+    Pages of files count as used in a control group, but make room when it is needed.
+    """
+    free = float(psutil.virtual_memory().available)
+    with contextlib.suppress(OSError, ValueError):  # no control group, or "max": no limit
+        limit, used = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+        counts = dict(
+            line.split() for line in (CGROUP / "memory.stat").read_text().strip().splitlines()
+        )
+        free = min(free, limit - used + float(counts.get("inactive_file", 0)))
+    return free
+
+
+def available(devices: Sequence[jax.Device]) -> float:
+    """Bytes that are free: of accelerators all their own, else the machine's or control group's."""
+    first = devices[0]
+    statistics = first.memory_stats() if first.platform != "cpu" else None
+    if statistics and "bytes_limit" in statistics:
+        return len(devices) * float(statistics["bytes_limit"] - statistics.get("bytes_in_use", 0))
+    return free_on_host() + psutil.Process().memory_info().rss
+
+
+def split(
+    study: Study,
+    cells: Sequence[Any],
+    devices: int,
+    platform: str,
+    free: float,
+    processes: int = 1,
+    for_results: float = 0.0,
+) -> list[list[Any]]:
+    """Cut cells, in their order, into parts that fit into memory one at a time.
+
+    Args:
+        study: of the cells.
+        cells: to be trained.
+        devices: among which they are dealt.
+        platform: of the devices.
+        free: bytes.
+        processes: in which they are trained.
+        for_results: bytes of the results of the whole sweep, see `results`.
+
+    Raises:
+        UserError: a cell alone does not fit.
+    """
+    need = peak(study, cells, devices, platform, processes) + for_results
+    if need <= USABLE * free:
+        return [list(cells)]
+    if len(cells) == 1:
+        own = words(processes * RUNTIME)
+        fewer = "fewer --processes" if processes > 1 else "fewer --devices"
+        raise UserError(
+            f"memory: {cells[0]} alone needs about {words(need)}, {own} of it for JAX itself and "
+            f"{words(for_results)} for the results of the sweep, and {words(USABLE * free)} of the "
+            f"{words(free)} there are may be used; take a smaller T, m or n, fewer cells, less of "
+            f"their training and weights kept, or {fewer}"
+        )
+    half = len(cells) // 2
+    return [
+        part
+        for some in (cells[:half], cells[half:])
+        for part in split(study, some, devices, platform, free, processes, for_results)
+    ]
+
+
+def words(count: float) -> str:
+    """Bytes for a reader.
+
+    >>> words(3 * 2**30)
+    '3.0 GiB'
+    """
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
+
+
+def _bytes(tree: Any) -> int:
+    return sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))

@@ -1,1 +1,0 @@
-"""Numbers of trained runs, without drawing: what figures show and what the paper is judged by."""

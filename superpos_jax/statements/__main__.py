@@ -1,0 +1,30 @@
+"""Store and draw what was trained: `python -m superpos_jax.statements [RESULTS]`.
+
+With a folder of results their archives are written first; without, figures are drawn from the
+archives that are there.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from superpos_jax.statements import gallery
+
+DATA, FIGURES = Path("figures/data"), Path("figures")
+
+
+def main(arguments: list[str]) -> None:
+    """Archive the results in the folders named, then draw all figures and write the page."""
+    for results in arguments:
+        if not Path(results).is_dir():
+            sys.exit(f"{results}: no such folder")
+        for path in gallery.store(Path(results), DATA):
+            print(path)
+    for path in gallery.draw(DATA, FIGURES):
+        print(path)
+    print(gallery.page(DATA, FIGURES))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,177 @@
+"""What the paper says, in numbers, against what was found.
+
+A statement is a number computed from one stored result and the range in which the paper has it. Its
+uncertainty is over seeds: seeds are drawn with replacement, and the middle 95 % of what they give
+is compared with the range. Inside it the statement agrees, outside it differs, across its edge it
+is undecided. So it is with one seed, which leaves no uncertainty; of two, the interval is what
+lies between them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from superpos_jax.engine.verdicts import DIVERGED, FINISHED, UNFINISHED
+from superpos_jax.results.result import load
+from superpos_jax.results.runs import seed_axes
+from superpos_jax.results.sweep import load_sweep
+from superpos_jax.statements import resampling
+from superpos_jax.text import written
+
+FEWEST = 2
+"""Seeds, from which on there is a spread over them."""
+AGREES, DIFFERS, UNDECIDED = "agrees", "differs", "undecided"
+NOT_TRAINED = "not trained"
+
+
+class Statement(NamedTuple):
+    """A sentence of the paper, as a number of one stored result."""
+
+    key: str
+    """The sweep: "paper/P6"."""
+    text: str
+    expected: str
+    """What the paper has, in words."""
+    within: tuple[float, float]
+    """The number agrees in this range, ends included."""
+    statistic: Callable[[xr.Dataset], float]
+    """Of the cells it is about; dead ones are NaN."""
+    where: Mapping[str, Any] = {}
+    """The cells it is about: values of axes, one or a list; all values of the others."""
+    reads: Mapping[str, int] = {}
+    """Arrays that it needs, as `FigureSpec.arrays`; numbers one a cell are there anyway."""
+    form: str = ".3g"
+    reason: str = ""
+    """Why the number most likely differs, if it does."""
+
+
+class Finding(NamedTuple):
+    """A statement, judged."""
+
+    key: str
+    statement: str
+    found: str
+    """The number, and between which numbers it lies for other seeds."""
+    expected: str
+    within: str
+    """The range that agrees with it."""
+    verdict: str
+    reason: str
+    """Why it most likely differs; empty if it does not, or if nobody knows."""
+
+
+def check(data: Path, statements: Sequence[Statement]) -> list[Finding]:
+    """Judge all statements whose results are stored in a folder of archives.
+
+    Args:
+        data: as figures/data.
+        statements: as `superpos_jax.studies.double_descent.statements.STATEMENTS`.
+    """
+    results: dict[str, xr.Dataset | None] = {}
+    found = []
+    for statement in statements:
+        if statement.key not in results:
+            path = data / f"{load_sweep(statement.key).name}.zip"
+            results[statement.key] = load(path).dataset if path.exists() else None
+        dataset = results[statement.key]
+        if dataset is not None:
+            found.append(judge(statement, dataset))
+    return found
+
+
+def judge(statement: Statement, dataset: xr.Dataset) -> Finding:
+    """Compare the number of a result with the paper's.
+
+    >>> variables = {"test_loss": ("seed", [1.1, 1.2, 1.3, 1.2]), "verdict": ("seed", [0] * 4)}
+    >>> mean = Statement("", "a bump", "about 1.2", (1.0, 1.4), lambda d: d.test_loss.mean())
+    >>> judge(mean, xr.Dataset(variables, {"seed": range(4)})).found
+    '1.2 (1.15 to 1.27)'
+    """
+    part = _trained(statement, dataset)
+    value = float("nan") if part is None else _number(statement, part)
+    verdict = UNDECIDED
+    if part is None:
+        text, verdict = "", NOT_TRAINED
+    elif np.isnan(value):
+        text = "not defined"
+    elif (seeds := _count(part)) < FEWEST:
+        text = f"{written(value, statement.form)}, one seed"
+    else:
+        others = np.array([_number(statement, one) for one in _resampled(part)])
+        low, high = resampling.middle(others)
+        least, most = statement.within
+        if not resampling.enough(others):
+            pass  # too often there is no such number
+        elif least <= low and high <= most and least <= value <= most:
+            verdict = AGREES
+        elif high < least or low > most:
+            verdict = DIFFERS
+        text = written(value, statement.form)
+        if not np.isnan(low):
+            text += f" ({written(low, statement.form)} to {written(high, statement.form)})"
+        text += ", 2 seeds" if seeds == 2 else ""
+    reason = statement.reason if verdict == DIFFERS else ""
+    within = _range(*statement.within)
+    return Finding(statement.key, statement.text, text, statement.expected, within, verdict, reason)
+
+
+def _range(least: float, most: float) -> str:
+    """A range in words.
+
+    >>> _range(0.2, 0.3), _range(5, 5), _range(1.01, float("inf")), _range(0, 1e-3)
+    ('0.2 to 0.3', '5', 'from 1.01', '0 to 0.001')
+    """
+    if least == most:
+        return f"{least:,.6g}"
+    return f"from {least:,.6g}" if np.isinf(most) else f"{least:,.6g} to {most:,.6g}"
+
+
+def _trained(statement: Statement, dataset: xr.Dataset) -> xr.Dataset | None:
+    """What a statement is about: seeds with all of its cells trained, what it reads of them."""
+    try:
+        part = dataset.sel(statement.where)
+    except KeyError:
+        return None
+    seeds = seed_axes(part["verdict"].dims)
+    part = part.sortby([axis for axis in part["verdict"].dims if axis not in seeds])
+    for axis in seeds:
+        unfinished = part["verdict"] == UNFINISHED
+        whole = ~unfinished.any([dim for dim in unfinished.dims if dim != axis])
+        part = part.isel({axis: np.flatnonzero(whole)})
+    if not _count(part) or (part["verdict"] == UNFINISHED).any():
+        return None
+    reads = [name for name, array in part.items() if _one_a_cell(array) or name in statement.reads]
+    return part[reads].where(part["verdict"].isin((FINISHED, DIVERGED)))
+
+
+def _number(statement: Statement, part: xr.Dataset) -> float:
+    """NaN where the cells that are there do not have it: all seeds died, or a value is missing."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            return float(statement.statistic(part))
+        except (KeyError, ValueError):
+            return float("nan")
+
+
+def _resampled(part: xr.Dataset) -> Iterator[xr.Dataset]:
+    """The cells of other seeds: as many as there are, drawn with replacement, again and again."""
+    seeds = seed_axes(part["verdict"].dims)
+    for chosen in resampling.choices(*(part.sizes[axis] for axis in seeds)):
+        yield part.isel(dict(zip(seeds, chosen, strict=True)))
+
+
+def _one_a_cell(array: xr.DataArray) -> bool:
+    """Whether it has one number a cell: the axes of the grid have coordinates."""
+    return all(dim in array.coords and dim != "step" for dim in array.dims)
+
+
+def _count(part: xr.Dataset) -> int:
+    """How many seeds there are, of all kinds; 1 where none is swept."""
+    return int(np.prod([part.sizes[axis] for axis in seed_axes(part["verdict"].dims)], dtype=int))

@@ -1,0 +1,250 @@
+"""A one-hidden-layer classifier of small real images: which samples have a dimension of their own?
+
+    h = ReLU(W x + c)       W: (m, 64), h: (m,)       x: 8 x 8 grey levels in [0, 1]
+    logits = U h + d        U: (10, m)
+    L = cross-entropy, mean over the T training images
+
+Maximal data dimensionality D*_X says how much of a direction of the hidden space one sample can
+have to itself. It needs no sparse features and no ReLU autoencoder, so it can be asked of any
+layer (Henighan et al., "Superposition, Memorization, and Double Descent", 2023, section on MNIST).
+The images are scikit-learn's digits (1,797; E. Alpaydin and C. Kaynak, UCI, 1998), which that
+package brings along: `pip install scikit-learn`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from pydantic import BaseModel, ConfigDict, Field
+
+from superpos_jax.engine.study import DataSet, Layout, Study, Variable
+from superpos_jax.errors import UserError
+from superpos_jax.studies.double_descent.cell import Float32, Seed
+from superpos_jax.studies.double_descent.geometry import maximal_dimensionality
+
+if TYPE_CHECKING:
+    from superpos_jax.studies.double_descent.figures import FigureSpec
+
+IMAGES, PIXELS, CLASSES = 1797, 64, 10
+TEST = 297
+"""Images held out: the last ones of the shuffled order."""
+
+ROWS = 128
+QUANTUM = 8
+"""Hidden dimensions are padded to a multiple of it."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One classifier: every number that can be swept.
+
+    T: training images, the first ones of an order that the seed shuffles. m: hidden units. lr:
+    peak learning rate, cosine to 0. weight_decay: decoupled. steps: updates on all T images.
+    """
+
+    T: Annotated[int, Field(ge=1, le=IMAGES - TEST, description="images to train on")] = 1500
+    m: Annotated[int, Field(ge=1, le=4096, description="hidden units")] = 32
+    seed: Seed = 0
+    lr: Annotated[float, Float32] = 1e-2
+    weight_decay: Annotated[float, Field(ge=0, le=3e38, description="0 or more")] = 1e-2
+    steps: Annotated[int, Field(ge=1, le=100_000_000, description="updates of the weights")] = 2000
+
+
+class Options(BaseModel):
+    """No static choices: the images are what they are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Params(NamedTuple):
+    """W: (hidden, 64), c: (hidden,), U: (10, hidden), d: (10,); zero beyond the cell's m."""
+
+    W: Any
+    c: Any
+    U: Any
+    d: Any
+
+
+class Block(NamedTuple):
+    """Images x: (rows, 64) float32, and their classes y: (rows,) int32."""
+
+    x: Any
+    y: Any
+
+
+class Classifier(NamedTuple):
+    """One cell as numpy: its weights, its images X (T, 64) and classes y (T,), hidden H (T, m)."""
+
+    params: Params
+    X: np.ndarray
+    y: np.ndarray
+    H: np.ndarray
+
+
+@lru_cache(maxsize=1)
+def images() -> tuple[np.ndarray, np.ndarray]:
+    """All images, (1797, 64) float32 in [0, 1], and their classes, (1797,) int32.
+
+    Raises:
+        UserError: scikit-learn is not installed.
+    """
+    try:
+        from sklearn.datasets import load_digits
+    except ModuleNotFoundError:
+        raise UserError(
+            "study digits: its images come with scikit-learn; pip install scikit-learn"
+        ) from None
+    found = load_digits()
+    return (found.data / 16).astype(np.float32), found.target.astype(np.int32)
+
+
+def order(seed: int) -> np.ndarray:
+    """The order in which a seed takes the images: training from the front, test from the back."""
+    return np.random.default_rng(seed).permutation(IMAGES)
+
+
+def chosen(dataset: DataSet) -> np.ndarray:
+    """Numbers of the images of a data set."""
+    seed, name = dataset.key
+    shuffled = order(seed)
+    return shuffled[: dataset.samples] if name == "train" else shuffled[IMAGES - dataset.samples :]
+
+
+class Digits(Study):
+    """Cross-entropy of a ReLU network with one hidden layer, full-batch AdamW, cosine to 0.
+
+    Losses are nats a sample; a uniform guess scores log 10 = 2.303.
+    """
+
+    cell_type: ClassVar[type] = Cell
+    options_type: ClassVar[type[BaseModel]] = Options
+
+    @classmethod
+    def figures(cls) -> Mapping[str, FigureSpec]:
+        """odd_samples."""
+        from superpos_jax.studies.digits.figures import FIGURES
+
+        return FIGURES
+
+    def layout(self, cell: Cell, platform: str) -> Layout:
+        """Hidden units in multiples of 8."""
+        hidden = -(-cell.m // QUANTUM) * QUANTUM
+        return Layout((ROWS, PIXELS), hidden, _operations(hidden))
+
+    def sample_cost(self, cell: Cell) -> float:
+        """Operations of one image."""
+        return _operations(cell.m)
+
+    def steps(self, cell: Cell) -> Any:
+        """The cell's number of updates."""
+        return cell.steps
+
+    def datasets(self, cell: Cell) -> Mapping[str, DataSet]:
+        """The first T images of the seed's order, and its last ones."""
+        sizes = {"train": cell.T, "test": TEST}
+        return {name: DataSet((int(cell.seed), name), size) for name, size in sizes.items()}
+
+    def blocks(self, dataset: DataSet, block: tuple[int, ...]) -> Block:
+        """Images and classes, block by block."""
+        rows, _ = block
+        x, y = (array[chosen(dataset)] for array in images())
+        missing = -len(y) % rows
+        x, y = np.pad(x, ((0, missing), (0, 0))), np.pad(y, (0, missing))
+        return Block(x.reshape(-1, rows, PIXELS), y.reshape(-1, rows))
+
+    def init(self, cell: Cell, layout: Layout) -> Params:
+        """Weights Xavier-uniform with the cell's own m, zero in the padding; biases 0."""
+        hidden: int = layout.shape
+        key = jax.random.fold_in(jax.random.key(cell.seed), cell.m)
+        used = jnp.arange(hidden) < cell.m
+
+        def uniform(which: int, length: int) -> jax.Array:
+            own = jax.random.fold_in(key, which)
+            bound = jnp.sqrt(6 / (cell.m + length))
+            keys = jax.vmap(lambda i: jax.random.fold_in(own, i))(jnp.arange(hidden))
+            unit = jax.vmap(lambda k: jax.random.uniform(k, (length,), minval=-1.0))(keys)
+            return jnp.where(used[:, None], bound * unit, 0)
+
+        W, U = uniform(0, PIXELS), uniform(1, CLASSES).T
+        return Params(W, jnp.zeros(hidden), U, jnp.zeros(CLASSES))
+
+    def optimizer(self, cell: Cell) -> optax.GradientTransformation:
+        """AdamW on the mean over images."""
+
+        def schedule(step: jax.Array) -> jax.Array:
+            return cell.lr * (1 + jnp.cos(jnp.pi * step / cell.steps)) / 2
+
+        adamw = optax.adamw(schedule, weight_decay=cell.weight_decay)
+        return optax.chain(optax.scale(1 / cell.T), adamw)
+
+    def loss_and_grad(
+        self, cell: Cell, layout: Layout, view: Params, block: Block, count: jax.Array
+    ) -> tuple[jax.Array, Params]:
+        """Cross-entropy of a block, summed."""
+        valid = jnp.arange(layout.rows) < count
+
+        def loss(params: Params) -> jax.Array:
+            hidden = jnp.maximum(block.x @ params.W.T + params.c, 0)
+            logits = hidden @ params.U.T + params.d
+            each = optax.softmax_cross_entropy_with_integer_labels(logits, block.y)
+            return jnp.where(valid, each, 0).sum()
+
+        return jax.value_and_grad(loss)(view)
+
+    def summary(self, cell: Cell, params: Params) -> dict[str, jax.Array]:
+        """Frobenius norms of both weight matrices."""
+        return {"W_norm": jnp.linalg.norm(params.W), "U_norm": jnp.linalg.norm(params.U)}
+
+    def report(self, cell: Cell, params: Params) -> dict[str, Variable]:
+        """Accuracy on the test images; of each training image D*_X and which one it is."""
+        H = self.hidden(cell, params, "train")
+        logits = self.hidden(cell, params, "test") @ params.U[:, : cell.m].T + params.d
+        _, y = images()
+        right = logits.argmax(axis=1) == y[chosen(self.datasets(cell)["test"])]
+        D = maximal_dimensionality(H).astype(np.float32)
+        number = chosen(self.datasets(cell)["train"]).astype(np.int16)
+        weights = {
+            "W": (("hidden", "pixel"), params.W[: cell.m]),
+            "c": (("hidden",), params.c[: cell.m]),
+            "U": (("class", "hidden"), params.U[:, : cell.m]),
+            "d": (("class",), params.d),
+        }
+        found = {
+            "test_accuracy": Variable((), np.float32(right.mean()), {"long_name": "test accuracy"}),
+            "maximal_dimensionality": Variable(
+                ("sample",), D, {"long_name": "maximal data dimensionality D*_X"}
+            ),
+            "image": Variable(("sample",), number, {"long_name": "number of the image"}),
+        }
+        for name, (dims, values) in weights.items():
+            found[name] = Variable(dims, values, {"long_name": f"weights {name}"}, True)
+        return found
+
+    def inspect(self, cell: Cell, report: Mapping[str, np.ndarray]) -> Classifier:
+        """The cell's weights beside its images and hidden vectors."""
+        W, c, U, d = (report.get(name, np.full((1, 1), np.nan)) for name in "WcUd")
+        params = Params(W[: cell.m], c[: cell.m], U[:, : cell.m], d)
+        if not all(np.isfinite(values).all() for values in params):
+            raise UserError("cell: the weights are not in this result; an archive may lack them")
+        X, y = (array[chosen(self.datasets(cell)["train"])] for array in images())
+        return Classifier(params, X, y, self.hidden(cell, params, "train"))
+
+    def hidden(self, cell: Cell, params: Params, name: str) -> np.ndarray:
+        """Hidden vectors of a data set: (samples, m)."""
+        x = images()[0][chosen(self.datasets(cell)[name])]
+        return np.maximum(x @ params.W[: cell.m].T + params.c[: cell.m], 0)
+
+
+def _operations(hidden: int) -> float:
+    """Three products with each of the two matrices."""
+    return 6.0 * hidden * (PIXELS + CLASSES)
+
+
+STUDY = Digits

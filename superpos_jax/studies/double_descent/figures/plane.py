@@ -1,0 +1,227 @@
+"""The double-descent plane: mean test loss over data-set size and hidden dimension."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import FuncNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.patheffects import withStroke
+
+from superpos_jax.drawing import style as look
+from superpos_jax.drawing.heatmap import edges, numbers, within
+from superpos_jax.drawing.select import Result, missing, narrow, tidy
+from superpos_jax.drawing.spec import FigureSpec
+from superpos_jax.drawing.style import DEAD, INK
+from superpos_jax.results.runs import dead, runs, unfinished
+from superpos_jax.studies.double_descent.criteria import squash, unsquash
+from superpos_jax.text import counted
+
+HATCH: dict[str, Any] = {"facecolor": "none", "edgecolor": look.SOFT, "lw": 0, "hatch": "////"}
+"""How a cell looks that is not trained to its end."""
+FRAME: dict[str, Any] = {"facecolor": "none", "edgecolor": "black", "lw": 1.6}
+"""How the cells of the ridge look."""
+
+
+def applies(dataset: xr.Dataset) -> str | None:
+    """None if a plane can be drawn, else why not."""
+    return missing(dataset, "plane", ("test_loss",), ("T", "m"))
+
+
+def ridge(mean: np.ndarray) -> int | None:
+    """Index of the maximum of the mean test loss over T, None where it lies at an end.
+
+    Example:
+        >>> ridge(np.array([1.0, 1.3, 0.99])), ridge(np.array([1.0, 1.1, 1.3, np.nan]))
+        (1, None)
+    """
+    alive = np.flatnonzero(np.isfinite(mean))
+    if len(alive) < 3:
+        return None
+    top = int(np.nanargmax(mean))
+    return top if alive[0] < top < alive[-1] else None
+
+
+def plane_table(result: Result, **select: Any) -> pd.DataFrame:
+    """The numbers of `plane`: one row a cell (T, m), seeds summarised.
+
+    Columns: T, m, runs, died, unfinished (seeds still training: their losses are those so far),
+    test_loss (mean over surviving seeds, NaN where none), its min, max and standard error, ridge
+    (True at the T of the ridge of its m, once the row is trained), and the value of every other
+    swept axis. Losses are in units where the zero predictor scores 1.
+    """
+    if (reason := applies(result.dataset)) is not None:
+        raise ValueError(reason)
+    dataset, taken = narrow(result.dataset, ("m", "T"), select)
+    loss = runs(dataset["test_loss"], ("m", "T"))
+    died, training = dead(dataset, ("m", "T")), unfinished(dataset, ("m", "T"))
+    rows = []
+    for i, m in enumerate(dataset["m"].values):
+        means = [_mean(loss[i, j][~died[i, j]]) for j in range(loss.shape[1])]
+        top = ridge(np.array(means)) if not training[i].any() else None
+        for j, T in enumerate(dataset["T"].values):
+            alive = loss[i, j][~died[i, j] & np.isfinite(loss[i, j])]
+            some, several = len(alive) > 0, len(alive) > 1
+            rows.append(
+                {
+                    "T": T,
+                    "m": m,
+                    "runs": died.shape[2],
+                    "died": int(died[i, j].sum()),
+                    "unfinished": int(training[i, j].sum()),
+                    "test_loss": means[j],
+                    "test_loss_min": alive.min() if some else np.nan,
+                    "test_loss_max": alive.max() if some else np.nan,
+                    "test_loss_sem": alive.std(ddof=1) / len(alive) ** 0.5 if several else np.nan,
+                    "ridge": j == top,
+                }
+            )
+    return tidy(result, pd.DataFrame(rows), taken)
+
+
+def _mean(values: np.ndarray) -> float:
+    values = values[np.isfinite(values)]
+    return float(values.mean(dtype=float)) if len(values) else float("nan")
+
+
+def plane(result: Result, **select: Any) -> Figure:
+    """Heat map of mean test loss over T x m, its ridge marked (figure P5 of the study).
+
+    Along a row the model stays and the data grow; along a column the data stay and the model
+    grows. Between two cells the loss should fall; where it rises towards the ridge, more data or
+    a bigger model hurts. Colours follow asinh((loss - 1) / 0.01): steps of 1 % are visible
+    near 1 and a ridge of 5 does not saturate.
+
+    Arguments:
+        result: a result that sweeps T and m; seed axes are averaged over.
+        select: values of other swept axes (`lr=3e-3`; the first by default), or lists that
+            restrict T, m or a seed axis.
+
+    Returns a Figure. Raises ValueError if T or m is not swept.
+
+    Example:
+        plane(result, lr=3e-3).savefig("plane.png")
+    """
+    return _draw(plane_table(result, **select))
+
+
+@look.style
+def _draw(table: pd.DataFrame) -> Figure:
+    T, m = np.sort(table["T"].unique()), np.sort(table["m"].unique())
+    grid = table.set_index(["m", "T"]).unstack("T").sort_index()
+    mean, died = grid["test_loss"].to_numpy(float), grid["died"].to_numpy(int)
+    width = float(np.clip(2.4 + 0.43 * len(T), 6.8, 11.5))
+    body = float(np.clip(1.0 + 0.42 * len(m), 3.2, 7.0))
+    title = "Mean test loss over data-set size T and hidden dimension m"
+    key = "top" if table[["ridge", "died", "unfinished"]].any(axis=None) else ""
+    figure = look.page(width, body, title, table.attrs["setting"], _caption(table), key)
+    axes = figure.add_subplot()
+    look.dress(axes)
+    x, y = edges(T), edges(m)
+    known = mean[np.isfinite(mean)]
+    low, high = (known.min(), known.max()) if len(known) else (1.0, 1.0)
+    low, high = min(low, 0.995), max(high, 1.005)
+    colours = matplotlib.colormaps["viridis"]
+    norm = FuncNorm((squash, unsquash), vmin=low, vmax=high)
+    mesh = axes.pcolormesh(x, y, np.ma.masked_invalid(mean), norm=norm, cmap=colours)
+    gone = np.where(~np.isfinite(mean) & (died > 0), 0.0, np.nan)
+    axes.pcolormesh(x, y, np.ma.masked_invalid(gone), cmap=matplotlib.colors.ListedColormap([DEAD]))
+    axes.set(xscale="log", yscale="log", xlim=x[[0, -1]], ylim=y[[0, -1]])
+    axes.set_xlabel("training samples T")
+    axes.set_ylabel("hidden dimension m")
+    inches = (width - 1.9, body - 0.75)
+    look.log_ticks(axes.xaxis, T, inches[0] * np.log(T[-1] / T[0]) / np.log(x[-1] / x[0]))
+    look.log_ticks(axes.yaxis, m, inches[1] * np.log(m[-1] / m[0]) / np.log(y[-1] / y[0]))
+    _hatch(axes, x, y, grid["unfinished"].to_numpy(int) > 0)
+    numbers(axes, x, y, mean, colours(norm(mean))[..., :3], inches)
+    _marks(figure, axes, table, x, y)
+    bar = figure.colorbar(mesh, ax=axes, pad=0.015, fraction=0.06, aspect=24)
+    ticks = look.loss_ticks(low, high, count=14)
+    bar.set_ticks(ticks, labels=[look.tick_text(t) for t in ticks])
+    bar.minorticks_off()
+    bar.ax.tick_params(labelsize=8.5, length=3, width=0.6, color=look.SOFT)
+    bar.outline.set_visible(False)
+    bar.set_label("mean test loss   (predicting zero = 1)")
+    return figure
+
+
+def _hatch(axes: Axes, x: np.ndarray, y: np.ndarray, cells: np.ndarray) -> None:
+    """Hatch cells; the colour beneath, if any, stays to be seen."""
+    for i, j in np.argwhere(cells):
+        size = x[j + 1] - x[j], y[i + 1] - y[i]
+        axes.add_patch(Rectangle((x[j], y[i]), *size, gid="unfinished", **HATCH))
+
+
+def _marks(figure: Figure, axes: Axes, table: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> None:
+    """Frames round the cells of the ridge, crosses where some seeds died, and the legend."""
+    T, m = np.sort(table["T"].unique()), np.sort(table["m"].unique())
+    tops = table[table["ridge"]]
+    handles: list[Line2D | Patch] = []
+    for i, j in zip(np.searchsorted(m, tops["m"]), np.searchsorted(T, tops["T"]), strict=True):
+        size = x[j + 1] - x[j], y[i + 1] - y[i]
+        frame = Rectangle((x[j], y[i]), *size, gid="ridge", zorder=3, **FRAME)
+        frame.set_path_effects([withStroke(linewidth=3.2, foreground="white")])
+        axes.add_patch(frame)
+    if len(tops):
+        handles.append(Patch(**FRAME, label="ridge: largest mean test loss of its row"))
+    some = table[(table["died"] > 0) & table["test_loss"].notna()]
+    if len(some):
+        right, top = within(x, 0.84), within(y, 0.82)
+        cross: dict[str, Any] = {"marker": "X", "ms": 4.5, "mfc": "white", "mec": INK}
+        cross |= {"mew": 0.6, "ls": "none", "zorder": 5}
+        where = right[np.searchsorted(T, some["T"])], top[np.searchsorted(m, some["m"])]
+        axes.plot(*where, gid="some-died", **cross)
+        handles.append(Line2D([], [], label="some seeds died", **cross))
+    if ((table["died"] > 0) & table["test_loss"].isna()).any():
+        handles.append(Patch(color=DEAD, label="all seeds died"))
+    if table["unfinished"].any():
+        handles.append(Patch(**HATCH, label="not trained to the end"))
+    if handles:
+        look.page_key(figure, handles)
+
+
+def _caption(table: pd.DataFrame) -> str:
+    seeds = int(table["runs"].max())
+    what = f"the mean over {seeds} seeds" if seeds > 1 else "one seed"
+    text = f"Each cell is the test loss of one (T, m), {what}; a model that predicts zero scores 1."
+    tops = table[table["ridge"]].sort_values("m")
+    if len(tops):
+        text += (
+            " Follow a row to the right: just before its frame more data hurts, beyond it more"
+            " data helps. Follow a column upwards: where the loss rises, a bigger model hurts."
+        )
+    elif table.groupby("m")["unfinished"].any().all():
+        text += " A ridge is marked once its row is trained to the end."
+    else:
+        text += " No row has its largest loss inside the swept T, so no ridge is marked."
+    if len(tops) > 1:
+        a, b = tops.iloc[0], tops.iloc[-1]
+        text += (
+            f" The ridge lies at T = {a['T']:,.0f} for m = {a['m']:.0f}"
+            f" and at T = {b['T']:,.0f} for m = {b['m']:.0f}."
+        )
+    some = table[(table["died"] > 0) & table["test_loss"].notna()]
+    if len(some):
+        text += (
+            f" Crosses: {counted(some['died'].sum(), 'run')} in {counted(len(some), 'cell')}"
+            " became non-finite and do not count in the mean."
+        )
+    training = int(table["unfinished"].sum())
+    if training:
+        text += (
+            f" Hatched: {counted(training, 'run')} of {table['runs'].sum():,} not trained to the"
+            " end; colours and numbers there are the losses so far."
+        )
+    return text + " The colour scale is linear within 1 % of 1 and logarithmic beyond."
+
+
+PLANE = FigureSpec(
+    "plane", plane, plane_table, "heat map of mean test loss over T x m, the ridge marked", applies
+)

@@ -1,0 +1,212 @@
+"""Train and test loss against data-set size: the double descent, a line per m or another axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+
+from superpos_jax.drawing import style as look
+from superpos_jax.drawing.lines import (
+    ZERO,
+    crosses,
+    drawn,
+    line,
+    loss_axis,
+    lost_words,
+    seed_key,
+    seed_words,
+)
+from superpos_jax.drawing.select import Result, missing, narrow, tidy
+from superpos_jax.drawing.spec import FigureSpec
+from superpos_jax.drawing.style import INK
+from superpos_jax.results.runs import axes, dead, fixed, runs, unfinished
+from superpos_jax.studies.double_descent.criteria import BUMP_FROM, pooled
+from superpos_jax.studies.double_descent.figures.plane import ridge
+from superpos_jax.studies.double_descent.labels import LABELS, SEEDS, describe
+from superpos_jax.text import NBSP
+
+LETTER = 0.078
+"""Width of a letter of the legend in inches."""
+
+
+def applies(dataset: xr.Dataset) -> str | None:
+    """None if losses can be drawn against T, else why not."""
+    return missing(dataset, "t_sweep", ("train_loss", "test_loss"), ("T",))
+
+
+def against_T(
+    dataset: xr.Dataset, by: str, column: str, variables: Mapping[str, xr.DataArray]
+) -> pd.DataFrame:
+    """Seeds summarised: one row a value of `by`, a T and a variable, whose name is in `column`.
+
+    Columns: by, T, column, runs, died, unfinished, min, q25, median, q75, max, mean.
+    """
+    keep = (by, "T")
+    died, training = dead(dataset, keep), unfinished(dataset, keep)
+    rows = []
+    for name, variable in variables.items():
+        values = runs(variable, keep)
+        for i, value in enumerate(dataset[by].values):
+            for j, T in enumerate(dataset["T"].values):
+                alive = values[i, j][~died[i, j] & np.isfinite(values[i, j])].astype(float)
+                row = {by: value, "T": T, column: name}
+                row |= {"runs": died.shape[2], "died": int(died[i, j].sum())}
+                row |= {"unfinished": int(training[i, j].sum())}
+                row |= pooled(values[i, j], ~died[i, j])
+                rows.append(row | {"mean": alive.mean() if len(alive) else np.nan})
+    return pd.DataFrame(rows)
+
+
+def t_sweep_table(result: Result, by: str | None = None, **select: Any) -> pd.DataFrame:
+    """The numbers of `t_sweep`: one row a (line, T, split), seeds summarised.
+
+    Columns: the axis that the lines are by (`m`, `weight_decay`, ...), T, split ("train" or
+    "test"), runs, died, unfinished (seeds still training: their losses are those so far), median,
+    mean, min, q25, q75, max over the surviving seeds (NaN where none), m, and the value of every
+    other swept axis. Losses are in units where the zero predictor scores 1.
+    """
+    if (reason := applies(result.dataset)) is not None:
+        raise ValueError(reason)
+    by = _line_axis(result.dataset, select) if by is None else by
+    if by not in {"m", *axes(result.dataset)} - {"T", *SEEDS}:
+        raise ValueError(f"by = {by!r} is not a swept axis, or it is one that the figure pools")
+    dataset, taken = narrow(result.dataset, (by, "T"), select)
+    shared = fixed(result.dataset)
+    losses = {split: dataset[f"{split}_loss"] for split in ("test", "train")}
+    frame = against_T(dataset, by, "split", losses)
+    if by != "m" and "m" in shared:
+        taken = {"m": shared["m"], **taken}
+    frame = tidy(result, frame, taken)
+    frame.attrs |= {"by": by, "n": shared.get("n", 0)}
+    return frame
+
+
+def _line_axis(dataset: xr.Dataset, select: Mapping[str, Any]) -> str:
+    """m if several of its values are shown, else the first other axis of which that is true."""
+    for axis in ("m", *axes(dataset)):
+        held = dataset[axis].values if axis in axes(dataset) else ()
+        if axis not in ("T", *SEEDS) and np.size(select.get(axis, held)) > 1:
+            return axis
+    return "m"
+
+
+def t_sweep(result: Result, by: str | None = None, **select: Any) -> Figure:
+    """Train and test loss against T, a line per m (figure P3, top, of the study).
+
+    Where m has one value the lines are by the first other swept axis: weight decay (figure P6),
+    steps (P7), eps, S, ... Lines are medians over seeds; bands reach from the smallest to the
+    largest seed, or over the middle half of them from 8 seeds on. The test loss is drawn on the
+    scale asinh((loss - 1) / 0.01), linear within 1 % of the zero predictor and logarithmic beyond.
+
+    Arguments:
+        result: a result that sweeps T, and another axis or not; seed axes are pooled.
+        by: the axis that the lines are by, e.g. "weight_decay".
+        select: values of other swept axes (`lr=3e-3`; the first by default), or lists that
+            restrict T, a seed axis or the axis of the lines.
+
+    Returns a Figure. Raises ValueError if T is not swept, or `by` is not.
+
+    Example:
+        t_sweep(result, m=[2, 4]).savefig("t_sweep.png")
+    """
+    return _draw(t_sweep_table(result, by, **select))
+
+
+@look.style
+def _draw(table: pd.DataFrame) -> Figure:
+    by = table.attrs["by"]
+    values = np.sort(table[by].unique())
+    colours = look.shades(len(values)) if len(values) > 1 else [INK]
+    title = "Train and test loss against data-set size T"
+    title += f", by {LABELS.axis(by)}" if by != "m" else ""
+    labels = [describe({by: value.item()}) for value in values]
+    body = max(4.7, 0.195 * len(values) + 1.0)
+    room = max(look.SIDE, 0.5 + LETTER * max(len(label) for label in labels))
+    width = 6.2 + room
+    figure = look.page(width, body, title, table.attrs["setting"], _caption(table), key="side")
+    if isinstance(engine := figure.get_layout_engine(), ConstrainedLayoutEngine):
+        left, low, _, up = engine.get()["rect"]
+        engine.set(rect=(left, low, 1 - room / width, up))
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+    for panel, split in ((top, "test"), (bottom, "train")):
+        look.dress(panel, grid="y")
+        rows = table[table["split"] == split]
+        for value, colour in zip(values, colours, strict=True):
+            here = rows[rows[by] == value]
+            line(panel, "T", here, color=colour, label=f"{by}={value:g}")
+        panel.set_ylabel(f"{split} loss")
+    test, train = (table[table["split"] == split] for split in ("test", "train"))
+    loss_axis([top], drawn(test), count=13)
+    bottom.axhline(1.0, gid="zero-predictor", **ZERO)
+    bottom.set_ylim(-0.04, max(1.08, 1.05 * drawn(train).max(initial=0.0)))
+    bottom.set(xscale="log", xlabel="training samples T")
+    look.log_ticks(bottom.xaxis, table["T"].unique(), 5.4)
+    crosses(top, "T", test)
+    keys: list[Artist] = [
+        Line2D([], [], color=colour, lw=1.5, marker="o", ms=2.8, label=label)
+        for label, colour in zip(labels[::-1], colours[::-1], strict=True)
+    ]
+    look.page_key(figure, [*keys, *seed_key(test)])
+    figure.align_ylabels()
+    return figure
+
+
+def peak_words(table: pd.DataFrame, by: str, n: int = 0) -> str:
+    """Where the largest median test loss lies, of the first and of the last line.
+
+    From T = n/10 on, as bumps are told everywhere, if all lines have such T.
+    """
+    known = table[table["median"].notna()]
+    late, begin = known[known["T"] >= BUMP_FROM * n], " The"
+    if len(late) < len(known) and set(late[by]) == set(known[by]):
+        known, begin = late, " From T = n/10 on the"
+    tops = known.loc[known.groupby(by)["median"].idxmax()].sort_values(by)
+    if tops.empty:
+        return ""
+    middle = "median " if table["runs"].max() > 1 else ""
+    places = [
+        f"{look.loss_text(row['median'])} at T = {int(row['T']):,}" for _, row in tops.iterrows()
+    ]
+    names = [describe({by: value}) for value in tops[by].tolist()]
+    text = f"{begin} largest {middle}test loss is {places[0]}"
+    if len(tops) > 1:
+        text += f" for {names[0]}, and {places[-1]} for {names[-1]}"
+    return text.replace(" = ", f"{NBSP}={NBSP}") + "."
+
+
+def _caption(table: pd.DataFrame) -> str:
+    by = table.attrs["by"]
+    test, train = (table[table["split"] == split] for split in ("test", "train"))
+    text = seed_words(table)
+    if train["median"].min() < 0.1:
+        text += " Where the train loss is near 0 every sample is stored."
+    bumps = falls = True  # of all lines
+    for _, rows in test.sort_values("T").groupby(by):
+        median = rows["median"].to_numpy(float)
+        top = ridge(median)
+        bumps &= top is not None and median[top] > 1
+        falls &= bumps and bool((median[top:] < 1).any())
+    if bumps:
+        text += " The test loss is largest between storing samples and storing features"
+        below = "; with more data it falls below 1, the score of predicting zero: it generalizes"
+        text += f"{below}." if falls else "."
+    text += peak_words(test, by, table.attrs["n"])
+    text += " The test-loss axis is linear within 1 % of 1 and logarithmic beyond."
+    return text + lost_words(test)
+
+
+T_SWEEP = FigureSpec(
+    "t_sweep",
+    t_sweep,
+    t_sweep_table,
+    "train and test loss against T, a line per m or another swept axis",
+    applies,
+)

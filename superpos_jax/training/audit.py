@@ -1,0 +1,119 @@
+"""Whether a result holds what training gives: some cells trained again, alone, and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from superpos_jax.engine.verdicts import UNFINISHED
+from superpos_jax.errors import UserError
+from superpos_jax.results import records
+from superpos_jax.results.result import Result
+from superpos_jax.results.sweep import Sweep
+from superpos_jax.training.job import Progress, run
+from superpos_jax.training.provenance import machine
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One cell that was trained again."""
+
+    point: dict[str, Any]
+    """Its values of the swept axes."""
+    same: bool
+    """Whether every number has the same bits."""
+    difference: float
+    """The largest absolute difference of two numbers; infinite where only one is finite."""
+    quantity: str
+    """The quantity that differs most; empty if none does."""
+    changed: str
+    """Why bits are not promised: what of machine and versions differs, or that it is an
+    accelerator; empty if they are."""
+
+
+def audit(
+    result: Result,
+    cells: int,
+    seed: int | None = None,
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> Iterator[Finding]:
+    """Train random finished cells again, each alone.
+
+    Args:
+        result: to be audited.
+        cells: how many; all there are if that is fewer.
+        seed: chooses the cells.
+        progress: called between chunks.
+
+    Raises:
+        UserError: no cell is trained yet.
+
+    >>> result = run(Sweep(axes=dict(T=[3]), cell=dict(steps=5, S=0.9), options=dict(n=50)))
+    >>> [finding.same for finding in audit(result, 1)]
+    [True]
+    """
+    verdicts = result.dataset["verdict"].values
+    trained = np.argwhere(verdicts != UNFINISHED)
+    if not len(trained):
+        raise UserError("audit: no cell is trained yet")
+    chosen = np.random.default_rng(seed).permutation(len(trained))[:cells]
+    sweep, runs, here = result.sweep, records.provenance(result.dataset), _flat(machine())
+    given = {*sweep.cell, *sweep.axes}
+    for number, index in enumerate(trained[np.sort(chosen)]):
+        point = {
+            axis: result.dataset[axis].values[i].item()
+            for axis, i in zip(result.axes, index, strict=True)
+        }
+        stored = result.at(**point)
+        cell = result.trained_cell(**point)
+        retry = {name: stored.get(f"{records.RETRY}{name}", np.nan) for name in asdict(cell)}
+        retried = {name for name, value in retry.items() if not np.isnan(value)}
+        values = {name: v for name, v in asdict(cell).items() if name in given | retried}
+        alone = Sweep(study=sweep.study, cell=values, options=sweep.options)
+
+        def told(now: Progress, number: int = number) -> None:
+            progress(now._replace(doing=f"{now.doing}, cell {number + 1} of {len(chosen)}"))
+
+        again = run(alone, progress=told).dataset
+        made = runs[int(stored["run"])]
+        changed = [
+            f"{key} {there.get(key)}, here {value}"
+            for there in map(_flat, (made, *made.get("continued", [])))
+            for key, value in here.items()
+            if there.get(key) != value
+        ]
+        if not here["device"].startswith("cpu"):
+            changed.append("an accelerator computes cells side by side, how many decides rounding")
+        yield Finding(point, *_compare(stored, again), "; ".join(dict.fromkeys(changed)))
+
+
+def _flat(run: dict[str, Any]) -> dict[str, Any]:
+    return run | run["versions"] | {"versions": None}
+
+
+def _compare(stored: Any, again: Any) -> tuple[bool, float, str]:
+    """Whether all bits agree, the largest difference and where it is."""
+    same, largest, where = True, 0.0, ""
+    for name in again.data_vars:
+        if name == "run":
+            continue
+        if name not in stored:
+            same, largest, where = False, float("inf"), str(name)
+            continue
+        old, new = stored[name], again[name]
+        if "step" in new.dims:
+            old = old.sel(step=new["step"])
+        old = old.values[tuple(map(slice, new.shape))].astype(new.dtype)
+        if old.tobytes() == new.values.tobytes():
+            continue
+        same = False
+        with np.errstate(all="ignore"):
+            apart = np.atleast_1d(np.abs(old.astype(np.float64) - new.values.astype(np.float64)))
+        apart[np.atleast_1d(np.isnan(old) & np.isnan(new.values))] = 0
+        difference = float(np.max(np.nan_to_num(apart, nan=np.inf), initial=0))
+        if difference >= largest:
+            largest, where = difference, str(name)
+    return same, largest, where

@@ -1,0 +1,93 @@
+"""What a sweep will cost, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from superpos_jax.engine import memory
+from superpos_jax.engine.numerics import pinned
+from superpos_jax.engine.plan import make_plan, total_work
+from superpos_jax.engine.study import Study
+from superpos_jax.results.sweep import Sweep
+from superpos_jax.training import launch
+from superpos_jax.training.job import find_devices
+
+OPERATIONS_PER_SECOND = {"cpu": 7e10, "gpu": 5e12, "tpu": 1e12}
+"""Per device, as `Study.sample_cost` and `update_cost` count them. CPU: one core with AVX-512. The
+others are what published bandwidths allow (benchmarks/accelerators.md); nothing was run there."""
+
+
+WORTH_LAUNCHING = 20.0
+"""Seconds that one process would train for, from which several are worth their start."""
+
+
+def processes_for(
+    study: Study, cells: Sequence[Any], devices: int | None, limit: float | None = None
+) -> int:
+    """How many processes to train some cells with on this machine, of at most `limit` GiB.
+
+    On a CPU one for each core, where there are cells and memory for so many, else one.
+    """
+    cores = len(launch.cores())
+    seconds = total_work(study, cells) / OPERATIONS_PER_SECOND["cpu"]
+    if (devices or 1) > cores or seconds < WORTH_LAUNCHING or not launch.can_launch():
+        return 1
+    free = memory.free_on_host() if limit is None else limit * 2**30
+    return devices or max(1, min(cores, len(cells), int(free / (2 * memory.RUNTIME))))
+
+
+@pinned()
+def describe(
+    sweep: Sweep, devices: int | None = None, limit: float | None = None
+) -> dict[str, str]:
+    """Cells, programs, padding, memory and time of a sweep, in words.
+
+    Args:
+        sweep: of any size.
+        devices: to shard over; all by default.
+        limit: GiB of memory of this machine; what is free by default.
+
+    Raises:
+        UserError: a cell alone needs more memory than there is.
+
+    >>> from superpos_jax.results.sweep import load_sweep
+    >>> describe(load_sweep("quickstart"))["programs"]
+    '1'
+    """
+    grid = sweep.grid()
+    count = processes_for(grid.study, grid.cells, devices, limit)
+    found = find_devices(devices)
+    platform = found[0].platform
+    free = memory.available(found) if limit is None else limit * 2**30
+    shape = (count if count > 1 else len(found)), platform
+    results = memory.results(grid.study, grid.cells, platform, count)
+    programs = memory.split(grid.study, grid.cells, *shape, free, count, results)
+    need = results + max(memory.peak(grid.study, cells, *shape, count) for cells in programs)
+    plan = make_plan(grid.study, grid.cells, *shape)
+    operations = float(plan.per_device.sum())
+    seconds = plan.per_device.max() / OPERATIONS_PER_SECOND.get(
+        platform, OPERATIONS_PER_SECOND["gpu"]
+    )
+    return {
+        "cells": f"{len(grid.cells):,}"
+        + "".join(
+            f"{' x' if i else ' ='} {len(values)} {axis}"
+            for i, (axis, values) in enumerate(grid.axes.items())
+        ),
+        "programs": f"{len(programs)}" + (", one after another" if len(programs) > 1 else ""),
+        "groups": f"{len(plan.groups)} of equal layout",
+        "devices": f"{plan.devices} x {platform}, in {count} process{'es' * (count > 1)}",
+        "updates": f"{int(plan.updates.sum()):,} cell-steps",
+        "work": f"{operations:.3g} operations",
+        "work done / needed": f"{plan.overhead:.3f}",
+        "busiest device / mean": f"{plan.per_device.max() / plan.per_device.mean():.3f}",
+        "memory": f"about {memory.words(need)} at most, {memory.words(free)} free",
+        "time": f"about {_duration(seconds)} and compilation",
+    }
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

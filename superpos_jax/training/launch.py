@@ -1,0 +1,204 @@
+"""Processes of one machine that train a sweep together: how they start, join and end.
+
+On a CPU one process for each core is faster than one process with as many devices, by half or more:
+the devices of one process share a thread pool, and with it their caches.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import jax
+import psutil
+
+from superpos_jax.engine.collective import shared
+from superpos_jax.errors import Interrupted, LostProcess, UserError
+
+SILENT = 100
+"""Seconds without a sign of life after which a process on another machine is lost."""
+SUSPENDED = 30 * 24 * 3600
+"""Seconds that processes of one machine may be silent: it may sleep, and they stop and go on
+together. That one of them ended they notice without heartbeats."""
+
+FOLLOWS = "SUPERPOS_CORE"
+"""Environment variable that tells a launched process its core."""
+TASKS = "SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE"
+"""Environment variables with the number of tasks of a job."""
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+
+def join(
+    coordinator: str | None = None,
+    count: int | None = None,
+    index: int | None = None,
+    launched_here: bool = False,
+) -> bool:
+    """Join the processes named, or those of a cluster that JAX detects; whether there are any.
+
+    JAX detects Slurm, Open MPI, Kubernetes and TPU slices. A count of 1 without a coordinator joins
+    nothing, and so does a job of one task: alone it may use all cores and chips there are.
+
+    Raises:
+        UserError: the coordinator cannot be reached, or the cluster is not what it seems.
+    """
+    if jax.distributed.is_initialized():
+        return True
+    if coordinator is None and (count == 1 or any(os.environ.get(name) == "1" for name in TASKS)):
+        return False
+    with contextlib.suppress(RuntimeError):  # JAX has started: its devices are what they are
+        jax.config.update("jax_num_cpu_devices", len(cores()))
+    try:
+        with _silent_stdout():
+            silence = SUSPENDED if launched_here else SILENT
+            jax.distributed.initialize(coordinator, count, index, heartbeat_timeout_seconds=silence)
+            shared(lambda: None)
+    except (RuntimeError, ValueError) as error:
+        if coordinator is None and isinstance(error, ValueError):
+            return False  # JAX detects no cluster
+        if coordinator is None and "before" in str(error):
+            return False  # JAX is in use already, by this process alone
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"cluster: {reason}; --processes 1 trains in this one alone") from None
+    return True
+
+
+def can_launch() -> bool:
+    """Whether this process may lead others on this machine: on a CPU, before JAX has started.
+
+    It is asked by giving JAX one device, which works only then; `find_devices` has the last word.
+    """
+    platforms = os.environ.get("JAX_PLATFORMS")
+    if platforms != "cpu" if platforms else find_spec("jax_plugins"):
+        return False
+    try:
+        jax.config.update("jax_num_cpu_devices", 1)
+    except RuntimeError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def launched(count: int, command: Sequence[str]) -> Iterator[None]:
+    """Lead `count` processes on this machine, one on each core; the others run a command.
+
+    Yields once all have joined. They end with this process, however it ends.
+
+    Raises:
+        UserError: there are fewer cores.
+        LostProcess: one of them ended before its time.
+    """
+    if count == 1:
+        yield
+        return
+    if count > len(cores()):
+        raise UserError(f"--processes {count}: allowed here: 1 to {len(cores())}, one a core")
+    whole = _affinity()
+    mine = _least_busy(count, whole)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        coordinator = f"127.0.0.1:{free.getsockname()[1]}"
+    others = [
+        subprocess.Popen(
+            [
+                *command,
+                "--coordinator",
+                coordinator,
+                "--processes",
+                str(count),
+                "--process",
+                str(i),
+            ],
+            stdin=subprocess.PIPE,
+            env={**os.environ, FOLLOWS: str(mine[i])},
+        )
+        for i in range(1, count)
+    ]
+    try:
+        _pin(mine[0])
+        join(coordinator, count, 0, launched_here=True)
+        yield
+        jax.distributed.shutdown()
+    except (UserError, Interrupted):
+        raise
+    except Exception:
+        ended = [other.poll() for other in others]
+        if not any(ended):
+            raise
+        code = next(filter(None, ended))
+        raise LostProcess(f"a process of this run ended (exit code {code})") from None
+    finally:
+        patience = time.monotonic() + 5
+        for other in others:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                other.wait(max(0.0, patience - time.monotonic()))
+            other.kill()
+        _pin(*whole)
+
+
+def follow() -> bool:
+    """Make a process that `launched` started sit on its core, and end with the one that leads.
+
+    Whether this is such a process.
+    """
+    core = os.environ.get(FOLLOWS)
+    if core is None:
+        return False
+    _pin(int(core))
+
+    def watch() -> None:
+        os.read(0, 1)  # until the other end is gone
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    return True
+
+
+def cores() -> list[int]:
+    """The cores that this process may use: those of its affinity, as many as a container grants."""
+    mine = _affinity()
+    with contextlib.suppress(OSError, ValueError):  # no control group, or "max": no limit
+        quota, period = map(int, QUOTA.read_text().split())
+        mine = mine[: max(1, -(-quota // period))]
+    return mine
+
+
+def _affinity() -> list[int]:
+    if not hasattr(os, "sched_getaffinity"):
+        return list(range(os.cpu_count() or 1))
+    return sorted(os.sched_getaffinity(0))
+
+
+def _least_busy(count: int, among: Sequence[int]) -> list[int]:
+    """So many of some cores: those with the least to do, another run's may be the first ones."""
+    if count == len(among):
+        return list(among)
+    busy = dict(enumerate(psutil.cpu_percent(0.2, percpu=True)))
+    return sorted(sorted(among, key=lambda core: busy.get(core, 0.0))[:count])
+
+
+def _pin(*cores: int) -> None:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
+
+
+@contextlib.contextmanager
+def _silent_stdout() -> Iterator[None]:
+    """Gloo, which connects the processes, greets on standard output."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)

@@ -1,0 +1,107 @@
+"""An audit finds a changed bit, and knows where bits are promised."""
+
+import json
+import signal
+
+import numpy as np
+import pytest
+from test_growth import sweep
+
+import superpos_jax as sp
+from superpos_jax.cli import app as cli
+from superpos_jax.errors import Interrupted
+from superpos_jax.training import audit as audits
+from superpos_jax.training import provenance
+from superpos_jax.training.audit import audit
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Three cells: one that was retried, one that died, one that did well."""
+    folder = tmp_path_factory.mktemp("audited")
+    sp.run(sweep({"T": [30], "lr": [0.1, 3e38, 2.0]}), out=folder)
+    sp.run(sp.load(folder).sweep, out=folder, retry={"ridge": 1.0})
+    return folder
+
+
+def test_every_cell_is_what_training_gives(folder):
+    found = list(audit(sp.load(folder), 99))
+    assert [finding.point["lr"] for finding in found] == [0.1, 3e38, 2.0]
+    assert all(finding.same and not finding.changed for finding in found)
+    assert all(finding.difference == 0 for finding in found)
+    assert len(list(audit(sp.load(folder), 1, seed=3))) == 1
+
+
+def test_a_changed_bit_is_found(folder, tmp_path, superpos, monkeypatch):
+    result = sp.load(folder)
+    weights = result.dataset["w"].sel(T=30, lr=0.1).values
+    weights[7] = np.nextafter(weights[7], np.float32(9), dtype=np.float32)
+    result.save(tmp_path)
+    monkeypatch.setattr(cli.out, "width", 300)
+    code, out, _ = superpos("audit", tmp_path, "--cells", "3")
+    assert code == 1
+    assert out.count("DIFFERENT") == 1
+    assert " in w " in out
+
+    dataset = result.dataset.copy(deep=True)
+    dataset["test_loss"].loc[{"T": 30, "lr": 0.1}] += 1
+    sp.Result(dataset.drop_vars("w_norm")).save(tmp_path)
+    code, out, _ = superpos("audit", tmp_path, "--cells", "3")
+    assert code == 1
+    assert out.count("DIFFERENT") == 3  # all lack a quantity
+
+    runs = json.loads(result.dataset.attrs["provenance"])
+    runs["earlier"][0]["processor"] = "Abacus"
+    result.dataset.attrs["provenance"] = json.dumps(runs)
+    result.save(tmp_path)
+    code, out, _ = superpos("audit", tmp_path, "--cells", "3")
+    assert code == 0  # made elsewhere: told, not promised
+    assert out.count("DIFFERENT") == 1
+    assert "not promised: processor Abacus, here" in out
+
+
+def test_cells_that_were_begun_elsewhere_are_not_promised(tmp_path, monkeypatch):
+    def stop(now):
+        if now.step:
+            signal.raise_signal(signal.SIGTERM)
+
+    small, here = sweep({"T": [30]}), provenance.machine()
+    for machine in ("Abacus", "slide rule"):
+        with monkeypatch.context() as elsewhere:
+            one = here | {"processor": machine}
+            elsewhere.setattr(provenance, "machine", lambda one=one: one)
+            with pytest.raises(Interrupted):
+                sp.run(small, out=tmp_path, checkpoint_seconds=0, progress=stop)
+            if machine == "Abacus":  # other cells finish the run under its entry
+                sp.run(sweep({"T": [3]}), out=tmp_path)
+    sp.run(small, out=tmp_path)
+    (finding,) = audit(sp.load(tmp_path), 1)
+    told = [
+        f"processor {machine}, here {here['processor']}" for machine in ("Abacus", "slide rule")
+    ]
+    assert finding.changed == "; ".join(told)
+    assert finding.same
+
+
+def test_bits_of_accelerators_are_not_promised(tmp_path, monkeypatch):
+    """How many cells are computed side by side decides how their sums are rounded."""
+    one = provenance.machine() | {"device": "gpu: H100"}
+    monkeypatch.setattr(provenance, "machine", lambda: one)
+    monkeypatch.setattr(audits, "machine", lambda: one)
+    (finding,) = audit(sp.run(sweep({"T": [30]})), 1)
+    assert "side by side" in finding.changed
+
+
+def test_seeds_that_had_no_value_can_become_axes_and_be_retried(tmp_path):
+    base = sp.Sweep(
+        axes={"lr": [1e-3, 3e38]},
+        cell={"T": 3, "S": 0.9, "steps": 3},
+        options={"n": 20, "test_samples": 5},
+    )
+    sp.run(base, out=tmp_path)
+    sp.run(base, out=tmp_path, retry={"init_seed": 7, "weight_decay": 0.5})
+    assert all(finding.same for finding in audit(sp.load(tmp_path), 2))
+    grown = base.model_copy(update={"axes": base.axes | {"data_seed": (5,)}})
+    sp.run(grown, out=tmp_path)
+    assert sp.load(tmp_path).dataset.sizes["data_seed"] == 1
+    assert sp.run(base, out=tmp_path).axes == ("lr",)

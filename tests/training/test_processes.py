@@ -1,0 +1,295 @@
+"""Several processes through jax.distributed: the bits of one, and no process waits for a lost one.
+
+Real processes on loopback, as on two hosts or launched by `superpos run` itself.
+"""
+
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+
+import superpos_jax as sp
+from superpos_jax.engine import collective, memory
+from superpos_jax.results.sweep import load_sweep
+from superpos_jax.training import estimate, launch
+from superpos_jax.training.estimate import processes_for
+from superpos_jax.training.job import find_devices
+
+SUPERPOS = Path(sys.executable).with_name("superpos")
+SWEEP = sp.Sweep(
+    study="ridge:Ridge",
+    name="several",
+    axes={"T": [3, 40], "width": [3, 20], "lr": [1e-2, 1e30], "steps": [900, 2000]},
+)
+COUNT = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def one():
+    """The results of one process: of the sweep, and of its cells of 900 steps."""
+    axes = {name: values for name, values in SWEEP.axes.items() if name != "steps"}
+    short = SWEEP.model_copy(update={"axes": axes, "cell": {"steps": 900}})
+    return sp.run(SWEEP).dataset, sp.run(short).dataset
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start `superpos run` in a process of its own, beside a file that is named as Python's own.
+
+    Those left over are killed.
+    """
+    (tmp_path / "sweep.toml").write_text(SWEEP.to_toml())
+    (tmp_path / "random.py").write_text("raise RuntimeError('not the random that was meant')")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    started = []
+
+    def call(*arguments, largest_file=None):
+        limit = [] if largest_file is None else ["prlimit", f"--fsize={largest_file}"]
+        log = tmp_path / f"log{next(COUNT)}"
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                [*limit, SUPERPOS, "run", *map(str, arguments)],
+                cwd=tmp_path, stdout=file, stderr=file, stdin=subprocess.DEVNULL, env=environment,
+            )  # fmt: skip
+        process.log = log
+        started.append(process)
+        return process
+
+    yield call
+    for process in started:
+        process.kill()
+
+
+def members(count):
+    """The flags of each of `count` processes that meet on loopback."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    for index in range(count):
+        yield "--coordinator", address, "--processes", count, "--process", index
+
+
+def same_bits(one: xr.Dataset, other: xr.Dataset) -> bool:
+    return one.drop_attrs(deep=False).identical(other.drop_attrs(deep=False))
+
+
+def test_two_hosts_have_the_bits_of_one_process_and_only_the_first_writes(one, start, tmp_path):
+    two = [start("sweep.toml", "--out", f"out{i}", *flags) for i, flags in enumerate(members(2))]
+    assert [process.wait(120) for process in two] == [1, 0]  # some cells died, says the first
+    assert two[1].log.read_text() == ""
+    assert not (tmp_path / "out1").exists()
+    assert same_bits(sp.load(tmp_path / "out0").dataset, one[0])
+    assert json.loads((tmp_path / "out0" / "provenance.json").read_text())["processes"] == 2
+
+
+def test_a_mistake_ends_them_all(start):
+    wrong = [start("sweep.toml", "--set", "T=0", *flags) for flags in members(2)]
+    assert [process.wait(60) for process in wrong] == [2, 2]
+    assert "cell.T" in wrong[0].log.read_text()
+    assert wrong[1].log.read_text() == ""
+
+
+def test_a_disk_that_the_first_cannot_write_ends_them_all(start):
+    """As a full disk does; the others must not wait for what the first says next."""
+    limits = (1000, None)
+    both = [
+        start("sweep.toml", "--out", "out", *flags, largest_file=limit)
+        for flags, limit in zip(members(2), limits, strict=True)
+    ]
+    assert [process.wait(60) for process in both] == [2, 2]
+    assert "--out out: cannot be written: File too large" in both[0].log.read_text()
+
+
+def test_processes_of_a_machine_are_told_by_its_name(monkeypatch):
+    """Three on one and one on another."""
+    assert collective.beside() == 1
+    said = []
+
+    def gather(own):
+        said.append(own)
+        return np.stack(said)
+
+    monkeypatch.setattr(collective, "several", lambda: True)
+    monkeypatch.setattr(collective.multihost_utils, "process_allgather", gather)
+    for name, most in (("one", 1), ("other", 1), ("one", 2), ("one", 3)):
+        monkeypatch.setattr(socket, "gethostname", lambda name=name: name)
+        assert collective.beside() == most
+
+
+def test_results_come_in_the_order_of_the_mesh(monkeypatch):
+    """A TPU slice numbers the chips of a process 0 to 3 and 8 to 11, say."""
+    order = [SimpleNamespace(id=i, process_index=i // 2 % 2) for i in range(8)]
+    monkeypatch.setattr(jax, "devices", lambda: order)
+    monkeypatch.setattr(collective, "several", lambda: True)
+    assert [device.id for device in find_devices(None)] == [0, 1, 4, 5, 2, 3, 6, 7]
+
+
+def children(process):
+    listed = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True)
+    return [int(line) for line in listed.stdout.split()]
+
+
+def training(process, folder):
+    """Wait until a process has launched another and written a checkpoint."""
+    begin, end = time.time(), time.monotonic() + 60
+    done = "checkpoint/*/[0-9]*/_CHECKPOINT_METADATA"
+    while not any(path.stat().st_mtime > begin for path in folder.glob(done)):
+        assert process.poll() is None, process.log.read_text()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_launched_processes_end_together_and_go_on(one, start, tmp_path):
+    longer = ("--set", "steps=[900, 200_000]", "--checkpoint-seconds", "0.1")
+    out = tmp_path / "out"
+    for victim in ("other", "leader", "all, gently"):
+        process = start("sweep.toml", "--out", out, "--processes", 2, *longer)
+        training(process, out)
+        (other,) = children(process)
+        if victim == "other":
+            os.kill(other, signal.SIGKILL)
+            assert process.wait(20) == 130
+            assert "the same command continues" in process.log.read_text()
+        elif victim == "leader":
+            process.kill()
+            process.wait(10)
+        else:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 130
+        end = time.monotonic() + 10
+        while Path(f"/proc/{other}").exists():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert list(out.glob("checkpoint/*/[0-9]*"))
+    # now in one process, and without the cells of 200,000 steps
+    again = start("sweep.toml", "--out", out, "--processes", 1, "--set", "steps=900")
+    assert again.wait(60) == 1
+    assert same_bits(sp.load(out).dataset.squeeze(drop=True), one[1])
+
+
+def test_processes_are_launched_where_they_pay(monkeypatch):
+    monkeypatch.setattr(launch, "cores", lambda: [0, 1, 2, 3])
+    monkeypatch.setattr(launch, "can_launch", lambda: True)
+    long, short = (load_sweep("quickstart", [f"steps={steps}"]).grid() for steps in (2000, 20))
+    two = load_sweep("quickstart", ["T=1500", "m=6", "seed=[0, 1]", "steps=1_000_000"]).grid()
+    assert processes_for(long.study, long.cells, None) == 4
+    assert processes_for(long.study, long.cells, 2) == 2
+    assert (
+        processes_for(long.study, long.cells, 5) == 1
+    )  # more devices than cores: they share one process
+    assert processes_for(short.study, short.cells, None) == 1
+    assert processes_for(two.study, two.cells, None) == 2
+    assert processes_for(two.study, two.cells[:1], None) == 1  # all that is left to do
+    assert processes_for(long.study, long.cells, None, limit=3.5) == 2
+    monkeypatch.setattr(memory, "free_on_host", lambda: 2.0 * 2**30)
+    assert processes_for(long.study, long.cells, None) == 1
+    monkeypatch.setattr(memory, "free_on_host", lambda: 2.0 * 2**40)
+    monkeypatch.setattr(launch, "can_launch", lambda: False)
+    assert processes_for(long.study, long.cells, None) == 1
+
+
+@pytest.mark.parametrize(
+    ("quota", "most"), [("50000 100000", 1), ("max 100000", 10**6), (None, 10**6)]
+)
+def test_a_container_may_grant_fewer_cores(monkeypatch, tmp_path, quota, most):
+    if quota:
+        (tmp_path / "cpu.max").write_text(quota)
+    monkeypatch.setattr(launch, "QUOTA", tmp_path / "cpu.max")
+    assert len(launch.cores()) == min(most, len(os.sched_getaffinity(0)))
+
+
+def test_the_cores_with_the_least_to_do_are_taken(monkeypatch):
+    monkeypatch.setattr("psutil.cpu_percent", lambda *_, **__: [99.0, 0.0, 50.0, 1.0, 98.0])
+    assert launch._least_busy(2, [0, 1, 2, 3]) == [1, 3]
+    assert launch._least_busy(3, [0, 3, 4]) == [0, 3, 4]  # all there are
+
+
+@pytest.mark.parametrize(("tasks", "joins"), [("1", False), ("2", True)])
+def test_a_job_of_one_task_joins_nothing(monkeypatch, tasks, joins):
+    class JoinedError(Exception):
+        pass
+
+    def initialize(*_, **__):
+        raise JoinedError
+
+    monkeypatch.setenv("SLURM_NTASKS", tasks)
+    monkeypatch.setattr("jax.distributed.initialize", initialize)
+    if joins:
+        with pytest.raises(JoinedError):
+            launch.join()
+    else:
+        assert not launch.join()
+
+
+def test_a_plan_deals_cells_to_processes(monkeypatch):
+    """As `run` will: here is one device, there one for each of three processes."""
+    monkeypatch.setattr(estimate, "processes_for", lambda *_: 3)
+    sweep = sp.Sweep(axes={"T": [100], "seed": [0, 1, 2]}, cell={"steps": 10}, options={"n": 20})
+    plan = estimate.describe(sweep, devices=1)
+    assert plan["devices"] == "3 x cpu, in 3 processes"
+    assert plan["busiest device / mean"] == "1.000"
+
+
+def test_planning_does_not_start_jax():
+    """Else nothing could be launched any more."""
+    script = (
+        "from superpos_jax.training import estimate, launch; "
+        "from superpos_jax.results.sweep import load_sweep; "
+        "grid = load_sweep('quickstart').grid(); "
+        "estimate.processes_for(grid.study, grid.cells, None); "
+        "raise SystemExit(not launch.can_launch())"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script], check=True, env={**os.environ, "JAX_PLATFORMS": "cpu"}
+    )
+
+
+def test_what_is_shared_travels_in_pieces(monkeypatch):
+    sent = []
+
+    def broadcast(array):
+        sent.append(np.asarray(array))
+        return array
+
+    monkeypatch.setattr(collective, "several", lambda: True)
+    monkeypatch.setattr(collective, "leads", lambda: True)
+    monkeypatch.setattr(collective, "PIECE", 64)
+    monkeypatch.setattr(collective.multihost_utils, "broadcast_one_to_all", broadcast)
+    value = {"a": list(range(1000))}
+    assert collective.shared(lambda: value) == value
+    assert len(sent) > 10
+    assert max(map(len, sent)) == 64
+
+
+def test_more_processes_than_cores(superpos, tmp_path):
+    code, _, err = superpos("run", "quickstart", "--processes", 99, "--out", tmp_path / "out")
+    assert code == 2
+    assert err.startswith("superpos: --processes 99: allowed here: 1 to ")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("coordinator", "index", "said"),
+    [
+        (None, 1, "--coordinator, --processes and --process: give all three"),
+        ("host-a", 0, "--coordinator host-a: allowed: HOST:PORT"),
+        ("127.0.0.1:1234", 2, "--process 2: allowed: 0 to 1 of 2 processes"),
+    ],
+)
+def test_the_three_flags_come_together_and_fit(superpos, coordinator, index, said):
+    where = ["--coordinator", coordinator] if coordinator else []
+    code, out, err = superpos("run", "quickstart", *where, "--processes", 2, "--process", index)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1

@@ -1,0 +1,181 @@
+"""An interrupted run, however it was interrupted, ends with the bits of an uninterrupted one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import superpos_jax as sp
+from superpos_jax.errors import Interrupted
+from superpos_jax.training import checkpoint
+from superpos_jax.training.checkpoint import Checkpoints, find
+from superpos_jax.training.folder import CHECKPOINT
+
+SWEEP = sp.Sweep(
+    study="ridge:Ridge",
+    name="small",
+    axes={"T": [3, 40], "width": [3, 20], "steps": [900, 4000]},
+)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted():
+    return sp.run(SWEEP).dataset
+
+
+def same_bits(one: xr.Dataset, other: xr.Dataset) -> bool:
+    return one.drop_attrs(deep=False).identical(other.drop_attrs(deep=False))
+
+
+def interrupt_at(step):
+    """A progress callback that asks the run to stop, as Ctrl-C does, once it is past a step."""
+
+    def progress(now):
+        if now.doing == "training" and now.step >= step:
+            signal.raise_signal(signal.SIGINT)
+
+    return progress
+
+
+def test_ctrl_c_loses_nothing(uninterrupted, tmp_path):
+    for step in (1, 2500):
+        with pytest.raises(Interrupted, match=r"at step [\d,]+ of 4,000"):
+            sp.run(SWEEP, out=tmp_path, progress=interrupt_at(step))
+        assert (tmp_path / CHECKPOINT).is_dir()
+    seen = []
+    assert same_bits(sp.run(SWEEP, out=tmp_path, progress=seen.append).dataset, uninterrupted)
+    assert min(now.step for now in seen if now.doing == "training") > 2500  # it did continue
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(uninterrupted, tmp_path, caplog):
+    seen = []
+
+    def progress(now):
+        seen.append(now)
+        if now.step >= 300:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        sp.run(SWEEP, out=tmp_path, checkpoint_seconds=0, progress=progress)
+    (place,) = (tmp_path / CHECKPOINT).iterdir()
+    steps = sorted(int(path.name) for path in place.iterdir())
+    assert len(steps) == 2
+    for path in (place / str(steps[-1])).rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    seen.clear()
+    assert len(find(tmp_path, SWEEP.grid().study)) == 1
+    assert (place / str(steps[-1])).is_dir(), "what cannot be read now is kept"
+    final = sp.run(SWEEP, out=tmp_path, checkpoint_seconds=0, progress=seen.append).dataset
+    assert f"checkpoint {steps[-1]} is damaged" in caplog.text
+    assert "no checkpoint of step" not in caplog.text
+    assert min(now.step for now in seen if now.doing == "training") > steps[0]
+    assert same_bits(final, uninterrupted)
+
+
+def test_a_step_that_cannot_be_read_is_written_again(tmp_path, caplog):
+    kept = Checkpoints(tmp_path, SWEEP.grid().cells, every=0)
+    kept.save(1, {"x": np.arange(1)})
+    kept.save(2, {"x": np.arange(2)})
+    (place,) = (tmp_path / CHECKPOINT).iterdir()
+    for path in (place / "2").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"")
+    kept.save(2, {"x": np.arange(3)})
+    assert caplog.text == ""
+    assert checkpoint._newest(place)["x"].tolist() == [0, 1, 2]
+
+
+def test_terminate_the_command(uninterrupted, tmp_path):
+    (tmp_path / "small.toml").write_text(SWEEP.to_toml())
+    program = Path(sys.executable).with_name("superpos")
+    command = [program, "run", "small.toml", "--out", "out"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+
+    def start_and_send(number):
+        with (tmp_path / "log").open("w") as log:
+            often = [*command, "--checkpoint-seconds", "0"]
+            process = subprocess.Popen(often, cwd=tmp_path, env=environment, stderr=log)
+        newest = checkpoints()
+        before = time.monotonic()
+        while checkpoints() <= newest:
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() - before < 60
+            time.sleep(0.01)
+        process.send_signal(number)
+        return process.wait(60), (tmp_path / "log").read_text()
+
+    def checkpoints():
+        found = (tmp_path / "out" / CHECKPOINT).glob("*/[0-9]*")
+        return max((int(path.name) for path in found if path.name.isdigit()), default=-1)
+
+    code, log = start_and_send(signal.SIGTERM)
+    assert code == 130
+    assert "the same command continues from there" in log
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert same_bits(sp.load(tmp_path / "out").dataset, uninterrupted)
+
+
+def test_another_sweep_does_not_continue(tmp_path):
+    with pytest.raises(Interrupted):
+        sp.run(SWEEP, out=tmp_path, progress=interrupt_at(1))
+    other = SWEEP.model_copy(update={"cell": {"lr": 0.02}})
+    with pytest.raises(sp.UserError, match=r"cell\.lr = 0\.1, not 0\.02"):
+        sp.run(other, out=tmp_path)
+    assert [len(saved.cells) for saved in find(tmp_path, SWEEP.grid().study)] == [8]
+
+
+def test_a_checkpoint_with_other_layouts_is_left_alone(
+    uninterrupted, tmp_path, caplog, monkeypatch
+):
+    """As another version of a study may lay its cells out; their rows would be other cells'."""
+    with pytest.raises(Interrupted):
+        sp.run(SWEEP, out=tmp_path, progress=interrupt_at(1))
+    with monkeypatch.context() as other:
+        other.setattr(checkpoint, "by_layout", lambda *_: {})
+        assert find(tmp_path, SWEEP.grid().study) == []
+        assert "a checkpoint of a version with other layouts, left alone" in caplog.text
+    assert len(find(tmp_path, SWEEP.grid().study)) == 1
+
+
+def test_losses_so_far_stay_until_there_are_later_ones(tmp_path):
+    with pytest.raises(Interrupted):
+        sp.run(SWEEP, out=tmp_path, progress=interrupt_at(1000))
+    before = sp.load(tmp_path).dataset
+    assert before.train_loss.notnull().all()
+
+    def look(now):
+        if now.doing == "drawing data, compiling":
+            assert same_bits(sp.load(tmp_path).dataset, before)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted, match="at step"):
+        sp.run(SWEEP, out=tmp_path, progress=look)
+    some = SWEEP.model_copy(update={"axes": {**SWEEP.axes, "T": (40,)}})
+    with pytest.raises(Interrupted):
+        sp.run(some, out=tmp_path, progress=lambda _: signal.raise_signal(signal.SIGINT))
+    shown = sp.load(tmp_path).dataset  # the other cells are hidden
+    np.testing.assert_array_equal(shown.train_loss, before.train_loss.sel(T=[40]))
+
+
+def test_it_is_said_from_where_it_goes_on(tmp_path, monkeypatch):
+    """A full disk keeps the last checkpoint from being written."""
+    monkeypatch.setattr(Checkpoints, "save", lambda self, step, tree: step < 100)
+
+    def progress(now):
+        if now.step >= 200:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted) as caught:
+        sp.run(SWEEP, out=tmp_path / "out", checkpoint_seconds=0, progress=progress)
+    stopped = int(str(caught.value).split()[3].replace(",", ""))
+    saved = int(caught.value.goes_on_from.removeprefix("step "))
+    assert 0 < saved < 100 < stopped
