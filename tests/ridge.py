@@ -82,8 +82,8 @@ def draw(stream: Stream, samples: int) -> Block:
 class Ridge(Study):
     """Half the squared error, full-batch gradient descent, L2 penalty (ridge / 2) |w|^2."""
 
-    cell_type = Cell
-    options_type = Options
+    Cell = Cell
+    Options = Options
     options: Options
 
     @classmethod

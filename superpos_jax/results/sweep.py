@@ -118,7 +118,7 @@ class Sweep(BaseModel):
             for key in given:
                 if key not in names:
                     raise UserError(f"{table}.{key}: unknown; {_nearest(key, names)}")
-        for field in fields(study.cell_type):
+        for field in fields(study.Cell):
             if field.default is MISSING and field.name not in {**self.axes, **self.cell}:
                 raise UserError(f"cell.{field.name}: missing; it has no default")
         for key in self.axes:
@@ -128,9 +128,9 @@ class Sweep(BaseModel):
             raise UserError(f"axes: more than {MAX_CELLS:,} cells; give fewer values")
 
         try:
-            options = study.options_type(**self.options)
+            options = study.Options(**self.options)
         except ValidationError as error:
-            allowed = tuple(study.options_type.model_fields)
+            allowed = tuple(study.Options.model_fields)
             raise UserError(_first(error, ("options",), allowed)) from None
         base = {key: _checked(study, f"cell.{key}", key, v) for key, v in self.cell.items()}
         axes: dict[str, tuple[int | float, ...]] = {}
@@ -160,8 +160,8 @@ class Grid:
 
     @cached_property
     def cells(self) -> tuple[Any, ...]:
-        """One `cell_type` of host numbers per point of the grid, row-major."""
-        return tuple(self.study.cell_type(**self.base, **point) for point in self.points())
+        """One `Cell` of host numbers per point of the grid, row-major."""
+        return tuple(self.study.Cell(**self.base, **point) for point in self.points())
 
     def points(self) -> Iterator[dict[str, int | float]]:
         """The swept values of each cell, in the order of `cells`."""
@@ -170,7 +170,7 @@ class Grid:
 
     def cell(self, **point: Any) -> Any:
         """The cell with these values of the swept axes (all of them, each one of its values)."""
-        return self.study.cell_type(**{**self.base, **point})
+        return self.study.Cell(**{**self.base, **point})
 
     def replacements(self, given: Mapping[str, Any]) -> dict[str, int | float]:
         """Checked values for single cells, in place of the sweep's.
@@ -290,7 +290,7 @@ def _override(content: dict[str, Any], override: str) -> None:
     key, value = parse(override)
     study = load_study(str(content.get("study", Sweep.model_fields["study"].default)))
     names = study.cell_fields()
-    options = tuple(study.options_type.model_fields)
+    options = tuple(study.Options.model_fields)
     if key in ("study", "name", "best", "figures"):
         content[key] = value
     elif key in options:
@@ -308,7 +308,7 @@ def _override(content: dict[str, Any], override: str) -> None:
 
 
 def _checked(study: type[Study], where: str, key: str, value: Any) -> int | float:
-    hint, adapter = _limits(study.cell_type, key)
+    hint, adapter = _limits(study.Cell, key)
     try:
         number: int | float = adapter.validate_python(value)
     except ValidationError:
@@ -319,9 +319,9 @@ def _checked(study: type[Study], where: str, key: str, value: Any) -> int | floa
 
 
 @cache
-def _limits(cell_type: type, key: str) -> tuple[Any, TypeAdapter[Any]]:
+def _limits(Cell: type, key: str) -> tuple[Any, TypeAdapter[Any]]:
     """The annotation of a field of a cell, and what checks a value against it."""
-    hint = get_type_hints(cell_type, include_extras=True)[key]
+    hint = get_type_hints(Cell, include_extras=True)[key]
     return hint, TypeAdapter(hint, config=ConfigDict(strict=True))
 
 

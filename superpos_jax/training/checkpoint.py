@@ -195,9 +195,9 @@ def _numbers(cells: Sequence[Any]) -> np.ndarray:
 
 def _cell(study: Study, row: Sequence[float]) -> Any:
     """A cell from its numbers, each of the type that its field has."""
-    hints = get_type_hints(study.cell_type)
+    hints = get_type_hints(study.Cell)
     kinds = [hints[name] for name in study.cell_fields()]
-    return study.cell_type(*(kind(value) for kind, value in zip(kinds, row, strict=True)))
+    return study.Cell(*(kind(value) for kind, value in zip(kinds, row, strict=True)))
 
 
 def _name(study: Study) -> str:
@@ -207,7 +207,7 @@ def _name(study: Study) -> str:
 def _layouts(study: Study, cells: Sequence[Any], platform: str) -> str:
     """How the state of the cells is laid out: which of them share arrays, and their shapes."""
     groups = by_layout(study, cells, platform)
-    text = repr([(layout.block, layout.shape, rows) for layout, rows in groups.items()])
+    text = repr(list(groups.items()))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

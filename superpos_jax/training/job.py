@@ -318,9 +318,12 @@ class _Job:
         """Records of a program's cells, which are trained to their end."""
         cells = program.plan.cells
         with np.errstate(all="ignore"):  # a dead cell's weights may be huge; they are blanked
+            steps = trained.measured.steps
             reports = [
-                self.study.report(cell, params)
-                for cell, params in zip(cells, program.params(trained.state), strict=True)
+                self.study.report(cell, params, {"step": np.array(steps)}, memo)
+                for cell, params, memo in zip(
+                    cells, program.params(trained.state), program.memos(trained.state), strict=True
+                )
             ]
         return self.label(program, trained.measured, reports)
 
@@ -395,7 +398,7 @@ class _Trained:
 
     def record(self, program: Program) -> None:
         """Measure losses and norms at this step, and what the study traces."""
-        values, study, cells = program.evaluate(self.state), program.study, program.plan.cells
+        values, study, cells = program.finish(self.state), program.study, program.plan.cells
         if study.traces:
             pairs = zip(cells, program.params(self.state), strict=True)
             with np.errstate(all="ignore"):  # a dead cell's weights may be huge
