@@ -45,15 +45,15 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
 
-TINY_STEPS, TINY_SAMPLES, TINY_INPUTS, TINY_BATCH, TINY_EVERY = 2_000, 512, 19, 32, 10
+TINY_STEPS, TINY_SAMPLES, TINY_INPUTS, TINY_BATCH, TINY_EVERY = 2_000, 500, 19, 32, 10
 
 
 def tiny_data(key: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Bits of +-1 whose first three multiply to the label; the last equals it at 90 %."""
+    """Bits of +-1 whose first two multiply to the label; the last equals it at 95 %."""
     key_bits, key_spurious = jax.random.split(key)
     bits = jax.random.rademacher(key_bits, (TINY_SAMPLES, TINY_INPUTS - 1), jnp.float32)
-    sign = bits[:, :3].prod(axis=1)
-    agrees = jax.random.bernoulli(key_spurious, 0.9, sign.shape)
+    sign = bits[:, :2].prod(axis=1)
+    agrees = jax.random.bernoulli(key_spurious, 0.95, sign.shape)
     x = jnp.column_stack([bits, jnp.where(agrees, sign, -sign)])
     return x, (sign > 0).astype(jnp.int32)
 
@@ -86,7 +86,7 @@ def tiny_step(params: Params, lr: jax.Array, key: jax.Array, x: jax.Array, y: ja
 
 def tiny_grid() -> list[jax.Array]:
     """Learning rate and seed of each cell."""
-    return grid(np.geomspace(0.01, 1, 8, dtype=np.float32), np.arange(12))
+    return grid(np.geomspace(0.1, 3, 8, dtype=np.float32), np.arange(12))
 
 
 def tiny() -> Training:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 ROUNDS = 24
 """Rounds of the shuffle."""
+SALT = np.uint32(0xB5297A4D)
+"""Tells the keys of batches from those of weights and data, which a study makes of small seeds."""
 
 
 def choose(
@@ -31,8 +34,7 @@ def choose(
     """
     place = jnp.arange(rows)
     if order == "replace":
-        key = jax.random.fold_in(jax.random.key(seed), step)
-        bits = jax.random.bits(key, (rows,))
+        bits = jax.random.bits(_key(seed, step), (rows,))
         index = (bits % jnp.asarray(samples, jnp.uint32)).astype(jnp.int32)
         return index, (place < size).astype(jnp.float32)
     per_epoch = -(-samples // size)
@@ -58,8 +60,7 @@ def shuffled(index: jax.Array, seed: jax.Array, epoch: jax.Array, samples: jax.A
     >>> sorted(shuffled(jnp.arange(5), 0, 3, 5).tolist())
     [0, 1, 2, 3, 4]
     """
-    key = jax.random.fold_in(jax.random.key(seed), epoch)
-    words = jax.random.bits(key, (ROUNDS, 2))
+    words = jax.random.bits(_key(seed, epoch), (ROUNDS, 2))
     samples = jnp.asarray(samples, jnp.uint32)
 
     def meet(round: jax.Array, index: jax.Array) -> jax.Array:
@@ -70,6 +71,12 @@ def shuffled(index: jax.Array, seed: jax.Array, epoch: jax.Array, samples: jax.A
 
     places = jax.lax.fori_loop(0, ROUNDS, meet, index.astype(jnp.uint32), unroll=True)
     return places.astype(jnp.int32)
+
+
+def _key(seed: jax.Array, number: jax.Array) -> jax.Array:
+    """A key of two numbers, without the rounds that folding one into the other takes."""
+    words = jnp.stack([jnp.asarray(seed, jnp.uint32) ^ SALT, jnp.asarray(number, jnp.uint32)])
+    return jax.random.wrap_key_data(words, impl="threefry2x32")
 
 
 def _mixed(word: jax.Array) -> jax.Array:

@@ -18,6 +18,9 @@ from superpos_jax.engine.verdicts import ALIVE, NOT_ENDED
 OVER = "/"
 """Between a data set and a quantity, in the name of a sum over its samples: `train/loss`."""
 
+BESIDE = "beside"
+"""The mapped axis of the cells that are computed side by side."""
+
 
 class State(NamedTuple):
     """Training state of a cell; of the cells of a group with leading axes (devices, slots)."""
@@ -46,6 +49,7 @@ class OneCell:
         cell: its numbers, traced.
         data: where its data sets lie in the pool, traced.
         pace: samples of an update and updates between looks, traced.
+        in_company: whether others are computed side by side with it, along the axis `BESIDE`.
     """
 
     study: Study
@@ -55,6 +59,7 @@ class OneCell:
     cell: Any
     data: Mapping[str, Range]
     pace: Pace
+    in_company: bool = False
 
     def init(self) -> State:
         """The cell at step 0."""
@@ -70,25 +75,40 @@ class OneCell:
         steps = self.study.steps(self.cell)
         end = jnp.where(filled, jnp.minimum(stop, steps), 0)
 
-        def goes_on(state: State) -> jax.Array:
+        def goes_on(state: State, end: jax.Array = end) -> jax.Array:
             return (state.step < end) & (state.died_at == ALIVE) & (state.ended == NOT_ENDED)
 
+        def train_to(state: State, end: jax.Array) -> State:
+            return jax.lax.while_loop(
+                lambda state: self.any_of(goes_on(state, end)),
+                lambda state: self.step(state, goes_on(state, end)),
+                state,
+            )
+
         if not self.layout.looks:
-            return jax.lax.while_loop(goes_on, self.step, state)
-        every = self.pace.every
+            return train_to(state, end)
 
         def until_look(state: State) -> State:
-            next_look = (state.step // every + 1) * every
-            state = jax.lax.while_loop(
-                lambda state: goes_on(state) & (state.step < next_look), self.step, state
-            )
+            next_look = (state.step // self.pace.every + 1) * self.pace.every
+            going = goes_on(state)
+            state = train_to(state, jnp.minimum(end, next_look))
             due = (state.step == next_look) | (state.step == steps)
-            return jax.lax.cond(due & (state.died_at == ALIVE), self.look, lambda s: s, state)
+            due &= going & (state.died_at == ALIVE)
+            return jax.lax.cond(due, self.look, lambda state: state, state)
 
-        return jax.lax.while_loop(goes_on, until_look, state)
+        return jax.lax.while_loop(lambda state: self.any_of(goes_on(state)), until_look, state)
 
-    def step(self, state: State) -> State:
-        """One update; of a cell that would become non-finite, its death."""
+    def any_of(self, condition: jax.Array) -> jax.Array:
+        """Whether it holds for a cell of those side by side: they loop until none goes on.
+
+        Were each asked alone, `vmap` would choose between old and new state a second time.
+        """
+        if not self.in_company:
+            return condition
+        return jax.lax.pmax(condition.astype(jnp.int32), BESIDE) > 0
+
+    def step(self, state: State, going: jax.Array) -> State:
+        """One update where a cell is going on; of one that would become non-finite, its death."""
         loss, grads = self.gradient(state)
         updates, optimizer = self.update(state, loss, grads)
         with jax.named_scope("optimizer"):
@@ -97,8 +117,10 @@ class OneCell:
             for leaf in jax.tree.leaves(params):
                 finite &= jnp.isfinite(leaf).all()
             new = state._replace(params=params, optimizer=optimizer, step=state.step + 1)
-            kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), new, state)
-            return kept._replace(died_at=jnp.where(finite, state.died_at, state.step))
+            moves = finite & going if self.in_company else finite
+            kept = jax.tree.map(lambda new, old: jnp.where(moves, new, old), new, state)
+            dies = ~finite & going
+            return kept._replace(died_at=jnp.where(dies, state.step, state.died_at))
 
     def gradient(self, state: State) -> tuple[jax.Array, PyTree]:
         """Loss and gradient of the next update, scaled: the mean over its samples."""

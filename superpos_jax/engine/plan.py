@@ -26,7 +26,7 @@ ACCELERATOR_ROWS = 4096
 """Rows of a block on an accelerator, at most, where the engine chooses."""
 SIDE_BY_SIDE = 16_384
 """Samples of different cells that an accelerator computes at once."""
-TINY, TINY_BESIDE = 2e6, 8
+TINY, TINY_BESIDE = 2e6, 4
 """A CPU computes that many cells side by side where an update takes fewer operations: it would
 spend most of its time between them. Otherwise one, which keeps the cache."""
 MIN_SLOTS = 2
@@ -42,7 +42,7 @@ class Layout:
         order: how minibatches are chosen, "epochs" or "replace"; "full" or "fresh" without them.
         batch: rows of a minibatch, padding included; 0 without.
         single: whether all samples of the training set are in one block.
-        beside: cells that are computed side by side.
+        beside: cells that are computed side by side, at most; on a CPU always.
         looks: whether the study looks at the cell while it trains.
     """
 
@@ -79,6 +79,8 @@ class Group:
     layout: Layout
     slots: np.ndarray
     """(devices, slots) index of the cell, -1 where a slot is empty."""
+    beside: int
+    """Cells that are computed side by side; it divides the slots."""
     data: dict[str, Range]
     """By name of the data set."""
     pace: Pace
@@ -124,7 +126,7 @@ class Plan:
         """(devices,) updates that each device does one after another."""
         beside = np.empty(len(self.cells))
         for group in self.groups:
-            beside[group.slots[group.slots >= 0]] = group.layout.beside
+            beside[group.slots[group.slots >= 0]] = group.beside
         return np.bincount(self.owner, self.lasts / beside, self.devices)
 
     def share(self, step: int) -> float:
@@ -164,7 +166,7 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
         dealt: list[list[int]] = [[] for _ in range(devices)]
         for i in sorted(members, key=lambda i: (-updates[i], -work[i], i)):  # like beside like
             dealt[owner[i]].append(i)
-        slots = _ragged(dealt, layout.beside)
+        slots, count = _ragged(dealt, layout.beside, platform)
         start = offsets[layout.shapes.block]
         ranges = {
             name: Range(
@@ -173,7 +175,8 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
             )
             for name in names
         }
-        groups.append(Group(layout, slots, ranges, Pace(_taken(seen, slots), _taken(every, slots))))
+        pace = Pace(_taken(seen, slots), _taken(every, slots))
+        groups.append(Group(layout, slots, count, ranges, pace))
 
     samples = {name: np.array([d[name].samples for d in data]) for name in names}
     evaluate = {name: data[0][name].evaluate for name in names}
@@ -296,8 +299,8 @@ def _side_by_side(
     most = work.copy(), updates.copy()
     for group in groups:
         for device in group.slots:
-            for start in range(0, len(device), group.layout.beside):
-                beside = device[start : start + group.layout.beside]
+            for start in range(0, len(device), group.beside):
+                beside = device[start : start + group.beside]
                 beside = beside[beside >= 0]
                 for values in most:
                     values[beside] = values[beside].max(initial=0)
@@ -319,15 +322,15 @@ def _blocks(samples: int, rows: int) -> int:
     return -(-samples // rows)
 
 
-def _ragged(cells: list[list[int]], beside: int) -> np.ndarray:
-    """Indices of cells, a row a device, filled up with -1.
+def _ragged(cells: list[list[int]], beside: int, platform: str) -> tuple[np.ndarray, int]:
+    """Indices of cells, a row a device, filled up with -1; and how many are side by side.
 
-    On a CPU to a multiple of the cells side by side: the last ones are computed in the same shape.
+    On a CPU that is always the same number, so that the last ones are computed in the same shape.
     """
     width = max(MIN_SLOTS, *(len(row) for row in cells))
-    if beside <= TINY_BESIDE:
-        width = -(-width // beside) * beside
-    return np.array([row + [-1] * (width - len(row)) for row in cells], np.int32)
+    parts = -(-width // beside)
+    count = beside if platform == "cpu" else -(-width // parts)
+    return np.array([row + [-1] * (parts * count - len(row)) for row in cells], np.int32), count
 
 
 def _taken(values: Sequence[int], slots: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from superpos_jax.engine import collective
-from superpos_jax.engine.one_cell import OVER, OneCell, State
+from superpos_jax.engine.one_cell import BESIDE, OVER, OneCell, State
 from superpos_jax.engine.plan import Group, Pace, Plan, Range, by_layout, load_blocks
 from superpos_jax.engine.study import PyTree, Study
 
@@ -142,12 +142,6 @@ class Program:
             restored.append(self._sharded(jax.tree.unflatten(tree, host)))
         return restored
 
-    def map(self, group: Group, function: Callable[..., Any], *inputs: PyTree) -> Any:
-        """A function of one cell over a group's slots, as many at once as its layout says."""
-        count = min(group.layout.beside, group.slots.shape[1])
-        batch = count if count > 1 else None
-        return jax.lax.map(lambda given: function(*given), inputs, batch_size=batch)
-
     def _means(self, measured: Any) -> dict[str, np.ndarray]:
         """What was gathered, sums over the samples of a data set as means."""
         values = self.gather(measured)
@@ -205,12 +199,19 @@ def _mapped(
     """`function(one, *inputs of the cell)` of every cell, group by group."""
     study, evaluate = program.study, program.plan.evaluate
 
-    def of_group(group: Group, cells: Any, data: Any, pace: Pace, *inputs: PyTree) -> Any:
-        def of_cell(cell: Any, data: Any, pace: Pace, *inputs: PyTree) -> Any:
-            one = OneCell(study, group.layout, evaluate, tables.pools, cell, data, pace)
-            return function(one, *inputs)
+    def of_group(group: Group, *inputs: PyTree) -> Any:
+        count = group.beside
 
-        return program.map(group, of_cell, cells, data, pace, *inputs)
+        def of_cell(inputs: tuple[Any, ...]) -> Any:
+            cell, data, pace, *rest = inputs
+            one = OneCell(study, group.layout, evaluate, tables.pools, cell, data, pace, count > 1)
+            return function(one, *rest)
+
+        if count == 1:
+            return jax.lax.map(of_cell, inputs)
+        split = jax.tree.map(lambda leaf: leaf.reshape(-1, count, *leaf.shape[1:]), inputs)
+        results = jax.lax.map(jax.vmap(of_cell, axis_name=BESIDE), split)
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), results)
 
     return [
         of_group(*each)

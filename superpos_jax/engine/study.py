@@ -10,14 +10,10 @@ The smallest study defines `Cell`, `Options`, `datasets`, `load`, `init`, `loss`
 from __future__ import annotations
 
 import abc
-import ast
 import contextlib
-import hashlib
-import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import jax
@@ -32,6 +28,8 @@ from superpos_jax.text import Labels
 PyTree = Any
 HISTORY_POINTS = 24
 """History is kept at about that many log-spaced steps, and at the first and the last."""
+FEWEST_POINTS = 6
+"""Of a history that is kept short to save time."""
 DIVERGED_FACTOR = 2.0
 """A cell has diverged if its training loss ends above that many times its value at step 0."""
 
@@ -192,16 +190,6 @@ class Study(abc.ABC):
         """The study's own figures, by name: `superpos_jax.drawing.FigureSpec`."""
         return {}
 
-    @classmethod
-    def source(cls) -> str:
-        """A hash of the study's code: its module, or the modules of its package.
-
-        Comments and docstrings do not count, nor do folders inside the package.
-        """
-        own = Path(inspect.getfile(cls))
-        files = sorted(own.parent.glob("*.py")) if (own.parent / "__init__.py").exists() else [own]
-        return hashlib.sha256("".join(map(_code, files)).encode()).hexdigest()[:16]
-
     def wrong(self, cell: Any) -> str:
         """Why a cell whose numbers are within their limits cannot be trained; empty if it can."""
         return ""
@@ -305,14 +293,16 @@ class Study(abc.ABC):
     def recorded(self, cell: Any) -> tuple[int, ...]:
         """Steps at which the cell's history is kept (host); the last is its number of updates.
 
-        About 24 log-spaced ones; fewer where an update sees so small a part of the data that these
+        About 24 log-spaced ones; fewer where minibatches are so small a part of the data that these
         would cost more than a tenth of the training.
         """
-        steps = int(self.steps(cell))
-        seen = _seen(self.feed(cell), self.datasets(cell)["train"].samples)
+        steps, feed = int(self.steps(cell)), self.feed(cell)
+        if isinstance(feed, FullBatch):
+            return history_steps(steps)
+        seen = feed.size if isinstance(feed, Minibatch) else feed.samples
         data = sum(d.samples for d in self.datasets(cell).values() if d.evaluate != "end")
         affordable = int(0.1 * 3 * steps * seen / max(1, data))  # a third of an update's work
-        return history_steps(steps, max(2, min(HISTORY_POINTS, affordable)))
+        return history_steps(steps, int(np.clip(affordable, FEWEST_POINTS, HISTORY_POINTS)))
 
     def measure(
         self, cell: Any, shapes: Shapes, view: PyTree, batch: PyTree, weight: jax.Array
@@ -425,19 +415,6 @@ def end_verdicts(study: Study) -> list[int]:
     return verdicts
 
 
-def _seen(feed: Feed, samples: int) -> int:
-    """Samples that an update sees."""
-    if isinstance(feed, Minibatch):
-        return min(feed.size, samples)
-    return feed.samples if isinstance(feed, Fresh) else samples
-
-
-@lru_cache(maxsize=4096)
-def _count(study: Study, shapes: Shapes, cell: Any) -> int:
-    params = jax.eval_shape(lambda: study.init(cell, shapes))
-    return sum(leaf.size for leaf in jax.tree.leaves(params))
-
-
 def _parameters(study: Study, shapes: Shapes, cell: Any) -> int:
     """Numbers in the parameters of a cell, traced once for all cells of its shapes."""
     known = vars(study).setdefault("_parameters", {})
@@ -445,21 +422,3 @@ def _parameters(study: Study, shapes: Shapes, cell: Any) -> int:
         params = jax.eval_shape(lambda: study.init(cell, shapes))
         known[shapes] = sum(leaf.size for leaf in jax.tree.leaves(params))
     return known[shapes]
-
-
-def _code(file: Path) -> str:
-    """A module without comments and docstrings."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [n for n in body if not _is_text(n)] or [ast.Pass()]  # type: ignore[attr-defined]
-    return ast.unparse(tree)
-
-
-def _is_text(node: Sequence[Any] | ast.AST) -> bool:
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
