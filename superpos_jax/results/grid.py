@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
@@ -14,7 +15,7 @@ import numpy as np
 from superpos_jax.engine.study import Study
 from superpos_jax.errors import UserError
 from superpos_jax.results import ranges
-from superpos_jax.results.values import checked, is_whole, nearest, types_of
+from superpos_jax.results.values import brief, checked, is_whole, nearest, types_of
 
 MAX_CELLS = ranges.MOST
 ARM = "arm"
@@ -160,40 +161,23 @@ def make_grid(
         UserError: with the first wrong field, and what is allowed.
     """
     _refuse_names(study, axes, zips, arms, cell)
-    columns = {
-        where: _expanded(study, where, name, values)
-        for where, name, values in (
-            *((f"axes.{name}", name, values) for name, values in axes.items()),
-            *((f"zip[{i}].{n}", n, v) for i, table in enumerate(zips) for n, v in table.items()),
-        )
-    }
-    for i, table in enumerate(zips):
-        _refuse_unequal(i, {name: len(columns[f"zip[{i}].{name}"]) for name in table})
-    firsts = [f"zip[{i}].{next(iter(table))}" for i, table in enumerate(zips)]
-    lengths = [len(arms) or 1, *(len(columns[where]) for where in firsts)]
-    lengths += [len(columns[f"axes.{name}"]) for name in axes]
-    if math.prod(lengths) > MAX_CELLS:
-        raise UserError(f"axes: more than {MAX_CELLS:,} cells; give fewer values")
-
     base = {name: checked(study, f"cell.{name}", name, value) for name, value in cell.items()}
     coordinates: dict[str, tuple[Number | str, ...]] = {}
     joint: dict[str, tuple[Mapping[str, Number], ...]] = {}
     if arms:
-        joint[ARM] = _arms(study, arms, base)
-        coordinates[ARM] = tuple(arms)
-    for i, table in enumerate(zips):
-        first, *_ = table
-        numbers = {n: _numbers(study, f"zip[{i}].{n}", n, columns[f"zip[{i}].{n}"]) for n in table}
-        coordinates[first] = _distinct(study, f"zip[{i}].{first}", first, numbers[first])
-        joint[first] = tuple(
-            dict(zip(numbers, row, strict=True)) for row in zip(*numbers.values(), strict=True)
-        )
-    for name in axes:
-        where = f"axes.{name}"
-        coordinates[name] = _distinct(
-            study, where, name, _numbers(study, where, name, columns[where])
-        )
-    return Grid(study, base, coordinates, joint)
+        coordinates[ARM], joint[ARM] = tuple(arms), _arms(study, arms, base)
+    tables = [(f"zip[{i}]", table) for i, table in enumerate(zips)]
+    tables += [("axes", {name: values}) for name, values in axes.items()]
+    for where, table in tables:
+        settings, dim = _settings(study, where, table), next(iter(table))
+        coordinates[dim] = tuple(study.labels.shown(dim, setting[dim]) for setting in settings)
+        _refuse_twice(f"{where}.{dim}", coordinates[dim])
+        if len(table) > 1:
+            joint[dim] = settings
+    grid = Grid(study, base, coordinates, joint)
+    if math.prod(grid.shape) > MAX_CELLS:
+        raise UserError(f"axes: more than {MAX_CELLS:,} cells; give fewer values")
+    return grid
 
 
 def refuse_wrong(study: Study, cells: Iterable[Any]) -> None:
@@ -242,43 +226,38 @@ def _refuse_names(
             owners[name] = f"in {table}"
 
 
-def _refuse_unequal(i: int, lengths: Mapping[str, int]) -> None:
-    (first, length), *others = lengths.items()
+def _settings(
+    study: Study, where: str, table: Mapping[str, Values]
+) -> tuple[Mapping[str, Number], ...]:
+    """What each value of a dimension sets; a table has a list of values for each of its fields."""
+    columns = {}
+    for name, values in table.items():
+        if isinstance(values, str):
+            try:
+                values = ranges.expand(values, is_whole(study, name))
+            except ValueError as error:
+                raise UserError(f"{where}.{name} = {brief(values)}: {error}") from None
+            if len(table) == 1:
+                values = tuple(dict.fromkeys(values))  # rounding may have made them equal
+        columns[name] = [
+            checked(study, f"{where}.{name}[{i}]", name, value) for i, value in enumerate(values)
+        ]
+    (first, length), *others = ((name, len(column)) for name, column in columns.items())
     for name, other in others:
         if other != length:
             raise UserError(
-                f"zip[{i}]: {length} values of {first}, {other} of {name}; they go together, "
+                f"{where}: {length} values of {first}, {other} of {name}; they go together, "
                 "give as many of each"
             )
+    return tuple(
+        dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
+    )
 
 
-def _expanded(study: Study, where: str, name: str, values: Values) -> Sequence[Number | str]:
-    """Values as listed, or those of a range; an axis of whole numbers has each of these once."""
-    if not isinstance(values, str):
-        return values
-    whole = is_whole(study, name)
-    try:
-        numbers = ranges.expand(values, whole)
-    except ValueError as error:
-        raise UserError(f"{where} = {values!r}: {error}") from None
-    return tuple(dict.fromkeys(numbers)) if whole and where.startswith("axes.") else numbers
-
-
-def _numbers(
-    study: Study, where: str, name: str, values: Sequence[Number | str]
-) -> tuple[Number, ...]:
-    return tuple(checked(study, f"{where}[{i}]", name, value) for i, value in enumerate(values))
-
-
-def _distinct(
-    study: Study, where: str, name: str, numbers: tuple[Number, ...]
-) -> tuple[Number | str, ...]:
-    """Numbers as coordinates, which must differ."""
-    shown = tuple(study.labels.shown(name, number) for number in numbers)
-    if len(set(shown)) < len(shown):
-        twice = next(value for i, value in enumerate(shown) if value in shown[:i])
-        raise UserError(f"{where}: {twice!r} is given twice; values must differ")
-    return shown
+def _refuse_twice(where: str, values: Sequence[Number | str]) -> None:
+    for value, times in Counter(values).items():
+        if times > 1:
+            raise UserError(f"{where}: {value!r} is given twice; values must differ")
 
 
 def _arms(

@@ -114,9 +114,9 @@ def listed(value: Any) -> Any:
 
 def _numbers(array: np.ndarray) -> Any:
     """An array's values in Python, nested as `tolist` has them."""
-    if array.dtype.kind in "biuOUS" or array.dtype == np.float64:
+    if array.dtype.kind not in "fV" or array.dtype.names or array.dtype == np.float64:
         return array.tolist()
-    values = array.astype(np.float64).tolist()
+    values = array.astype(np.float64).tolist()  # "V": JAX's bfloat16, to NumPy
     return list(map(short, values)) if isinstance(values, list) else short(values)
 
 

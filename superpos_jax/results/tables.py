@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, SkipValidation, Validation
 from pydantic_core import PydanticCustomError
 
 from superpos_jax.results import ranges
-from superpos_jax.results.values import nearest
+from superpos_jax.results.values import brief, nearest
 
 
 def _refusal(said: str, value: Any, *path: str | int) -> PydanticCustomError:
@@ -64,14 +64,14 @@ def complaint(error: ValidationError, prefix: tuple[str, ...], allowed: Sequence
     path = [*prefix, *detail["loc"], *context.get("path", ())]
     where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
     if detail["type"] == "refused":
-        return f"{where} = {context['value']!r}: {detail['msg']}"
+        return f"{where} = {brief(context['value'])}: {detail['msg']}"
     if detail["type"] == "tuple_type":
-        return f"{where} = {detail['input']!r}: allowed: a list"
+        return f"{where} = {brief(detail['input'])}: allowed: a list"
     if detail["type"] == "dict_type":
-        return f"{where} = {detail['input']!r}: allowed: a table"
+        return f"{where} = {brief(detail['input'])}: allowed: a table"
     if detail["type"] == "extra_forbidden":
         return f"{where}: unknown; {nearest(str(detail['loc'][-1]), allowed)}"
-    return f"{where} = {detail['input']!r}: {detail['msg']}"
+    return f"{where} = {brief(detail['input'])}: {detail['msg']}"
 
 
 def written_key(name: str) -> str:

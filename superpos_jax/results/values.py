@@ -41,9 +41,9 @@ def checked(study: Study | type[Study], where: str, field: str, value: Any) -> i
     except ValidationError:
         wrong = True
     if wrong:
-        raise UserError(f"{where} = {value!r}: {_expected(study, field, value)}")
+        raise UserError(f"{where} = {brief(value)}: {_expected(study, field, value)}")
     if isinstance(number, int) and not -(2**31) <= number < 2**31:
-        raise UserError(f"{where} = {value!r}: allowed: a whole number that fits 32 bits")
+        raise UserError(f"{where} = {brief(value)}: allowed: a whole number that fits 32 bits")
     return number
 
 
@@ -51,6 +51,17 @@ def is_whole(study: Study | type[Study], field: str) -> bool:
     """Whether a field of a cell takes whole numbers only."""
     hint, _ = _limits(types_of(study)[0], field)
     return (get_args(hint) or (hint,))[0] is int
+
+
+def brief(value: object) -> str:
+    """A value on one line of a message.
+
+    >>> import numpy as np
+    >>> brief(np.eye(2))
+    'array([[1., 0.], [0., 1.]])'
+    """
+    line = " ".join(repr(value).split())
+    return line if len(line) <= 100 else f"{line[:97]}..."
 
 
 def nearest(key: str, allowed: Iterable[str]) -> str:
