@@ -205,7 +205,10 @@ def parse(override: str) -> tuple[str, Any]:
     try:
         return key, tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        return key, text.strip()
+        text = text.strip()
+    if text.startswith("["):
+        raise UserError(f'--set {key}: {text} is no list of TOML; as ["sum", 0.5], names in quotes')
+    return key, text
 
 
 def _override(content: dict[str, Any], override: str) -> None:

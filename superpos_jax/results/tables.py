@@ -14,9 +14,10 @@ from superpos_jax.results import ranges
 from superpos_jax.results.values import brief, nearest
 
 
-def _refusal(said: str, value: Any, *path: str | int) -> PydanticCustomError:
-    """What pydantic is to report of a value, and where that is within what it checks."""
-    return PydanticCustomError("refused", "{said}", {"said": said, "value": value, "path": path})
+def _refusal(message: str, value: Any, *path: str | int) -> PydanticCustomError:
+    """What pydantic is to report of a value at a path within what it checks."""
+    context = {"message": message, "value": value, "path": path}
+    return PydanticCustomError("refused", "{message}", context)
 
 
 def _number(value: Any, *path: int) -> int | float | str:
@@ -46,8 +47,7 @@ def _values(value: Any) -> tuple[int | float | str, ...] | str:
 def _arm_names(arms: dict[str, Any]) -> dict[str, Any]:
     for name in arms:
         if not re.fullmatch("[A-Za-z0-9._-]+", name):
-            said = "allowed as name of an arm: letters, digits, '.', '_', '-'"
-            raise _refusal(said, name)
+            raise _refusal("allowed as name of an arm: letters, digits, '.', '_', '-'", name)
     return arms
 
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from superpos_jax import Sweep, UserError, load_sweep
+from superpos_jax.results import sweep as sweep_files
 from superpos_jax.results.sweep import shipped
 
 FIELDS = ("T", "m", "lr", "eps", "weight_decay", "S", "steps", "seed", "data_seed")
@@ -321,6 +322,10 @@ def test_set_leaves_arms_and_zips_to_the_file(read):
     assert refused(read, "zip = 3", "lr=1") == "zip = 3: allowed: a list"
 
 
+def test_a_list_in_set_has_its_names_in_quotes(read):
+    assert "names in quotes" in refused(read, "", "reduction=[sum, 0.5]")
+
+
 def test_a_sweep_has_a_million_cells_at_most(read):
     text = '[axes]\nseed = "range(1000)"\ndata_seed = "range(1000)"\n[arms.a]\n[arms.b]\nm = 3'
     assert refused(read, text) == "axes: more than 1,000,000 cells; give fewer values"
@@ -332,6 +337,16 @@ def test_shipped_sweeps_have_short_and_long_names():
     assert load_sweep("double_descent/paper/P3") == load_sweep("paper/P3")
     assert load_sweep("double_descent/quickstart") == load_sweep("quickstart")
     assert "did you mean quickstart?" in refused(load_sweep, "quickstrt")
+
+
+def test_sweeps_of_other_studies_are_named_with_their_study(tmp_path, monkeypatch):
+    for study in ("double_descent", "lines"):
+        (tmp_path / "sweeps" / study).mkdir(parents=True)
+        (tmp_path / "sweeps" / study / "small.toml").write_text(f"[cell]\nT = {len(study)}")
+    monkeypatch.setattr(sweep_files, "__file__", str(tmp_path / "package/results/sweep.py"))
+    assert set(shipped()) == {"small", "lines/small"}
+    assert load_sweep("lines/small").cell == {"T": 5}
+    assert load_sweep("small") == load_sweep("double_descent/small")
 
 
 def test_a_sweep_of_version_0_1_still_loads():
