@@ -20,7 +20,8 @@ from superpos_jax.engine.study import Study, Variable
 from superpos_jax.engine.verdicts import ALIVE, DIVERGED, FINISHED, NON_FINITE, UNFINISHED, VERDICTS
 
 if TYPE_CHECKING:
-    from superpos_jax.results.sweep import Grid, Sweep
+    from superpos_jax.results.grid import Grid
+    from superpos_jax.results.sweep import Sweep
 
 FORMAT = 2
 DIVERGED_FACTOR = 2.0

@@ -15,14 +15,15 @@ import xarray as xr
 from zarr.codecs import BloscCodec
 from zarr.storage import LocalStore, ZipStore
 
-from superpos_jax.results import records
-from superpos_jax.errors import UserError
 from superpos_jax.engine.verdicts import DIVERGED, FINISHED, NON_FINITE, UNFINISHED
+from superpos_jax.errors import UserError
+from superpos_jax.results import records
 from superpos_jax.results.registry import labels_of
 from superpos_jax.text import counted
 
 if TYPE_CHECKING:
-    from superpos_jax.results.sweep import Grid, Sweep
+    from superpos_jax.results.grid import Grid
+    from superpos_jax.results.sweep import Sweep
 
 STORE = "result.zarr"
 OLD, NEW = ".result.zarr.old", ".result.zarr.new"
@@ -287,7 +288,8 @@ def _checksums(dataset: xr.Dataset) -> dict[str, int]:
 
 def stored_grid(dataset: xr.Dataset) -> Grid:
     """The grid of all cells in a store, hidden ones too."""
-    from superpos_jax.results.sweep import Grid, Sweep
+    from superpos_jax.results.grid import Grid
+    from superpos_jax.results.sweep import Sweep
 
     study = Sweep(**json.loads(dataset.attrs["sweep"])).grid().study
     axes = {str(dim): tuple(dataset[dim].values.tolist()) for dim in dataset["verdict"].dims}

@@ -22,8 +22,9 @@ import filelock
 from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.errors import UserError
 from superpos_jax.results import records, result
+from superpos_jax.results.grid import MAX_CELLS, Grid
 from superpos_jax.results.result import NEW, OLD, STORE
-from superpos_jax.results.sweep import MAX_CELLS, Grid, Sweep
+from superpos_jax.results.sweep import Sweep
 
 SWEEP, PROVENANCE, FIGURES = "sweep.toml", "provenance.json", "figures"
 CHECKPOINT = "checkpoint"

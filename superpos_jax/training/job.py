@@ -23,9 +23,10 @@ from superpos_jax.engine.program import Program, make_mesh
 from superpos_jax.engine.verdicts import DIVERGED, NON_FINITE, UNFINISHED
 from superpos_jax.errors import Interrupted, UserError
 from superpos_jax.results import records
+from superpos_jax.results.grid import Grid, refuse_wrong
 from superpos_jax.results.records import Measured, Record
 from superpos_jax.results.result import Result
-from superpos_jax.results.sweep import Grid, Sweep, load_sweep, refuse_wrong
+from superpos_jax.results.sweep import Sweep, load_sweep
 from superpos_jax.training import launch, provenance
 from superpos_jax.training.checkpoint import (
     Checkpoints,
