@@ -1,0 +1,59 @@
+"""The studies by name: those that ship, and those of a user."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import pkgutil
+
+import xarray as xr
+
+from superpos_jax.engine.study import Study
+from superpos_jax.errors import UserError
+from superpos_jax.text import Labels
+
+SHIPPED = "superpos_jax.studies"
+
+
+def shipped_studies() -> tuple[str, ...]:
+    """The names of the studies that ship.
+
+    >>> shipped_studies()[:2]
+    ('digits', 'double_descent')
+    """
+    package = importlib.import_module(SHIPPED)
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(package.__path__)))
+
+
+def load_study(name: str) -> type[Study]:
+    """The study class of a name: a shipped one, or `package.module:Class`.
+
+    >>> load_study("double_descent")
+    <class 'superpos_jax.studies.double_descent.study.DoubleDescent'>
+    """
+    module, _, attribute = name.partition(":")
+    if not attribute:
+        module, attribute = f"{SHIPPED}.{name}", "STUDY"
+    allowed = f"allowed: a shipped study ({', '.join(shipped_studies())}) or 'package.module:Class'"
+    parts = module.split(".")
+    try:
+        if not all(map(str.isidentifier, parts)):
+            raise ModuleNotFoundError(name=module)
+        found = getattr(importlib.import_module(module), attribute, None)
+    except ModuleNotFoundError as error:
+        if str(error.name) not in itertools.accumulate(parts, "{}.{}".format):
+            raise  # the study exists and lacks something else: not a matter of its name
+        raise UserError(f"study: no study {name!r}; {allowed}") from None
+    if found is None:
+        raise UserError(f"study: {module} has no {attribute!r}; {allowed}")
+    if not (isinstance(found, type) and issubclass(found, Study)):
+        raise UserError(f"study: {name!r} is not a superpos_jax.Study subclass")
+    if lacking := sorted(found.__abstractmethods__):
+        raise UserError(f"study: {name!r} does not define {', '.join(lacking)}")
+    return found
+
+
+def labels_of(dataset: xr.Dataset) -> Labels:
+    """What the study of a result calls its numbers."""
+    study = dataset.attrs.get("study")
+    return Labels() if study is None else load_study(study).labels
