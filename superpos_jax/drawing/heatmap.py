@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.patheffects import withStroke
 
-from superpos_jax.drawing.style import INK, loss_text
+from superpos_jax.drawing.style import INK
 
 
 def edges(centres: np.ndarray) -> np.ndarray:
@@ -37,8 +39,9 @@ def numbers(
     mean: np.ndarray,
     colour: np.ndarray,
     inches: tuple[float, float],
+    words: Callable[[float], str],
 ) -> None:
-    """Print the loss in the cells, or in as many as have room where the cells are small."""
+    """Print the number in the cells, or in as many as have room where the cells are small."""
     place = [np.log(within(edge, 0.5) / edge[0]) for edge in (x, y)]
     place = [p * i / np.log(e[-1] / e[0]) for p, i, e in zip(place, inches, (x, y), strict=True)]
     size = float(np.clip(np.median(np.diff(place[0], prepend=0)) / 0.0475, 5.2, 7.5))
@@ -49,7 +52,7 @@ def numbers(
         # A stroke in the cell's colour keeps the hatching away from a number.
         stroke = withStroke(linewidth=2.6, foreground=to_hex(colour[i, j]))
         at = within(x, 0.5)[j], within(y, 0.5)[i]
-        text = axes.text(*at, loss_text(mean[i, j]), size=size, zorder=4, clip_on=True)
+        text = axes.text(*at, words(mean[i, j]), size=size, zorder=4, clip_on=True)
         text.set(color="white" if dark[i, j] else INK, ha="center", va="center_baseline")
         text.set_path_effects([stroke])
 
@@ -57,7 +60,7 @@ def numbers(
 def _spaced(place: np.ndarray, gap: float) -> list[int]:
     """Indices of rising places that keep a gap, taken greedily from the left."""
     chosen: list[int] = []
-    for index, here in enumerate(place):
-        if not chosen or here - place[chosen[-1]] >= gap:
+    for index, position in enumerate(place):
+        if not chosen or position - place[chosen[-1]] >= gap:
             chosen.append(index)
     return chosen

@@ -1,4 +1,4 @@
-"""The look that all figures share: colours, page, axes, and the scale of losses."""
+"""The look that all figures share: colours, page and axes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from superpos_jax.studies.double_descent.criteria import squash
-
-# Okabe-Ito: told apart by every common kind of colour vision. Features are blue and samples
-# vermillion in every figure of the package.
-FEATURE = "#0072B2"
-SAMPLE = "#D55E00"
+# Okabe-Ito: told apart by every common kind of colour vision.
+BLUE = "#0072B2"
+VERMILLION = "#D55E00"
+GREEN = "#009E73"
+ORANGE = "#E69F00"
+PINK = "#CC79A7"
+SKY = "#56B4E9"
 INK = "#222222"
 SOFT = "#6B6B6B"
 GRID = "#E4E4E4"
@@ -47,40 +48,6 @@ style = matplotlib.rc_context(RC)
 KEY, SIDE = 0.24, 1.4
 SMALL = 8.0
 """Points of the type of settings and captions."""
-
-
-def loss_ticks(low: float, high: float, count: int = 10) -> list[float]:
-    """Round losses in [low, high], well apart on the squashed scale; 1 where it fits.
-
-    Example:
-        >>> loss_ticks(0.985, 1.3, count=6)
-        [1.0, 1.02, 1.1, 1.3]
-    """
-    steps = [0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5]
-    above = [1 + step for step in steps] + [d * 10.0**e for e in range(7) for d in (2, 3, 5, 10)]
-    below = [1 - step for step in steps]
-    # The coarse ones first, so that a fine tick never takes the place of a rounder one.
-    ranked = [1.0, 1.1, 0.99, 1.01, 2.0, 10.0, 0.9, 0.98, 1.02, 5.0, 1.3, 1.05, 0.95, 1.03]
-    lowest, highest = squash(np.array([low, high]))
-    gap = (highest - lowest) / count
-    ticks: list[float] = []
-    for tick in [*ranked, *above[::-1], *below[::-1]]:
-        far = all(abs(squash(tick) - squash(t)) >= gap for t in ticks)
-        if low <= tick <= high and far:
-            ticks.append(round(tick, 6))
-    return sorted(ticks)
-
-
-def loss_text(loss: float) -> str:
-    """A loss with the digits that 1 % differences need."""
-    if abs(loss - 1) < 0.9995:
-        return f"{loss:.3f}"
-    return f"{loss:.2f}" if loss < 9.995 else f"{loss:,.1f}" if loss < 99.95 else f"{loss:,.0f}"
-
-
-def tick_text(loss: float) -> str:
-    """A tick of a loss scale: never more digits than it has."""
-    return f"{loss:,.10g}" if loss != 1 else "1"
 
 
 def wrapped(text: str, inches: float) -> list[str]:

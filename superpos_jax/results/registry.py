@@ -22,7 +22,8 @@ def shipped_studies() -> tuple[str, ...]:
     ('digits', 'double_descent')
     """
     package = importlib.import_module(SHIPPED)
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(package.__path__)))
+    modules = pkgutil.iter_modules(package.__path__)
+    return tuple(sorted(module.name for module in modules if module.ispkg))
 
 
 def load_study(name: str) -> type[Study]:

@@ -15,8 +15,9 @@ from superpos_jax.drawing import style as look
 from superpos_jax.drawing.lines import round_steps
 from superpos_jax.drawing.select import Result, missing, narrow, tidy
 from superpos_jax.drawing.spec import FigureSpec
-from superpos_jax.drawing.style import INK, SAMPLE, SOFT
+from superpos_jax.drawing.style import INK, SOFT, VERMILLION
 from superpos_jax.results.runs import runs
+from superpos_jax.studies.digits.data import images
 
 SHOWN = 10
 """Images drawn of each kind."""
@@ -67,7 +68,7 @@ def _images(numbers: np.ndarray, share: np.ndarray) -> pd.DataFrame:
     each = pd.DataFrame({"image": numbers[known], "share": share[known]}).groupby("image")
     mean = each["share"].mean().sort_values(ascending=False)
     middle = (mean - mean.median()).abs().sort_values().index[:SHOWN]
-    _, labels = _digits()
+    _, labels = images()
     parts = []
     for part, index in (("odd", mean.index[:SHOWN]), ("typical", middle)):
         frame = pd.DataFrame({"part": part, "rank": range(len(index)), "image": index})
@@ -106,7 +107,7 @@ def _draw(table: pd.DataFrame) -> Figure:
     axes = figure.add_subplot(grid[0, :])
     look.dress(axes, grid="y")
     ms = np.sort(table["m"].unique())
-    colours = look.shades(len(ms)) if len(ms) > 1 else [SAMPLE]
+    colours = look.shades(len(ms)) if len(ms) > 1 else [VERMILLION]
     for m, colour in zip(ms, colours, strict=True):
         rows = table[(table["part"] == "rank") & (table["m"] == m)].sort_values("rank")
         x = rows["rank"] + 1
@@ -132,20 +133,13 @@ def _draw(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _digits() -> tuple[np.ndarray, np.ndarray]:
-    """Pixels and classes of all images; a figure that needs them imports the study, and JAX."""
-    from superpos_jax.studies.digits.study import images
-
-    return images()
-
-
 def _image(axes: Axes, row: pd.Series | None) -> None:
     axes.set(xticks=[], yticks=[])
     for side in axes.spines.values():
         side.set(color=look.GRID, linewidth=0.8)
     if row is None:
         return
-    pixels, _ = _digits()
+    pixels, _ = images()
     axes.imshow(pixels[int(row["image"])].reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
     axes.set_title(f"{row['label']:.0f}", size=8, pad=2, color=INK)
     axes.set_xlabel(f"{row['share']:.1f}", size=7.5, labelpad=2)

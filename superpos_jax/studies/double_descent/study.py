@@ -13,9 +13,10 @@ import optax
 from pydantic import BaseModel
 
 from superpos_jax.engine.study import DataSet, Layout, Study, Variable, history_steps
-from superpos_jax.studies.double_descent import data, geometry, model, online
+from superpos_jax.studies import geometry
+from superpos_jax.studies.double_descent import data, model, online
 from superpos_jax.studies.double_descent.cell import Cell, Options
-from superpos_jax.studies.double_descent.criteria import REGIMES
+from superpos_jax.studies.double_descent.criteria import REGIMES, regime
 from superpos_jax.studies.double_descent.inspection import Inspection, Weights
 from superpos_jax.studies.double_descent.labels import LABELS
 from superpos_jax.text import Labels
@@ -234,7 +235,7 @@ class DoubleDescent(Study):
                 D_X[: self.options.report_samples].astype(np.float32),
                 {"long_name": "sample dimensionality D_X of the first samples"},
             ),
-            "regime": Variable((), np.int8(geometry.regime(D_f, D_X, cell.m)), flags),
+            "regime": Variable((), np.int8(regime(D_f, D_X, cell.m)), flags),
         }
         found["repeated_rank"] = Variable(
             (), np.int32(rank), {"long_name": "samples of larger D_X than a repeated one; -1: none"}

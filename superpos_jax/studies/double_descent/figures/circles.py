@@ -14,13 +14,14 @@ from matplotlib.ticker import MaxNLocator
 
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.panels import evenly, square
-from superpos_jax.drawing.select import Result, narrow, tidy
+from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
-from superpos_jax.drawing.style import GRID, INK, SAMPLE, SOFT
+from superpos_jax.drawing.style import GRID, INK, SOFT
 from superpos_jax.engine.verdicts import NON_FINITE, UNFINISHED
 from superpos_jax.results.runs import axes, fixed, runs, seed_values
 from superpos_jax.studies.double_descent.criteria import FAILED, INNER, NEAR, second_radius
-from superpos_jax.studies.double_descent.figures.panels_of_vectors import ARRAYS, at_m2, lacks_plane
+from superpos_jax.studies.double_descent.figures.selection import SAMPLE, narrow, tidy
+from superpos_jax.studies.double_descent.figures.vector_panels import ARRAYS, at_m2, lacks_plane
 from superpos_jax.studies.double_descent.labels import SEEDS
 from superpos_jax.text import NBSP, counted
 

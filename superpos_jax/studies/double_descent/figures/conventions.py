@@ -17,20 +17,19 @@ from superpos_jax.drawing.lines import (
     band,
     crosses,
     drawn,
-    from_words,
     lacks_all,
     line,
-    loss_axis,
     lost_words,
     round_steps,
-    seed_key,
     seed_words,
 )
-from superpos_jax.drawing.select import Result, missing, narrow, tidy
+from superpos_jax.drawing.select import Result, missing
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK, SOFT
 from superpos_jax.results.runs import dead, fixed, runs, unfinished
 from superpos_jax.studies.double_descent.criteria import crossing, pooled, squash
+from superpos_jax.studies.double_descent.figures.loss_scale import loss_axis, seed_key
+from superpos_jax.studies.double_descent.figures.selection import from_words, narrow, tidy
 from superpos_jax.studies.double_descent.labels import LABELS
 from superpos_jax.text import counted
 

@@ -12,19 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from superpos_jax.drawing.select import Result, missing, narrow, representative, tidy
+from superpos_jax.drawing.select import Result, missing, representative
 from superpos_jax.drawing.spec import FigureSpec
-from superpos_jax.drawing.style import (
-    FEATURE,
-    INK,
-    SAMPLE,
-    dress,
-    log_ticks,
-    page,
-    page_key,
-    style,
-)
+from superpos_jax.drawing.style import INK, dress, log_ticks, page, page_key, style
 from superpos_jax.results.runs import dead, runs, unfinished
+from superpos_jax.studies.double_descent.figures.selection import FEATURE, SAMPLE, narrow, tidy
 
 LARGEST, SPREAD = 30, 30
 KINDS = {"feature": (FEATURE, -1.0), "sample": (SAMPLE, 1.0)}

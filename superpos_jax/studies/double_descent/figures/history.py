@@ -13,15 +13,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
-from superpos_jax.drawing.lines import loss_axis
 from superpos_jax.drawing.panels import constants, note, square, step_axis
-from superpos_jax.drawing.select import Result, missing, narrow, tidy
+from superpos_jax.drawing.select import Result, missing
 from superpos_jax.drawing.spec import FigureSpec
-from superpos_jax.drawing.style import FEATURE, GRID, INK, SAMPLE, SOFT
+from superpos_jax.drawing.style import GRID, INK, SOFT
 from superpos_jax.engine.verdicts import DIVERGED, FINISHED, NON_FINITE, UNFINISHED
 from superpos_jax.results.runs import axes, fixed
 from superpos_jax.studies.double_descent.criteria import CORNER, FORGOTTEN, STANDS_OUT
-from superpos_jax.studies.double_descent.figures.panels_of_vectors import ARRAYS
+from superpos_jax.studies.double_descent.figures.loss_scale import loss_axis
+from superpos_jax.studies.double_descent.figures.selection import FEATURE, SAMPLE, narrow, tidy
 from superpos_jax.studies.double_descent.figures.traces import (
     LINES,
     REPETITION,
@@ -34,6 +34,7 @@ from superpos_jax.studies.double_descent.figures.traces import (
     seed_means,
     trace_rows,
 )
+from superpos_jax.studies.double_descent.figures.vector_panels import ARRAYS
 from superpos_jax.studies.double_descent.labels import SEEDS
 from superpos_jax.text import counted
 

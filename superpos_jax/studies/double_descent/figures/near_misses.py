@@ -12,12 +12,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
-from superpos_jax.drawing.panels import constants, note, repeated_once, step_axis
-from superpos_jax.drawing.select import Result, missing, narrow, tidy
+from superpos_jax.drawing.panels import constants, note, step_axis
+from superpos_jax.drawing.select import Result, missing
 from superpos_jax.drawing.spec import FigureSpec
-from superpos_jax.drawing.style import DEAD, INK, SAMPLE, SOFT
+from superpos_jax.drawing.style import DEAD, INK, SOFT
 from superpos_jax.results.runs import dead, runs, seed_values, unfinished
 from superpos_jax.studies.double_descent.criteria import PEAK, STANDS_OUT, outcomes, ranked_on_top
+from superpos_jax.studies.double_descent.figures.selection import (
+    SAMPLE,
+    narrow,
+    repeated_once,
+    tidy,
+)
 from superpos_jax.text import counted
 
 HISTORY = "history_sample_dimensionality"

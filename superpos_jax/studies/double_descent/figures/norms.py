@@ -16,11 +16,13 @@ from matplotlib.lines import Line2D
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.lines import crosses, drawn, line, lost_words, seed_key, seed_words
 from superpos_jax.drawing.pages import key_above, stack
-from superpos_jax.drawing.select import Result, missing, narrow
+from superpos_jax.drawing.select import Result, missing
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK
 from superpos_jax.results.runs import axes
-from superpos_jax.studies.double_descent.figures.panels_of_vectors import (
+from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
+from superpos_jax.studies.double_descent.figures.t_sweep import against_T
+from superpos_jax.studies.double_descent.figures.vector_panels import (
     ARRAYS,
     at_m2,
     draw_vectors,
@@ -29,7 +31,6 @@ from superpos_jax.studies.double_descent.figures.panels_of_vectors import (
     regime_words,
     scale_words,
 )
-from superpos_jax.studies.double_descent.figures.t_sweep import against_T
 from superpos_jax.studies.double_descent.figures.vectors import vectors_table
 from superpos_jax.studies.double_descent.labels import SEEDS, describe
 from superpos_jax.text import NBSP
@@ -58,7 +59,7 @@ def norms_table(result: Result, at: Sequence[int] | None = None, **select: Any) 
     norm = against_T(dataset, by, "norm", {name: dataset[name] for name in LABELS})
     where = one_seed(result.dataset, wanted, at, single="reduction")
     vectors = vectors_table(result, scale="common", **where)
-    frame = stack(result, {"norm": norm, "vector": vectors}, {"m": 2, **taken})
+    frame = tidy(result, stack({"norm": norm, "vector": vectors}), {"m": 2, **taken})
     frame.attrs["by"] = by
     return frame
 
@@ -112,7 +113,7 @@ def _draw(table: pd.DataFrame) -> Figure:
         Line2D([], [], color=colour, lw=1.5, marker="o", ms=2.8, label=_name(norm, by, value))
         for value, colour in zip(values, colours, strict=True)
     ]
-    key_above(panels[0], [*keys, *seed_key(norm, zero=False)], 6)
+    key_above(panels[0], [*keys, *seed_key(norm)], 6)
     return figure
 
 

@@ -22,11 +22,12 @@ from superpos_jax.drawing.lines import (
     seed_key,
     seed_words,
 )
-from superpos_jax.drawing.select import Result, missing, narrow, tidy
+from superpos_jax.drawing.select import Result, missing
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK, SOFT
 from superpos_jax.results.runs import dead, runs, unfinished
 from superpos_jax.studies.double_descent.criteria import LEARNED, crossing, first_crossing, pooled
+from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
 from superpos_jax.studies.double_descent.labels import describe
 from superpos_jax.text import NBSP, counted
 
@@ -235,7 +236,7 @@ def _legend(figure: Figure, table: pd.DataFrame, colours: dict[float, str]) -> N
             shown = f"{1 - value:.4g}" if by == "S" else f"{value:g}"
             keys.append(Line2D([], [], color=colour, label=shown, **how))
     keys.append(Line2D([], [], label=f"$D_f$ = {LEARNED}", **DOTTED))
-    look.page_key(figure, keys + seed_key(table, zero=False))
+    look.page_key(figure, keys + seed_key(table))
 
 
 def _caption(table: pd.DataFrame) -> str:

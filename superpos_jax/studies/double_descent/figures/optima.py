@@ -13,23 +13,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
-from superpos_jax.drawing.lines import (
-    crosses,
-    drawn,
-    from_words,
-    lacks_all,
-    line,
-    loss_axis,
-    lost_words,
-    seed_key,
-    seed_words,
-)
-from superpos_jax.drawing.select import Result, missing, narrow, tidy
+from superpos_jax.drawing.lines import crosses, drawn, lacks_all, line, lost_words, seed_words
+from superpos_jax.drawing.select import Result, missing
 from superpos_jax.drawing.spec import FigureSpec
-from superpos_jax.drawing.style import FEATURE, INK, SAMPLE, SOFT
+from superpos_jax.drawing.style import INK, SOFT
 from superpos_jax.engine.verdicts import NON_FINITE, UNFINISHED
 from superpos_jax.results.runs import axes
 from superpos_jax.studies.double_descent.criteria import crossing, margin, pooled, squash
+from superpos_jax.studies.double_descent.figures.loss_scale import loss_axis, seed_key
+from superpos_jax.studies.double_descent.figures.selection import (
+    FEATURE,
+    SAMPLE,
+    from_words,
+    narrow,
+    tidy,
+)
 from superpos_jax.studies.double_descent.labels import LABELS, describe
 from superpos_jax.text import counted
 

@@ -17,11 +17,13 @@ from matplotlib.patheffects import withStroke
 
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.heatmap import edges, numbers, within
-from superpos_jax.drawing.select import Result, missing, narrow, tidy
+from superpos_jax.drawing.select import Result, missing
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import DEAD, INK
 from superpos_jax.results.runs import dead, runs, unfinished
 from superpos_jax.studies.double_descent.criteria import squash, unsquash
+from superpos_jax.studies.double_descent.figures.loss_scale import loss_text, loss_ticks, tick_text
+from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
 from superpos_jax.text import counted
 
 HATCH: dict[str, Any] = {"facecolor": "none", "edgecolor": look.SOFT, "lw": 0, "hatch": "////"}
@@ -140,11 +142,11 @@ def _draw(table: pd.DataFrame) -> Figure:
     look.log_ticks(axes.xaxis, T, inches[0] * np.log(T[-1] / T[0]) / np.log(x[-1] / x[0]))
     look.log_ticks(axes.yaxis, m, inches[1] * np.log(m[-1] / m[0]) / np.log(y[-1] / y[0]))
     _hatch(axes, x, y, grid["unfinished"].to_numpy(int) > 0)
-    numbers(axes, x, y, mean, colours(norm(mean))[..., :3], inches)
+    numbers(axes, x, y, mean, colours(norm(mean))[..., :3], inches, loss_text)
     _marks(figure, axes, table, x, y)
     bar = figure.colorbar(mesh, ax=axes, pad=0.015, fraction=0.06, aspect=24)
-    ticks = look.loss_ticks(low, high, count=14)
-    bar.set_ticks(ticks, labels=[look.tick_text(t) for t in ticks])
+    ticks = loss_ticks(low, high, count=14)
+    bar.set_ticks(ticks, labels=[tick_text(t) for t in ticks])
     bar.minorticks_off()
     bar.ax.tick_params(labelsize=8.5, length=3, width=0.6, color=look.SOFT)
     bar.outline.set_visible(False)

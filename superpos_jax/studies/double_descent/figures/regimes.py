@@ -15,17 +15,9 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.heatmap import edges
-from superpos_jax.drawing.lines import (
-    crosses,
-    drawn,
-    line,
-    loss_axis,
-    lost_words,
-    seed_key,
-    seed_words,
-)
+from superpos_jax.drawing.lines import crosses, drawn, line, lost_words, seed_words
 from superpos_jax.drawing.pages import key_above, stack
-from superpos_jax.drawing.select import Result, missing, narrow
+from superpos_jax.drawing.select import Result, missing
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK, SOFT
 from superpos_jax.results.runs import dead, fixed, runs, unfinished
@@ -38,7 +30,10 @@ from superpos_jax.studies.double_descent.figures.dimensions import (
     draw_dimensions,
     lowest,
 )
-from superpos_jax.studies.double_descent.figures.panels_of_vectors import (
+from superpos_jax.studies.double_descent.figures.loss_scale import loss_axis, seed_key
+from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
+from superpos_jax.studies.double_descent.figures.t_sweep import peak_words, t_sweep_table
+from superpos_jax.studies.double_descent.figures.vector_panels import (
     ARRAYS,
     REGIME_NAMES,
     at_m2,
@@ -47,7 +42,6 @@ from superpos_jax.studies.double_descent.figures.panels_of_vectors import (
     one_seed,
     scale_words,
 )
-from superpos_jax.studies.double_descent.figures.t_sweep import peak_words, t_sweep_table
 from superpos_jax.studies.double_descent.figures.vectors import vectors_table
 from superpos_jax.studies.double_descent.labels import SEEDS, describe
 from superpos_jax.text import NBSP
@@ -84,7 +78,7 @@ def regimes_table(result: Result, at: Sequence[int] | None = None, **select: Any
     loss = loss.assign(regime=[REGIME_NAMES[commonest(row)] for row in found])
     vectors = vectors_table(result, **one_seed(result.dataset, wanted, at))
     parts = {"loss": loss, "dimension": dimensions_table(result, **wanted), "vector": vectors}
-    frame = stack(result, parts, {"m": 2, **taken})
+    frame = tidy(result, stack(parts), {"m": 2, **taken})
     frame.attrs["n"] = int(fixed(result.dataset)["n"])
     return frame
 

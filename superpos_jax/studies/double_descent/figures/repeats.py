@@ -14,13 +14,19 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.lines import CROSS, lost_words
-from superpos_jax.drawing.panels import constants, repeated_once
-from superpos_jax.drawing.select import Result, missing, narrow, tidy
+from superpos_jax.drawing.panels import constants
+from superpos_jax.drawing.select import Result, missing
 from superpos_jax.drawing.spec import FigureSpec
-from superpos_jax.drawing.style import DEAD, INK, SAMPLE, SOFT
+from superpos_jax.drawing.style import DEAD, INK, SOFT
 from superpos_jax.results.runs import dead, fixed, unfinished
 from superpos_jax.statements.resampling import enough, middle
 from superpos_jax.studies.double_descent import edge
+from superpos_jax.studies.double_descent.figures.selection import (
+    SAMPLE,
+    narrow,
+    repeated_once,
+    tidy,
+)
 
 SLOPE = 0.4
 """Of the reference line R = 0.4 T/n."""

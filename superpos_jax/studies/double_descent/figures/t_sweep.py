@@ -14,22 +14,20 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
-from superpos_jax.drawing.lines import (
-    ZERO,
-    crosses,
-    drawn,
-    line,
-    loss_axis,
-    lost_words,
-    seed_key,
-    seed_words,
-)
-from superpos_jax.drawing.select import Result, missing, narrow, tidy
+from superpos_jax.drawing.lines import crosses, drawn, line, lost_words, seed_words
+from superpos_jax.drawing.select import Result, missing
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK
 from superpos_jax.results.runs import axes, dead, fixed, runs, unfinished
 from superpos_jax.studies.double_descent.criteria import BUMP_FROM, pooled
+from superpos_jax.studies.double_descent.figures.loss_scale import (
+    ZERO,
+    loss_axis,
+    loss_text,
+    seed_key,
+)
 from superpos_jax.studies.double_descent.figures.plane import ridge
+from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
 from superpos_jax.studies.double_descent.labels import LABELS, SEEDS, describe
 from superpos_jax.text import NBSP
 
@@ -172,9 +170,7 @@ def peak_words(table: pd.DataFrame, by: str, n: int = 0) -> str:
     if tops.empty:
         return ""
     middle = "median " if table["runs"].max() > 1 else ""
-    places = [
-        f"{look.loss_text(row['median'])} at T = {int(row['T']):,}" for _, row in tops.iterrows()
-    ]
+    places = [f"{loss_text(row['median'])} at T = {int(row['T']):,}" for _, row in tops.iterrows()]
     names = [describe({by: value}) for value in tops[by].tolist()]
     text = f"{begin} largest {middle}test loss is {places[0]}"
     if len(tops) > 1:

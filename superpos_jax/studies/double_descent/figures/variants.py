@@ -12,21 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
-from superpos_jax.drawing.lines import (
-    crosses,
-    drawn,
-    lacks_all,
-    line,
-    loss_axis,
-    lost_words,
-    seed_key,
-    seed_words,
-)
-from superpos_jax.drawing.select import Result, missing, narrow, tidy
+from superpos_jax.drawing.lines import crosses, drawn, lacks_all, line, lost_words, seed_words
+from superpos_jax.drawing.select import Result, missing
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK
 from superpos_jax.results.runs import dead, fixed, runs, unfinished
 from superpos_jax.studies.double_descent.criteria import BUMP, BUMP_FROM, inner_maximum, pooled
+from superpos_jax.studies.double_descent.figures.loss_scale import loss_axis, loss_text, seed_key
+from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
 from superpos_jax.text import NBSP
 
 KEEP = ("loss", "untied", "relu", "T")
@@ -153,7 +146,7 @@ def _caption(table: pd.DataFrame) -> str:
         for (untied, relu), one in rows.groupby(["untied", "relu"]):
             name, top = MODELS[int(untied), int(relu)][0], one[one["inner_maximum"]]
             if len(top):
-                height, T = look.loss_text(top["median"].iloc[0]), top["T"].iloc[0]
+                height, T = loss_text(top["median"].iloc[0]), top["T"].iloc[0]
                 told.append(f"{name} ({height} at T{NBSP}={NBSP}{T:,.0f})")
             elif not one["unfinished"].any():
                 without.append(name)

@@ -10,13 +10,14 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from superpos_jax.drawing.select import Result, narrow, tidy
+from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import page, style
 from superpos_jax.engine.verdicts import NON_FINITE, UNFINISHED
 from superpos_jax.errors import UserError
 from superpos_jax.results.runs import axes, fixed
-from superpos_jax.studies.double_descent.figures.panels_of_vectors import (
+from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
+from superpos_jax.studies.double_descent.figures.vector_panels import (
     ARRAYS,
     KINDS,
     at_m2,

@@ -12,11 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from superpos_jax.drawing.panels import square
-from superpos_jax.drawing.select import missing, narrow, representative
-from superpos_jax.drawing.style import DEAD, FEATURE, GRID, INK, SAMPLE, SOFT
+from superpos_jax.drawing.select import missing, representative
+from superpos_jax.drawing.style import DEAD, GRID, INK, SOFT
 from superpos_jax.engine.verdicts import ALIVE, NON_FINITE, UNFINISHED
 from superpos_jax.results.runs import axes, fixed
 from superpos_jax.studies.double_descent.criteria import REGIMES
+from superpos_jax.studies.double_descent.figures.selection import FEATURE, SAMPLE, narrow
 from superpos_jax.studies.double_descent.labels import SEEDS, describe
 
 COLUMNS = 8
