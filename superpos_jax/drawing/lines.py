@@ -6,35 +6,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from superpos_jax.drawing.style import DEAD, INK, SOFT
-from superpos_jax.results.runs import axes as swept
 from superpos_jax.text import counted
 
 QUARTILES_FROM = 8
 CROSS: Any = {"ls": "none", "marker": "X", "ms": 5, "color": DEAD, "mec": SOFT, "mew": 0.5}
-
-
-def lacks_all(dataset: xr.Dataset, figure: str, names: tuple[str, ...]) -> str | None:
-    """One sentence if none of the axes is swept, or None.
-
-    Example:
-        >>> dataset = xr.Dataset({"verdict": (("T", "seed"), np.zeros((3, 2)))})
-        >>> lacks_all(dataset, "onset", ("S", "weight_decay"))
-        'onset needs a swept axis S or weight_decay; this result sweeps only T, seed'
-        >>> lacks_all(dataset, "onset", ("S", "T"))
-    """
-    has = [axis for axis in swept(dataset) if dataset.sizes[axis] > 1]
-    if set(names) & set(has):
-        return None
-    held = f"only {', '.join(has)}" if has else "no axis"
-    wanted = " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-    return f"{figure} needs a swept axis {wanted}; this result sweeps {held}"
 
 
 def band(table: pd.DataFrame) -> tuple[str, str] | None:

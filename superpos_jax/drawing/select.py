@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Protocol
 
@@ -35,21 +35,6 @@ class Result(Protocol):
         ...
 
 
-def missing(
-    dataset: xr.Dataset, figure: str, variables: Iterable[str], swept: tuple[str, ...]
-) -> str | None:
-    """One sentence that names the variables or swept axes a figure lacks, or None."""
-    absent = [name for name in ("verdict", *variables) if name not in dataset]
-    if absent:
-        return f"{figure} needs {' and '.join(absent)}, which this result does not hold"
-    has = [axis for axis in axes(dataset) if dataset.sizes[axis] > 1]
-    if set(swept) <= set(has):
-        return None
-    count = "a swept axis" if len(swept) == 1 else "two swept axes"
-    held = f"only {', '.join(has)}" if has else "no axis"
-    return f"{figure} needs {count} {' and '.join(swept)}; this result sweeps {held}"
-
-
 def narrow(
     dataset: xr.Dataset,
     keep: tuple[str, ...],
@@ -64,8 +49,9 @@ def narrow(
         select: `axis=value`, or `axis=[values]` for axes that are kept or pooled.
         pool: axes that are kept because the figure pools them; by default all seeds.
 
-    Returns the dataset, sorted along `keep`, and the values at which every other axis was taken:
-    the selected one, else the first. Raises ValueError for an unknown axis or value.
+    Returns the dataset, sorted along `keep` where values are numbers, and the values at which every
+    other axis was taken: the selected one, else the first. Raises ValueError for an unknown axis
+    or value.
     """
     swept, labels = axes(dataset), labels_of(dataset)
     pool = seed_axes(swept) if pool is None else pool
@@ -91,7 +77,8 @@ def narrow(
             dataset = dataset.expand_dims({axis: [shared[axis]]})
         elif axis not in swept:
             raise UserError(f"best: the figure needs the axis {axis}; choose among another one")
-    return dataset.sortby(list(keep)), taken
+    ordered = [axis for axis in keep if np.issubdtype(dataset[axis].dtype, np.number)]
+    return dataset.sortby(ordered), taken  # values with names stay in the order of the sweep
 
 
 def _position(axis: str, values: np.ndarray, value: Any) -> int:

@@ -22,6 +22,8 @@ GREEN = "#009E73"
 ORANGE = "#E69F00"
 PINK = "#CC79A7"
 SKY = "#56B4E9"
+PALETTE = (BLUE, VERMILLION, GREEN, PINK, ORANGE, SKY)
+"""For lines that have no order."""
 INK = "#222222"
 SOFT = "#6B6B6B"
 GRID = "#E4E4E4"

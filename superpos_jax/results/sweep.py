@@ -34,7 +34,7 @@ from pydantic.fields import FieldInfo
 
 from superpos_jax.errors import UserError
 from superpos_jax.engine.study import Study
-from superpos_jax.results.registry import load_study
+from superpos_jax.results.registry import figure_names, load_study
 
 MAX_CELLS = 1_000_000
 NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -110,8 +110,8 @@ class Sweep(BaseModel):
         study = load_study(self.study)
         names = study.cell_fields()
         for i, figure in enumerate(self.figures):
-            if figure not in (known := study.figures()):
-                raise UserError(f"figures[{i}] = {figure!r}: unknown; {_nearest(figure, known)}")
+            if figure not in (figures := figure_names(study)):
+                raise UserError(f"figures[{i}] = {figure!r}: unknown; {_nearest(figure, figures)}")
         if self.best and self.best not in self.axes:
             raise UserError(f"best = {self.best!r}: not swept; {_nearest(self.best, self.axes)}")
         for table, given in (("axes", self.axes), ("cell", self.cell)):
@@ -269,8 +269,8 @@ def _locate(source: str | Path) -> Path:
     return path
 
 
-def parse(override: str) -> tuple[str, Any]:
-    """Key and value of a `key=value`; a value that is no TOML is text.
+def parse(override: str, option: str = "--set") -> tuple[str, Any]:
+    """Key and value of a `key=value`; a value that is no TOML is text. `option` names a mistake.
 
     >>> parse("T=[10, 100]"), parse("reduction=sum")
     (('T', [10, 100]), ('reduction', 'sum'))
@@ -278,7 +278,7 @@ def parse(override: str) -> tuple[str, Any]:
     key, equals, text = override.partition("=")
     key = key.strip()
     if not equals or not key:
-        raise UserError(f"--set {override!r}: expected key=value")
+        raise UserError(f"{option} {override!r}: expected key=value")
     try:
         return key, tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -13,7 +13,8 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.lines import round_steps
-from superpos_jax.drawing.select import Result, missing, narrow, tidy
+from superpos_jax.drawing.needs import missing
+from superpos_jax.drawing.select import Result, narrow, tidy
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK, SOFT, VERMILLION
 from superpos_jax.results.runs import runs
@@ -25,7 +26,7 @@ SHOWN = 10
 
 def applies(dataset: xr.Dataset) -> str | None:
     """None if the result holds maximal dimensionalities of images, else why not."""
-    if lack := missing(dataset, "odd_samples", ("maximal_dimensionality", "image"), ()):
+    if lack := missing(dataset, "odd_samples", ("maximal_dimensionality", "image")):
         return lack
     some = bool(np.isfinite(dataset["maximal_dimensionality"].values).any())
     return None if some else "odd_samples needs a cell that is trained to its end"
@@ -160,11 +161,11 @@ def _caption(table: pd.DataFrame) -> str:
 
 ODD_SAMPLES = FigureSpec(
     "odd_samples",
-    odd_samples,
     odd_samples_table,
+    _draw,
     "images with the largest maximal data dimensionality in a classifier",
     applies,
-    {"maximal_dimensionality": 0, "image": 0},
+    arrays={"maximal_dimensionality": 0, "image": 0},
 )
 
 FIGURES = {ODD_SAMPLES.name: ODD_SAMPLES}

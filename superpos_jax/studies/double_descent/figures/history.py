@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
+from superpos_jax.drawing.needs import Needs, missing
 from superpos_jax.drawing.panels import constants, note, square, step_axis
-from superpos_jax.drawing.select import Result, missing
+from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import GRID, INK, SOFT
 from superpos_jax.engine.verdicts import DIVERGED, FINISHED, NON_FINITE, UNFINISHED
@@ -60,14 +61,13 @@ LABELS = {
 }
 
 
+NEEDS = Needs(options={"trace_dimensions": True})
+
+
 def applies(dataset: xr.Dataset) -> str | None:
     """None if the history of dimensionalities can be drawn, else why not."""
-    if absent := [name for name in VARIABLES.values() if name not in dataset]:
-        return (
-            f"history needs {' and '.join(absent)}, which this result does not hold; train with"
-            " the option trace_dimensions = true"
-        )
-    return missing(dataset, "history", ("history_train_loss", "history_test_loss"), ())
+    losses = ("history_train_loss", "history_test_loss")
+    return missing(dataset, "history", (*VARIABLES.values(), *losses), NEEDS)
 
 
 def history_table(result: Result, **select: Any) -> pd.DataFrame:
@@ -296,9 +296,10 @@ def _caption(table: pd.DataFrame) -> str:
 
 HISTORY = FigureSpec(
     "history",
-    history,
     history_table,
+    _draw,
     "dimensionalities and losses along training, and final vectors, a column a cell",
     applies,
+    NEEDS,
     {VARIABLES["feature"]: 20, VARIABLES["sample"]: 100, **ARRAYS},
 )

@@ -15,8 +15,9 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.lines import crosses, drawn, line, lost_words, seed_key, seed_words
+from superpos_jax.drawing.needs import Needs, missing
 from superpos_jax.drawing.pages import key_above, stack
-from superpos_jax.drawing.select import Result, missing
+from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK
 from superpos_jax.results.runs import axes
@@ -26,7 +27,7 @@ from superpos_jax.studies.double_descent.figures.vector_panels import (
     ARRAYS,
     at_m2,
     draw_vectors,
-    lacks_plane,
+    lacks_weights,
     one_seed,
     regime_words,
     scale_words,
@@ -38,9 +39,12 @@ from superpos_jax.text import NBSP
 LABELS = {"W_norm": "Frobenius norm ‖W‖", "b_norm": "Euclidean norm ‖b‖"}
 
 
+NEEDS = Needs(swept=("T",), holds={"m": 2})
+
+
 def applies(dataset: xr.Dataset) -> str | None:
     """None if the page can be drawn, else why not."""
-    return missing(dataset, "norms", tuple(LABELS), ("T",)) or lacks_plane(dataset, "norms")
+    return missing(dataset, "norms", tuple(LABELS), NEEDS) or lacks_weights(dataset, "norms")
 
 
 def norms_table(result: Result, at: Sequence[int] | None = None, **select: Any) -> pd.DataFrame:
@@ -164,9 +168,10 @@ def _peak(rows: pd.DataFrame) -> str | None:
 
 NORMS = FigureSpec(
     "norms",
-    norms,
     norms_table,
+    _draw,
     "vectors on one common scale, and norms of W and b against T, m = 2",
     applies,
+    NEEDS,
     ARRAYS,
 )

@@ -22,7 +22,8 @@ from superpos_jax.drawing.lines import (
     seed_key,
     seed_words,
 )
-from superpos_jax.drawing.select import Result, missing
+from superpos_jax.drawing.needs import Needs, missing
+from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK, SOFT
 from superpos_jax.results.runs import dead, runs, unfinished
@@ -47,9 +48,12 @@ DOTTED: Any = {"color": SOFT, "lw": 1.0, "ls": (0, (1, 2)), "zorder": 1}
 RING: Any = {"ms": 4.5, "mfc": "white", "mew": 1.0}
 
 
+NEEDS = Needs(swept=("T",))
+
+
 def applies(dataset: xr.Dataset) -> str | None:
     """None if the onset of features can be drawn, else why not."""
-    return missing(dataset, "onset", ("feature_dimensionality",), ("T",))
+    return missing(dataset, "onset", ("feature_dimensionality",), NEEDS)
 
 
 def onset_table(result: Result, **select: Any) -> pd.DataFrame:
@@ -303,9 +307,10 @@ def _range(values: pd.Series) -> str:
 
 ONSET = FigureSpec(
     "onset",
-    onset,
     onset_table,
+    _draw,
     "feature dimensionality against T or T (1 - S), and where it sets in",
     applies,
+    NEEDS,
     {"feature_dimensionality": LARGEST},
 )

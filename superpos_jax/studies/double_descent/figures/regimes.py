@@ -16,8 +16,9 @@ from matplotlib.lines import Line2D
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.heatmap import edges
 from superpos_jax.drawing.lines import crosses, drawn, line, lost_words, seed_words
+from superpos_jax.drawing.needs import Needs, missing
 from superpos_jax.drawing.pages import key_above, stack
-from superpos_jax.drawing.select import Result, missing
+from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK, SOFT
 from superpos_jax.results.runs import dead, fixed, runs, unfinished
@@ -38,7 +39,7 @@ from superpos_jax.studies.double_descent.figures.vector_panels import (
     REGIME_NAMES,
     at_m2,
     draw_vectors,
-    lacks_plane,
+    lacks_weights,
     one_seed,
     scale_words,
 )
@@ -53,10 +54,13 @@ MARK: Any = {"ls": "none", "marker": "^", "ms": 6, "color": INK, "mew": 0}
 MEAN: Any = {"color": SOFT, "lw": 1.0, "ls": (0, (4, 1.5)), "marker": "x", "ms": 3.5}
 
 
+NEEDS = Needs(swept=("T",), holds={"m": 2})
+
+
 def applies(dataset: xr.Dataset) -> str | None:
     """None if the page can be drawn, else why not."""
     variables = ("train_loss", "test_loss", "regime", *DIMENSIONALITIES)
-    return missing(dataset, "regimes", variables, ("T",)) or lacks_plane(dataset, "regimes")
+    return missing(dataset, "regimes", variables, NEEDS) or lacks_weights(dataset, "regimes")
 
 
 def regimes_table(result: Result, at: Sequence[int] | None = None, **select: Any) -> pd.DataFrame:
@@ -218,9 +222,10 @@ def _caption(loss: pd.DataFrame, dimension: pd.DataFrame, vector: pd.DataFrame, 
 
 REGIMES = FigureSpec(
     "regimes",
-    regimes,
     regimes_table,
+    _draw,
     "test loss, dimensionalities and vectors against T on one page, m = 2",
     applies,
+    NEEDS,
     {**DIMENSIONALITIES, **ARRAYS},
 )

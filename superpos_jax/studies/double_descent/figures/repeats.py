@@ -14,8 +14,9 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.lines import CROSS, lost_words
+from superpos_jax.drawing.needs import Needs, missing
 from superpos_jax.drawing.panels import constants
-from superpos_jax.drawing.select import Result, missing
+from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import DEAD, INK, SOFT
 from superpos_jax.results.runs import dead, fixed, unfinished
@@ -24,7 +25,6 @@ from superpos_jax.studies.double_descent import edge
 from superpos_jax.studies.double_descent.figures.selection import (
     SAMPLE,
     narrow,
-    repeated_once,
     tidy,
 )
 
@@ -34,11 +34,12 @@ SHADES = LinearSegmentedColormap.from_list("share", ["#FFFFFF", SAMPLE])
 KEEP = ("T", "repeats")
 
 
+NEEDS = Needs(swept=KEEP, holds={"repeated": 1})
+
+
 def applies(dataset: xr.Dataset) -> str | None:
     """None if repeats can be drawn against T/n, else why not."""
-    if (reason := missing(dataset, "repeats", ("repeated_rank",), KEEP)) is not None:
-        return reason
-    return repeated_once(dataset, "repeats")
+    return missing(dataset, "repeats", ("repeated_rank",), NEEDS)
 
 
 def repeats_table(result: Result, **select: Any) -> pd.DataFrame:
@@ -238,8 +239,9 @@ def _caption(table: pd.DataFrame) -> str:
 
 REPEATS = FigureSpec(
     "repeats",
-    repeats,
     repeats_table,
+    _draw,
     "share of seeds that memorize a sample, by its repeats and T/n",
     applies,
+    NEEDS,
 )

@@ -12,7 +12,7 @@ import xarray as xr
 from superpos_jax.drawing import select as drawing
 from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.style import BLUE, VERMILLION
-from superpos_jax.results.runs import fixed, values_of
+from superpos_jax.results.runs import fixed
 from superpos_jax.text import NBSP, written
 
 FEATURE, SAMPLE = BLUE, VERMILLION
@@ -49,15 +49,6 @@ def _scored(dataset: xr.Dataset, power: int) -> xr.Dataset:
     zero = dataset["zero_test_loss"].where(powers != 2, 1.0)
     names = [f"{prefix}{split}_loss" for prefix in ("", "history_") for split in ("train", "test")]
     return dataset.assign({name: dataset[name] / zero for name in names if name in dataset})
-
-
-def repeated_once(dataset: xr.Dataset, figure: str) -> str | None:
-    """None if a result holds cells with one repeated sample, else one sentence that says so."""
-    held = values_of(dataset, "repeated")
-    if 1 in held:
-        return None
-    words = ", ".join(str(value or 0) for value in held)
-    return f"{figure} needs repeated = 1, one repeated sample; this result holds repeated = {words}"
 
 
 def from_words(T: float) -> str:

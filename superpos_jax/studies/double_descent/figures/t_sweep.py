@@ -15,7 +15,8 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.lines import crosses, drawn, line, lost_words, seed_words
-from superpos_jax.drawing.select import Result, missing
+from superpos_jax.drawing.needs import Needs, missing
+from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK
 from superpos_jax.results.runs import axes, dead, fixed, runs, unfinished
@@ -35,9 +36,12 @@ LETTER = 0.078
 """Width of a letter of the legend in inches."""
 
 
+NEEDS = Needs(swept=("T",))
+
+
 def applies(dataset: xr.Dataset) -> str | None:
     """None if losses can be drawn against T, else why not."""
-    return missing(dataset, "t_sweep", ("train_loss", "test_loss"), ("T",))
+    return missing(dataset, "t_sweep", ("train_loss", "test_loss"), NEEDS)
 
 
 def against_T(
@@ -201,8 +205,9 @@ def _caption(table: pd.DataFrame) -> str:
 
 T_SWEEP = FigureSpec(
     "t_sweep",
-    t_sweep,
     t_sweep_table,
+    _draw,
     "train and test loss against T, a line per m or another swept axis",
     applies,
+    NEEDS,
 )
