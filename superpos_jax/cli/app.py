@@ -385,14 +385,12 @@ def check_paper(
 @app.command("list")
 def list_() -> int:
     """List the sweeps and the figures that ship."""
+    from superpos_jax.drawing.choose import GENERIC
+    from superpos_jax.results.registry import load_study, shipped_studies
     from superpos_jax.results.sweep import headline, shipped
 
     sweeps = [(name, headline(path)) for name, path in shipped().items()]
     print_table("sweeps", ("sweep", "what it makes"), sweeps)
-    from superpos_jax.results.registry import load_study, shipped_studies
-
-    from superpos_jax.drawing.choose import GENERIC
-
     specs = {f"figures of {study}": load_study(study).figures() for study in shipped_studies()}
     for title, figures in {**specs, "figures of any study": GENERIC}.items():
         rows = [(name, spec.summary) for name, spec in figures.items()]

@@ -106,23 +106,25 @@ def _draw(table: pd.DataFrame) -> Figure:
     x, by, value, names, texts = (table.attrs[k] for k in ("x", "by", "value", "names", "texts"))
     title = f"{names[value].capitalize()} against {names[x]}"
     title += f", by {names[by]}" if by else ""
-    looks = line_looks(table[by].unique()) if by else [{"color": look.INK}]
+    looks = line_looks(scalars.distinct(table, by)) if by else [{"color": look.INK}]
     body = max(3.8, 0.195 * len(looks) + 1.0)
-    figure = look.page(7.6, body, title, table.attrs["setting"], _caption(table), key="side")
+    room, setting = look.side_room(texts[by] if by else []), table.attrs["setting"]
+    figure = look.page(6.2 + room, body, title, setting, _caption(table), key="side", room=room)
     axes = figure.add_subplot()
     look.dress(axes, grid="y")
-    values = table[x].unique()
+    values = scalars.distinct(table, x)
     place = scalars.positions(values)
     axes.set(xscale="log" if scalars.is_log(values) else "linear", xlabel=names[x])
     axes.set_ylabel(names[value])
     rows = table.assign(place=table[x].map(dict(zip(values.tolist(), place, strict=True))))
-    groups = [rows] if by is None else [rows[rows[by] == held] for held in table[by].unique()]
-    keys: list[Artist] = []
+    groups = (
+        [rows] if by is None else [rows[rows[by] == held] for held in scalars.distinct(table, by)]
+    )
+    keys: list[Artist] = [Line2D([], [], ls="none", label=names[by])] if by else []
     for group, how, label in zip(groups, looks, texts[by] if by else [""], strict=True):
         line(axes, "place", group, gid=f"line:{label}", **how)
         if by:
-            shown = f"{names[by]} = {label}"
-            keys.append(Line2D([], [], label=shown, **{"lw": 1.5, "marker": "o", "ms": 2.8, **how}))
+            keys.append(Line2D([], [], label=label, **{"lw": 1.5, "marker": "o", "ms": 2.8, **how}))
     if scalars.is_log(drawn(table)):
         axes.set_yscale("log")
     scales.set_ticks(axes.xaxis, place, texts[x], 5.2)

@@ -20,7 +20,7 @@ from superpos_jax.drawing.panels import evenly, step_axis
 from superpos_jax.drawing.select import Result, narrow, tidy
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.results.runs import axes as axes_of
-from superpos_jax.results.runs import runs, seed_axes, unfinished
+from superpos_jax.results.runs import dead, runs, seed_axes, unfinished
 from superpos_jax.text import counted
 
 LINES, PANELS = 8, 6
@@ -43,8 +43,9 @@ def history_table(
     """The numbers of `history`: one row a step of a line, seeds summarised.
 
     Columns: quantity, the axis of the lines, if there are several, step, runs (those that have the
-    number at this step), died (by this step), unfinished, mean, median, min, q25, q75, max, and
-    the value of every other swept axis. The first 6 quantities, losses first, unless one is named.
+    number at this step), died (of which this or an earlier step is the last), unfinished, mean,
+    median, min, q25, q75, max, and the value of every other swept
+    axis. The first 6 quantities, losses first, unless one is named.
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
@@ -72,17 +73,18 @@ def history_table(
 def _rows(dataset: xr.Dataset, name: str, keep: tuple[str, ...]) -> pd.DataFrame:
     """The rows of one quantity."""
     values = runs(dataset[f"history_{name}"], keep).astype(float)
-    died_at, training = runs(dataset["died_at"], keep), unfinished(dataset, keep)
+    lost, training = dead(dataset, keep), unfinished(dataset, keep)
     rows = []
     for index in np.ndindex(values.shape[: len(keep)]):
         at = {axis: dataset[axis].values[i] for axis, i in zip(keep, index, strict=True)}
-        for step, numbers in zip(dataset["step"].values.tolist(), values[index].T, strict=True):
-            count = int(np.isfinite(numbers).sum())
-            if count:
-                died = int(((died_at[index] >= 0) & (died_at[index] <= step)).sum())
-                lost = {"died": died, "unfinished": int(training[index].sum())}
-                row = {"quantity": name, **at, "step": step, "runs": count, **lost}
-                rows.append(row | scalars.spread(numbers))
+        finite = np.isfinite(values[index])
+        left = finite[:, ::-1].cumsum(axis=1)[:, ::-1]  # numbers from each step on
+        for k, step in enumerate(dataset["step"].values.tolist()):
+            if finite[:, k].any():
+                row = {"quantity": name, **at, "step": step, "runs": int(finite[:, k].sum())}
+                row["died"] = int((lost[index] & (left[:, k] <= finite[:, k])).sum())
+                row["unfinished"] = int(training[index].sum())
+                rows.append(row | scalars.spread(values[index][:, k]))
     columns = ["quantity", *keep, "step", "runs", "died", "unfinished", *scalars.spread(values[:0])]
     return pd.DataFrame(rows, columns=columns)
 
@@ -118,10 +120,11 @@ def _draw(table: pd.DataFrame) -> Figure:
     columns = min(len(quantities), 2 if len(quantities) in (2, 4) else 3)
     lines = -(-len(quantities) // columns)
     title = "Along training" + (f", by {names[by]}" if by else "")
-    width, body = max(3.1 * columns + 1.4, 7.6), (2.5 if columns > 1 else 3.6) * lines
-    figure = look.page(width, body, title, table.attrs["setting"], _caption(table), key="side")
+    room, setting = look.side_room(texts), table.attrs["setting"]
+    width, body = max(3.1 * columns, 6.2) + room, (2.5 if columns > 1 else 3.6) * lines
+    figure = look.page(width, body, title, setting, _caption(table), key="side", room=room)
     grid = figure.subplots(lines, columns, squeeze=False, sharex=True)
-    held = table[by].unique() if by else np.array([0])
+    held = scalars.distinct(table, by) if by else np.array([0])
     looks = line_looks(held) if by else [{"color": look.INK}]
     steps = table.loc[table["step"] > 0, "step"]
     ends = (float(steps.min()), float(steps.max())) if len(steps) else (1.0, 10.0)
@@ -140,11 +143,9 @@ def _draw(table: pd.DataFrame) -> Figure:
         if index + columns >= len(quantities):
             panel.set_xlabel("training step")
             panel.tick_params(labelbottom=True)
-    keys: list[Artist] = [
-        Line2D([], [], lw=1.5, label=f"{names[by]} = {text}", color=how["color"])
-        for text, how in zip(texts, looks, strict=True)
-        if by
-    ]
+    keys: list[Artist] = [Line2D([], [], ls="none", label=names[by])] if by else []
+    for text, how in zip(texts, looks, strict=True) if by else ():
+        keys.append(Line2D([], [], lw=1.5, label=text, color=how["color"]))
     if table["died"].any():
         keys.append(Line2D([], [], label="a seed died", **CROSS))
     if table["unfinished"].any():
@@ -175,7 +176,7 @@ def _caption(table: pd.DataFrame) -> str:
     died = sum(int(rows["died"].max()) for _, rows in each)
     training = sum(int(rows["unfinished"].max()) for _, rows in each)
     if died:
-        text += f" Crosses: {counted(died, 'run')} became non-finite there; others go on."
+        text += f" Crosses: {counted(died, 'run')} became non-finite after that step."
     if training:
         text += f" Rings: {counted(training, 'run')} not trained to the end."
     return text

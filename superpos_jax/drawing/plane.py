@@ -121,7 +121,7 @@ def _draw(table: pd.DataFrame) -> Figure:
     look.dress(axes)
     cells = []
     for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
-        held = table[table.attrs[name]].unique()
+        held = scalars.distinct(table, table.attrs[name])
         place, log = scalars.positions(held), scalars.is_log(held)
         cells.append(edges(place, log))
         axes.set(**{f"{name}scale": "log" if log else "linear", f"{name}lim": cells[-1][[0, -1]]})

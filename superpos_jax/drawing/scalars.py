@@ -104,6 +104,11 @@ def spread(numbers: np.ndarray) -> dict[str, float]:
     return {"mean": mean, **dict(zip(names, points.tolist(), strict=True))}
 
 
+def distinct(table: pd.DataFrame, column: str) -> np.ndarray:
+    """The values of a column, each once, in the order of the rows."""
+    return np.array(table[column].unique().tolist())
+
+
 def is_log(values: np.ndarray) -> bool:
     """Whether finite values are positive and span more than a decade.
 

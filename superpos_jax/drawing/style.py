@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import matplotlib
@@ -48,6 +48,8 @@ RC: Any = {
 style = matplotlib.rc_context(RC)
 
 KEY, SIDE = 0.24, 1.4
+LETTER = 0.078
+"""Width of a letter of the legend in inches."""
 SMALL = 8.0
 """Points of the type of settings and captions."""
 
@@ -72,19 +74,37 @@ def wrapped(text: str, inches: float) -> list[str]:
     return lines
 
 
+def side_room(labels: Iterable[str]) -> float:
+    """Inches that a legend beside the axes needs for its labels.
+
+    Example:
+        >>> side_room(["lr = 0.1"]), round(side_room(["a label of thirty letters or so"]), 2)
+        (1.4, 2.92)
+    """
+    longest = max((len(line) for label in labels for line in label.split("\n")), default=0)
+    return max(SIDE, 0.5 + LETTER * longest)
+
+
 def page(
-    width: float, body: float, title: str, setting: str, caption: str, key: str = ""
+    width: float,
+    body: float,
+    title: str,
+    setting: str,
+    caption: str,
+    key: str = "",
+    room: float = SIDE,
 ) -> Figure:
     """An empty page in inches: title, setting and caption in place, `body` left for the axes.
 
-    With a `key` of "top" or "side" there is room for a legend there, see `page_key`.
+    With a `key` of "top" or "side" there is room for a legend there, see `page_key`; at the side so
+    many inches.
     """
     lines, top = (wrapped(text, width - 0.26) for text in (caption, setting))
     header = 0.50 + 0.165 * len(top) + (KEY if key == "top" else 0.0)
     footer = 0.165 * len(lines) + 0.24
     height = header + body + footer
     figure = Figure(figsize=(width, height), dpi=100)
-    rect = (0.0, footer / height, 1.0 - (SIDE / width if key == "side" else 0.0), body / height)
+    rect = (0.0, footer / height, 1.0 - (room / width if key == "side" else 0.0), body / height)
     figure.set_layout_engine("constrained", rect=rect, w_pad=0.06, h_pad=0.04)
     left = 0.14 / width
     small: dict[str, Any] = {"size": SMALL, "va": "top", "linespacing": 1.45}

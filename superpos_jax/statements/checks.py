@@ -2,8 +2,8 @@
 
 A statement is a number computed from one stored result, and the range in which the source has it.
 Its uncertainty is over seeds: they are drawn with replacement, and the middle 95 % of what they
-give is compared with the range. Inside it the statement agrees, outside it differs, across its edge it
-is undecided. So it is with one seed, which leaves no uncertainty; of two, the interval is what
+give is compared with the range. Inside it the statement agrees, outside it differs, across its edge
+it is undecided. So it is with one seed, which leaves no uncertainty; of two, the interval is what
 lies between them.
 """
 

@@ -10,7 +10,6 @@ import pandas as pd
 import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
@@ -31,9 +30,6 @@ from superpos_jax.studies.double_descent.figures.plane import ridge
 from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
 from superpos_jax.studies.double_descent.labels import LABELS, SEEDS, describe
 from superpos_jax.text import NBSP
-
-LETTER = 0.078
-"""Width of a letter of the legend in inches."""
 
 
 NEEDS = Needs(swept=("T",))
@@ -131,12 +127,9 @@ def _draw(table: pd.DataFrame) -> Figure:
     title += f", by {LABELS.axis(by)}" if by != "m" else ""
     labels = [describe({by: value.item()}) for value in values]
     body = max(4.7, 0.195 * len(values) + 1.0)
-    room = max(look.SIDE, 0.5 + LETTER * max(len(label) for label in labels))
-    width = 6.2 + room
-    figure = look.page(width, body, title, table.attrs["setting"], _caption(table), key="side")
-    if isinstance(engine := figure.get_layout_engine(), ConstrainedLayoutEngine):
-        left, low, _, up = engine.get()["rect"]
-        engine.set(rect=(left, low, 1 - room / width, up))
+    room = look.side_room(labels)
+    setting, caption = table.attrs["setting"], _caption(table)
+    figure = look.page(6.2 + room, body, title, setting, caption, key="side", room=room)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     for panel, split in ((top, "test"), (bottom, "train")):
         look.dress(panel, grid="y")
