@@ -136,9 +136,9 @@ def risk_table(result: Any) -> pd.DataFrame:
     return losses.to_dataframe().reset_index()
 
 
-def risk(result: Any) -> Figure:
+def risk(table: pd.DataFrame) -> Figure:
     """Test loss against T, the mean over all other axes."""
-    mean = risk_table(result).groupby("T")["test_loss"].mean()
+    mean = table.groupby("T")["test_loss"].mean()
     figure = Figure()
     figure.subplots().plot(mean.index, mean, marker="o")
     return figure
@@ -148,4 +148,4 @@ def applies(dataset: Any) -> str | None:
     return None if "T" in dataset["verdict"].dims else "risk needs the swept axis T"
 
 
-RISK = FigureSpec("risk", risk, risk_table, "test loss against T", applies)
+RISK = FigureSpec("risk", risk_table, risk, "test loss against T", applies)

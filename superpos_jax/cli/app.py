@@ -9,6 +9,7 @@ import functools
 import os
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -181,11 +182,13 @@ def _ready(
     Raises:
         UserError: something is wrong with them.
     """
+    from superpos_jax.drawing.choose import refuse_figures
     from superpos_jax.results.result import load
     from superpos_jax.results.sweep import load_sweep
     from superpos_jax.training.folder import Folder
 
     loaded = load_sweep(sweep, () if retry_dead else overrides)
+    refuse_figures(loaded)
     target = out_folder or Path("results") / loaded.name
     if retry_dead:
         if fresh:
@@ -224,10 +227,12 @@ def plan(
 
         superpos plan quickstart --set "T=[10, 100, 1000, 10000]"
     """
+    from superpos_jax.drawing.choose import refuse_figures
     from superpos_jax.results.sweep import load_sweep
     from superpos_jax.training import estimate
 
     loaded = load_sweep(sweep, overrides)
+    refuse_figures(loaded)
     rows = estimate.describe(loaded, devices, memory).items()
     print_table(f"plan of {loaded.name}", (), rows)
     return DONE
@@ -308,8 +313,21 @@ def plot(
             "Default: the sweep's.",
         ),
     ] = None,
+    at: Annotated[
+        list[str],
+        typer.Option(
+            "--at",
+            metavar="AXIS=VALUE",
+            help="Draw the cells at this value of an axis, or at some: `--at lr=3e-3 "
+            '--at "T=[10, 100]"`. Default: the first value of each axis that is not drawn. '
+            "Repeatable.",
+        ),
+    ] = [],  # noqa: B006
 ) -> int:
     """Draw figures of a result: a PNG, and a CSV of the plotted numbers beside it.
+
+    `plane`, `curves` and `history` draw any study: with one of them `--at value=accuracy` names
+    the number, `--at x=AXIS` and `--at y=AXIS` or `--at by=AXIS` the axes.
 
     Examples:
 
@@ -317,14 +335,18 @@ def plot(
 
         superpos plot results/quickstart plane --out plane.png
 
+        superpos plot results/quickstart curves --at value=train_loss --at m=2
+
         superpos plot figures/data/P5.zip plane
     """
     from superpos_jax.results.result import load
+    from superpos_jax.results.sweep import parse
     from superpos_jax.training import folder
 
     loaded = load(result)
+    select = dict(parse(value, "--at") for value in at)
     beside = result.with_suffix("") if result.suffix == ".zip" else result / folder.FIGURES
-    if not _draw(loaded, out_folder or beside, figure, best):
+    if not _draw(loaded, out_folder or beside, figure, best, select):
         raise UserError(f"{result}: no figure applies to it; superpos plot {result} NAME says why")
     return DONE
 
@@ -335,7 +357,7 @@ def check_paper(
         Path, typer.Option(help="Folder of archives, which `make paper` writes.")
     ] = Path("figures/data"),
 ) -> int:
-    """Print what the paper says, in numbers, beside what was found: agrees, differs, undecided.
+    """Print what each study's sources say, in numbers, beside ours: agrees, differs, undecided.
 
     The interval is the middle 95 % of what other choices of the seeds give.
 
@@ -344,33 +366,35 @@ def check_paper(
         superpos check-paper
     """
     from superpos_jax.statements.checks import check
-    from superpos_jax.studies.double_descent.statements import STATEMENTS
+    from superpos_jax.statements.pages import collections
 
     with err.status("comparing; half a minute"):
-        findings = check(data, STATEMENTS)
-    if not findings:
+        judged = [(source.page, check(data, source.statements)) for source in collections()]
+    for page, findings in judged:
+        rows = [(f.key, f.statement, f.found, f.expected, f.verdict) for f in findings]
+        if rows:
+            print_table(page.source, ("sweep", "statement", "found", "reference", ""), rows)
+    if not any(findings for _, findings in judged):
         raise UserError(
             f"--data {data}: no archive of a paper's sweep; a clone of the repository has them in "
             "figures/data"
         )
-    rows = [(f.key, f.statement, f.found, f.expected, f.verdict) for f in findings]
-    print_table("the paper", ("sweep", "statement", "found", "reference", ""), rows)
     return DONE
 
 
 @app.command("list")
 def list_() -> int:
     """List the sweeps and the figures that ship."""
+    from superpos_jax.drawing.choose import GENERIC
+    from superpos_jax.results.registry import load_study, shipped_studies
     from superpos_jax.results.sweep import headline, shipped
 
     sweeps = [(name, headline(path)) for name, path in shipped().items()]
     print_table("sweeps", ("sweep", "what it makes"), sweeps)
-    from superpos_jax.results.registry import load_study, shipped_studies
-
-    for study in shipped_studies():
-        figures = load_study(study).figures()
+    specs = {f"figures of {study}": load_study(study).figures() for study in shipped_studies()}
+    for title, figures in {**specs, "figures of any study": GENERIC}.items():
         rows = [(name, spec.summary) for name, spec in figures.items()]
-        print_table(f"figures of {study}", ("figure", "what it shows"), rows)
+        print_table(title, ("figure", "what it shows"), rows)
     return DONE
 
 
@@ -426,12 +450,18 @@ def _ask_to_drop(folder: Folder, yes: bool) -> None:
     typer.confirm(f"{folder.path} holds {worth}. Drop it?", abort=True)
 
 
-def _draw(result: Result, target: Path, figure: str | None = None, best: str | None = None) -> bool:
+def _draw(
+    result: Result,
+    target: Path,
+    figure: str | None = None,
+    best: str | None = None,
+    select: Mapping[str, Any] | None = None,
+) -> bool:
     """Draw, and print the paths; whether there are any."""
     from superpos_jax.drawing.choose import draw
 
     some = False
-    for path in draw(result, target, figure, best=best):
+    for path in draw(result, target, figure, best=best, select=select):
         out.print(str(path), soft_wrap=True)
         some = True
     return some

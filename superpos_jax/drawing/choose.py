@@ -2,17 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
 
 from superpos_jax.drawing import spec
-from superpos_jax.drawing.spec import FORMATS, is_file
+from superpos_jax.drawing.curves import CURVES
+from superpos_jax.drawing.history import HISTORY
+from superpos_jax.drawing.plane import PLANE
+from superpos_jax.drawing.spec import FORMATS, FigureSpec, is_file, refuse
 from superpos_jax.errors import UserError
-from superpos_jax.results.registry import load_study
+from superpos_jax.results.registry import figure_names, load_study
 from superpos_jax.results.result import Result
+from superpos_jax.results.sweep import Sweep
 
+GENERIC: Mapping[str, FigureSpec] = {figure.name: figure for figure in (PLANE, CURVES, HISTORY)}
+"""Figures of every study, unless it has one of that name itself."""
 OTHERS = (".csv", ".eps", ".gif", ".jpeg", ".jpg", ".ps", ".tif", ".tiff", ".webp")
 """Suffixes of a file rather than of a folder."""
+
+
+def figures_of(study: str) -> dict[str, FigureSpec]:
+    """All figures that can be asked for: those of a study, then the generic ones.
+
+    Example:
+        >>> list(figures_of("digits"))
+        ['odd_samples', 'plane', 'curves', 'history']
+    """
+    chosen = load_study(study)
+    own = chosen.figures()
+    return {name: own[name] if name in own else GENERIC[name] for name in figure_names(chosen)}
+
+
+def figure(result: Result, name: str, **select: Any) -> Figure:
+    """One figure of a result, of its study or a generic one.
+
+    Raises ValueError where it does not apply, KeyError where there is none of this name.
+
+    Example:
+        figure(result, "plane", lr=3e-3).savefig("plane.png")
+    """
+    chosen = figures_of(result.dataset.attrs["study"])[name]
+    return chosen.draw(chosen.table(result, **select))
+
+
+def refuse_figures(sweep: Sweep) -> None:
+    """Refuse a sweep that names a figure that cannot be drawn of its result.
+
+    Raises:
+        UserError: with the first one's reason, as far as axes and options tell.
+    """
+    grid = sweep.grid()
+    specs = figures_of(sweep.study)
+    axes = {axis: values for axis, values in grid.axes.items() if axis != sweep.best}
+    cell = grid.cells[0]
+    shared = {name: getattr(cell, name) for name in grid.study.cell_fields() if name not in axes}
+    shared |= grid.study.options.model_dump()
+    for i, name in enumerate(sweep.figures):
+        if reason := refuse(specs[name], axes, shared):
+            raise UserError(f"figures[{i}]: {reason}")
 
 
 def draw(
@@ -22,6 +72,7 @@ def draw(
     *,
     names: Sequence[str] | None = None,
     best: str | None = None,
+    select: Mapping[str, Any] | None = None,
 ) -> Iterator[Path]:
     """Draw one figure, or those that are named and apply; the paths as they are written.
 
@@ -29,15 +80,18 @@ def draw(
         result: what to draw.
         target: a folder, or of one figure a `.png`, `.pdf` or `.svg` file.
         only: the one figure.
-        names: the figures otherwise. Default: the sweep's, else all of the study that apply.
+        names: the figures otherwise. Default: the sweep's, else all of the study that apply, else
+            the generic ones that do.
         best: axis along which only the lowest training loss counts, "" for none. Default: the
             sweep's.
+        select: axes and their values, as every figure takes them.
 
     Raises:
-        UserError: the one figure does not exist or does not apply, or no cell has a loss yet; or
-            the target of several figures is a file, or of a type that is not written.
+        UserError: the one figure does not exist or does not apply, or no cell has a loss yet; or an
+            axis has no such value; or the target of several figures is a file, or of a type that
+            is not written.
     """
-    specs = load_study(result.sweep.study).figures()
+    specs = figures_of(result.sweep.study)
     if only is not None and only not in specs:
         raise UserError(f"figure {only!r}: unknown; allowed: {', '.join(specs)}")
     if only is None and is_file(target):
@@ -56,8 +110,18 @@ def draw(
     if axis := result.sweep.best if best is None else best:
         result = result.best(axis)
     if only is None:
-        yield from spec.draw(result, specs, target, names)
+        own = load_study(result.sweep.study).figures()
+        if not names:
+            some = any(figure.applies(result.dataset) is None for figure in own.values())
+            specs = dict(own) if some else dict(GENERIC)
+        paths = spec.draw(result, specs, target, names, **(select or {}))
     elif reason := specs[only].applies(result.dataset):
         raise UserError(f"figure {only}: {reason}")
     else:
-        yield from spec.save(result, specs[only], target)
+        paths = spec.draw(result, specs, target, (only,), **(select or {}))
+    try:
+        yield from paths
+    except ValueError as error:
+        if not select:
+            raise
+        raise UserError(f"--at: {error}") from None

@@ -1,46 +1,21 @@
-"""Lines over a swept axis, bands of the seeds around them, the axis of losses, and their words."""
+"""Lines over a swept axis, bands of the seeds around them, and the words for both."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import NullLocator
 
-from superpos_jax.drawing import style as look
 from superpos_jax.drawing.style import DEAD, INK, SOFT
-from superpos_jax.results.runs import axes as swept
-from superpos_jax.studies.double_descent.criteria import squash, unsquash
-from superpos_jax.text import NBSP, counted, written
+from superpos_jax.text import counted
 
 QUARTILES_FROM = 8
 CROSS: Any = {"ls": "none", "marker": "X", "ms": 5, "color": DEAD, "mec": SOFT, "mew": 0.5}
-ZERO: Any = {"color": SOFT, "lw": 1.0, "ls": (0, (4, 3)), "zorder": 1}
-"""The line at 1, what predicting zero scores."""
-
-
-def lacks_all(dataset: xr.Dataset, figure: str, names: tuple[str, ...]) -> str | None:
-    """One sentence if none of the axes is swept, or None.
-
-    Example:
-        >>> dataset = xr.Dataset({"verdict": (("T", "seed"), np.zeros((3, 2)))})
-        >>> lacks_all(dataset, "onset", ("S", "weight_decay"))
-        'onset needs a swept axis S or weight_decay; this result sweeps only T, seed'
-        >>> lacks_all(dataset, "onset", ("S", "T"))
-    """
-    has = [axis for axis in swept(dataset) if dataset.sizes[axis] > 1]
-    if set(names) & set(has):
-        return None
-    found = f"only {', '.join(has)}" if has else "no axis"
-    wanted = " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-    return f"{figure} needs a swept axis {wanted}; this result sweeps {found}"
 
 
 def band(table: pd.DataFrame) -> tuple[str, str] | None:
@@ -63,20 +38,6 @@ def drawn(table: pd.DataFrame) -> np.ndarray:
     return numbers[np.isfinite(numbers)]
 
 
-def loss_axis(panels: Iterable[Axes], losses: np.ndarray, count: int = 12) -> None:
-    """The same y axis for test losses, stretched near 1, in all panels, with the line at 1."""
-    losses = np.append(losses, [0.998, 1.002])
-    low, high = float(losses.min()), float(losses.max())
-    ends = squash(np.array([low, high]))
-    ticks = look.loss_ticks(low, high, count)
-    for axes in panels:
-        axes.set_yscale("function", functions=(squash, unsquash))
-        axes.set_ylim(*unsquash(ends + 0.06 * np.ptp(ends) * np.array([-1, 1])))
-        axes.set_yticks(ticks, labels=[look.tick_text(tick) for tick in ticks])
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.axhline(1.0, gid="zero-predictor", **ZERO)
-
-
 def round_steps(low: float, high: float) -> np.ndarray:
     """1, 2 and 5 times powers of ten between two positive numbers, as ticks of a log axis.
 
@@ -97,14 +58,13 @@ def crosses(axes: Axes, x: str, table: pd.DataFrame) -> None:
         axes.plot(places, foot, transform=axes.get_xaxis_transform(), gid="died", **CROSS)
 
 
-def seed_key(table: pd.DataFrame, zero: bool = True) -> list[Artist]:
-    """What the legend says of bands, of the line at 1, and of dead runs."""
+def seed_key(table: pd.DataFrame, *between: Artist) -> list[Artist]:
+    """What the legend says of bands and of dead runs; other entries come between the two."""
     keys: list[Artist] = []
     if (edges := band(table)) is not None:
         label = "all seeds" if edges[0] == "min" else "middle half\nof the seeds"
         keys.append(Patch(color=INK, alpha=0.16, lw=0, label=label))
-    if zero:
-        keys.append(Line2D([], [], label="predicting zero", **ZERO))
+    keys += between
     if (table["died"] > 0).any():
         keys.append(Line2D([], [], label="a seed died", **CROSS))
     return keys
@@ -129,15 +89,3 @@ def lost_words(
     died, training = int(cells["died"].sum()), int(cells["unfinished"].sum())
     text = f" {counted(training, 'run')} not trained to the end: {so_far}." if training else ""
     return text + (f" {counted(died, 'run')} became non-finite: left out." if died else "")
-
-
-def from_words(T: float) -> str:
-    r"""A `crossing` of T in words.
-
-    Example:
-        >>> from_words(1234.5), from_words(0.0), from_words(float("inf"))
-        ('from T\xa0=\xa01,230 on', 'at every T', 'not up to the largest T')
-    """
-    if 0 < T < np.inf:
-        return f"from T{NBSP}={NBSP}{written(T)} on"
-    return "at every T" if T == 0 else "not up to the largest T"

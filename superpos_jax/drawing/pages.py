@@ -10,12 +10,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.transforms import offset_copy
 
-from superpos_jax.drawing.select import Result, tidy
 
-
-def stack(
-    result: Result, parts: Mapping[str, pd.DataFrame], taken: Mapping[str, Any]
-) -> pd.DataFrame:
+def stack(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """One table of all parts, the first column their names; empty where a part has no column."""
     frames = []
     for part, table in parts.items():
@@ -23,7 +19,7 @@ def stack(
         frame.attrs = {}
         frame.insert(0, "part", part)
         frames.append(frame)
-    return tidy(result, pd.concat(frames, ignore_index=True), taken)
+    return pd.concat(frames, ignore_index=True)
 
 
 def key_above(axes: Axes, keys: Sequence[Artist], points: float) -> None:

@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from superpos_jax.drawing.style import GRID, SOFT
-from superpos_jax.results.runs import fixed, values_of
+from superpos_jax.results.runs import fixed
 
 
 def evenly(count: int, most: int) -> np.ndarray:
@@ -26,15 +26,6 @@ def constants(dataset: xr.Dataset, *names: str) -> dict[str, Any]:
     """Those of the named numbers that all cells share; the setting line omits them otherwise."""
     shared = fixed(dataset)
     return {name: shared[name] for name in names if name in shared}
-
-
-def repeated_once(dataset: xr.Dataset, figure: str) -> str | None:
-    """None if a result holds cells with one repeated sample, else one sentence that says so."""
-    held = values_of(dataset, "repeated")
-    if 1 in held:
-        return None
-    found = ", ".join(str(value or 0) for value in held)
-    return f"{figure} needs repeated = 1, one repeated sample; this result holds repeated = {found}"
 
 
 def square(panel: Axes, half: float) -> None:

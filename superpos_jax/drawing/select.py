@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,13 +12,9 @@ import pandas as pd
 import xarray as xr
 
 from superpos_jax.errors import UserError
-from superpos_jax.results.registry import labels_of
+from superpos_jax.results.registry import labels_of, load_study
 from superpos_jax.results.runs import axes, fixed, seed_axes
 from superpos_jax.text import NBSP
-
-SETTING = ("n", "m", "S", "steps", "lr", "weight_decay", "eps", "reduction")
-VARIANTS = {"loss": 2, "untied": 0, "relu": 0, "online": 0}
-"""What the setting names where it is not as usual."""
 
 
 class Result(Protocol):
@@ -34,23 +31,8 @@ class Result(Protocol):
         ...
 
     def cell(self, **values: Any) -> Any:
-        """The arrays W (m, n) and H (T, m) of one cell, by a value for every swept axis."""
+        """The arrays of one cell, by a value for every swept axis."""
         ...
-
-
-def missing(
-    dataset: xr.Dataset, figure: str, variables: Iterable[str], swept: tuple[str, ...]
-) -> str | None:
-    """One sentence that names the variables or swept axes a figure lacks, or None."""
-    absent = [name for name in ("verdict", *variables) if name not in dataset]
-    if absent:
-        return f"{figure} needs {' and '.join(absent)}, which this result does not hold"
-    has = [axis for axis in axes(dataset) if dataset.sizes[axis] > 1]
-    if set(swept) <= set(has):
-        return None
-    count = "a swept axis" if len(swept) == 1 else "two swept axes"
-    found = f"only {', '.join(has)}" if has else "no axis"
-    return f"{figure} needs {count} {' and '.join(swept)}; this result sweeps {found}"
 
 
 def narrow(
@@ -67,9 +49,9 @@ def narrow(
         select: `axis=value`, or `axis=[values]` for axes that are kept or pooled.
         pool: axes that are kept because the figure pools them; by default all seeds.
 
-    Returns the dataset, sorted along `keep`, losses in units of what predicting zero scores, and
-    the values at which every other axis was taken: the selected one, else the first. Raises
-    ValueError for an unknown axis or value.
+    Returns the dataset, sorted along `keep` where values are numbers, and the values at which every
+    other axis was taken: the selected one, else the first. Raises ValueError for an unknown axis
+    or value.
     """
     swept, labels = axes(dataset), labels_of(dataset)
     pool = seed_axes(swept) if pool is None else pool
@@ -95,18 +77,8 @@ def narrow(
             dataset = dataset.expand_dims({axis: [shared[axis]]})
         elif axis not in swept:
             raise UserError(f"best: the figure needs the axis {axis}; choose among another one")
-    power = {**fixed(dataset), **taken}.get("loss", 2)
-    return _scored(dataset, power).sortby(list(keep)), taken
-
-
-def _scored(dataset: xr.Dataset, power: int) -> xr.Dataset:
-    """Losses divided by what predicting zero scores, which is 1 for the squared error."""
-    powers = dataset["loss"] if "loss" in dataset.dims else xr.DataArray(power)
-    if "zero_test_loss" not in dataset or bool((powers == 2).all()):
-        return dataset
-    zero = dataset["zero_test_loss"].where(powers != 2, 1.0)
-    names = [f"{prefix}{split}_loss" for prefix in ("", "history_") for split in ("train", "test")]
-    return dataset.assign({name: dataset[name] / zero for name in names if name in dataset})
+    ordered = [axis for axis in keep if np.issubdtype(dataset[axis].dtype, np.number)]
+    return dataset.sortby(ordered), taken  # values with names stay in the order of the sweep
 
 
 def _position(axis: str, values: np.ndarray, value: Any) -> int:
@@ -137,15 +109,37 @@ def representative(values: np.ndarray, largest: int, spread: int) -> tuple[np.nd
     return order[rank], rank
 
 
-def tidy(result: Result, frame: pd.DataFrame, taken: Mapping[str, Any]) -> pd.DataFrame:
-    """Add the values of the axes that are not shown, and the line that states the setting."""
+def tidy(
+    result: Result,
+    frame: pd.DataFrame,
+    taken: Mapping[str, Any],
+    named: Mapping[str, Any] | None = None,
+) -> pd.DataFrame:
+    """Add the values of the axes that are not shown, and the line that states the setting.
+
+    Arguments:
+        result: what is drawn.
+        frame: the numbers that are drawn.
+        taken: at which values the other axes were taken.
+        named: the shared numbers and options that the line names; by default all that are not as
+            the study has them by default.
+    """
     for axis, value in taken.items():
         frame[axis] = value
-    held = fixed(result.dataset)
-    shared = {key: held[key] for key in SETTING if key in held and key not in taken}
-    shared |= {key: held[key] for key, usual in VARIANTS.items() if held.get(key, usual) != usual}
-    best = result.dataset.attrs.get("best", "")
+    shared = unusual(result.dataset) if named is None else named
+    shared = {name: value for name, value in shared.items() if name not in taken}
     describe = labels_of(result.dataset).describe
-    parts = [result.name, describe(taken), describe(shared), best]
+    parts = [result.name, describe(taken), describe(shared), result.dataset.attrs.get("best", "")]
     frame.attrs["setting"] = f" {NBSP}·{NBSP} ".join(part for part in parts if part)
     return frame
+
+
+def unusual(dataset: xr.Dataset) -> dict[str, Any]:
+    """The numbers and options that all cells share and that differ from the study's defaults."""
+    name = dataset.attrs.get("study")
+    usual: dict[str, Any] = {}
+    if name is not None:
+        study = load_study(name)
+        usual |= {n: f.default for n, f in study.Options.model_fields.items()}
+        usual |= {field.name: field.default for field in fields(study.Cell)}
+    return {key: value for key, value in fixed(dataset).items() if value != usual.get(key)}

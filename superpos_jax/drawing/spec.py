@@ -14,6 +14,8 @@ import xarray as xr
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from superpos_jax.drawing.needs import Needs, unmet
+
 DPI = 220
 FORMATS: dict[str, dict[str, None]] = {
     ".png": {"Software": None},
@@ -26,24 +28,37 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """One figure of a study: how to draw it, its numbers, and when it can be drawn.
+    """One figure of a study: its numbers, how they are drawn, and when they can be.
 
     Arguments:
         name: the figure's name, also the stem of its files.
-        draw: `draw(result, **select)` returns the matplotlib Figure.
         table: `table(result, **select)` returns the plotted numbers, one observation a row.
+        draw: `draw(table)` returns the matplotlib Figure.
         summary: one line that says what the figure shows.
         applies: `applies(dataset)` returns None, or one sentence that says why it cannot be drawn.
+        needs: the axes and options that it needs, by which a sweep is refused before it is trained.
         arrays: the variables it reads that are more than a number or a history per cell, and how
             many of the largest values of each are enough for other seeds than the first.
     """
 
     name: str
-    draw: Callable[..., Figure]
     table: Callable[..., pd.DataFrame]
+    draw: Callable[[pd.DataFrame], Figure]
     summary: str
     applies: Callable[[xr.Dataset], str | None]
+    needs: Needs = field(default_factory=Needs)
     arrays: Mapping[str, int] = field(default_factory=dict)
+
+
+def refuse(spec: FigureSpec, axes: Mapping[str, Sequence[Any]], shared: Mapping[str, Any]) -> str:
+    """Why a figure cannot be drawn of a sweep that is not trained yet; empty if it may be.
+
+    Arguments:
+        spec: the figure.
+        axes: the axes of the sweep and their values.
+        shared: the numbers and options that all of its cells share.
+    """
+    return unmet(spec.name, spec.needs, axes, shared)
 
 
 def is_file(target: Path) -> bool:
@@ -66,7 +81,7 @@ def save(result: Any, spec: FigureSpec, target: str | Path, **select: Any) -> li
         spec: the figure, e.g. `FIGURES["plane"]`.
         target: a `.png`, `.pdf` or `.svg` file, or a folder for `<name>.png` and `<name>.csv`;
             made if missing.
-        select: passed on to the figure, e.g. `lr=3e-3`.
+        select: passed on to the table, e.g. `lr=3e-3`.
 
     Returns the two paths, the figure first. Raises ValueError where the figure does not apply.
 
@@ -81,7 +96,7 @@ def save(result: Any, spec: FigureSpec, target: str | Path, **select: Any) -> li
     kind = path.suffix.lower()
     path.parent.mkdir(parents=True, exist_ok=True)
     table = spec.table(result, **select)
-    figure = spec.draw(result, **select)
+    figure = spec.draw(table)
 
     def picture(path: Path) -> None:
         with rc_context({"svg.hashsalt": spec.name}):  # names of parts, else at random
@@ -97,7 +112,11 @@ def save(result: Any, spec: FigureSpec, target: str | Path, **select: Any) -> li
 
 
 def draw(
-    result: Any, specs: Mapping[str, FigureSpec], target: str | Path, names: Sequence[str] = ()
+    result: Any,
+    specs: Mapping[str, FigureSpec],
+    target: str | Path,
+    names: Sequence[str] = (),
+    **select: Any,
 ) -> Iterator[Path]:
     """Write figures of a result into a folder, as `save` does; their paths.
 
@@ -107,13 +126,14 @@ def draw(
         target: the folder; made if missing.
         names: which to draw. One of them that does not apply is a warning. If left out, all that
             apply.
+        select: passed on to every table.
 
     Example:
         list(draw(result, FIGURES, "figures", ["plane", "t_sweep"]))
     """
     for name in names or specs:
         if (reason := specs[name].applies(result.dataset)) is None:
-            yield from save(result, specs[name], target)
+            yield from save(result, specs[name], target, **select)
         elif names:
             logger.warning("figure %s is not drawn: %s", name, reason)
 

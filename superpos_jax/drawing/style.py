@@ -1,8 +1,8 @@
-"""The look that all figures share: colours, page, axes, and the scale of losses."""
+"""The look that all figures share: colours, page and axes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import matplotlib
@@ -15,12 +15,15 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from superpos_jax.studies.double_descent.criteria import squash
-
-# Okabe-Ito: told apart by every common kind of colour vision. Features are blue and samples
-# vermillion in every figure of the package.
-FEATURE = "#0072B2"
-SAMPLE = "#D55E00"
+# Okabe-Ito: told apart by every common kind of colour vision.
+BLUE = "#0072B2"
+VERMILLION = "#D55E00"
+GREEN = "#009E73"
+ORANGE = "#E69F00"
+PINK = "#CC79A7"
+SKY = "#56B4E9"
+PALETTE = (BLUE, VERMILLION, GREEN, PINK, ORANGE, SKY)
+"""For lines that have no order."""
 INK = "#222222"
 SOFT = "#6B6B6B"
 GRID = "#E4E4E4"
@@ -45,42 +48,10 @@ RC: Any = {
 style = matplotlib.rc_context(RC)
 
 KEY, SIDE = 0.24, 1.4
+LETTER = 0.078
+"""Width of a letter of the legend in inches."""
 SMALL = 8.0
 """Points of the type of settings and captions."""
-
-
-def loss_ticks(low: float, high: float, count: int = 10) -> list[float]:
-    """Round losses in [low, high], well apart on the squashed scale; 1 where it fits.
-
-    Example:
-        >>> loss_ticks(0.985, 1.3, count=6)
-        [1.0, 1.02, 1.1, 1.3]
-    """
-    steps = [0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5]
-    above = [1 + step for step in steps] + [d * 10.0**e for e in range(7) for d in (2, 3, 5, 10)]
-    below = [1 - step for step in steps]
-    # The coarse ones first, so that a fine tick never takes the place of a rounder one.
-    ranked = [1.0, 1.1, 0.99, 1.01, 2.0, 10.0, 0.9, 0.98, 1.02, 5.0, 1.3, 1.05, 0.95, 1.03]
-    lowest, highest = squash(np.array([low, high]))
-    gap = (highest - lowest) / count
-    ticks: list[float] = []
-    for tick in [*ranked, *above[::-1], *below[::-1]]:
-        far = all(abs(squash(tick) - squash(t)) >= gap for t in ticks)
-        if low <= tick <= high and far:
-            ticks.append(round(tick, 6))
-    return sorted(ticks)
-
-
-def loss_text(loss: float) -> str:
-    """A loss with the digits that 1 % differences need."""
-    if abs(loss - 1) < 0.9995:
-        return f"{loss:.3f}"
-    return f"{loss:.2f}" if loss < 9.995 else f"{loss:,.1f}" if loss < 99.95 else f"{loss:,.0f}"
-
-
-def tick_text(loss: float) -> str:
-    """A tick of a loss scale: never more digits than it has."""
-    return f"{loss:,.10g}" if loss != 1 else "1"
 
 
 def wrapped(text: str, inches: float) -> list[str]:
@@ -103,19 +74,37 @@ def wrapped(text: str, inches: float) -> list[str]:
     return lines
 
 
+def side_room(labels: Iterable[str]) -> float:
+    """Inches that a legend beside the axes needs for its labels.
+
+    Example:
+        >>> side_room(["lr = 0.1"]), round(side_room(["a label of thirty letters or so"]), 2)
+        (1.4, 2.92)
+    """
+    longest = max((len(line) for label in labels for line in label.split("\n")), default=0)
+    return max(SIDE, 0.5 + LETTER * longest)
+
+
 def page(
-    width: float, body: float, title: str, setting: str, caption: str, key: str = ""
+    width: float,
+    body: float,
+    title: str,
+    setting: str,
+    caption: str,
+    key: str = "",
+    room: float = SIDE,
 ) -> Figure:
     """An empty page in inches: title, setting and caption in place, `body` left for the axes.
 
-    With a `key` of "top" or "side" there is room for a legend there, see `page_key`.
+    With a `key` of "top" or "side" there is room for a legend there, see `page_key`; at the side so
+    many inches.
     """
     lines, top = (wrapped(text, width - 0.26) for text in (caption, setting))
     header = 0.50 + 0.165 * len(top) + (KEY if key == "top" else 0.0)
     footer = 0.165 * len(lines) + 0.24
     height = header + body + footer
     figure = Figure(figsize=(width, height), dpi=100)
-    rect = (0.0, footer / height, 1.0 - (SIDE / width if key == "side" else 0.0), body / height)
+    rect = (0.0, footer / height, 1.0 - (room / width if key == "side" else 0.0), body / height)
     figure.set_layout_engine("constrained", rect=rect, w_pad=0.06, h_pad=0.04)
     left = 0.14 / width
     small: dict[str, Any] = {"size": SMALL, "va": "top", "linespacing": 1.45}

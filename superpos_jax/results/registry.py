@@ -13,6 +13,8 @@ from superpos_jax.errors import UserError
 from superpos_jax.text import Labels
 
 SHIPPED = "superpos_jax.studies"
+GENERIC = ("plane", "curves", "history")
+"""Figures that the package draws of any study; a study may have its own of the same name."""
 
 
 def shipped_studies() -> tuple[str, ...]:
@@ -22,7 +24,8 @@ def shipped_studies() -> tuple[str, ...]:
     ('digits', 'double_descent')
     """
     package = importlib.import_module(SHIPPED)
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(package.__path__)))
+    modules = pkgutil.iter_modules(package.__path__)
+    return tuple(sorted(module.name for module in modules if module.ispkg))
 
 
 def load_study(name: str) -> type[Study]:
@@ -51,6 +54,11 @@ def load_study(name: str) -> type[Study]:
     if lacking := sorted(found.__abstractmethods__):
         raise UserError(f"study: {name!r} does not define {', '.join(lacking)}")
     return found
+
+
+def figure_names(study: type[Study]) -> tuple[str, ...]:
+    """The figures that a sweep of a study may name: the study's own, and those of every study."""
+    return tuple(dict.fromkeys([*study.figures(), *GENERIC]))
 
 
 def labels_of(dataset: xr.Dataset) -> Labels:

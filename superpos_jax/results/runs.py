@@ -38,8 +38,8 @@ def fixed(dataset: xr.Dataset) -> dict[str, Any]:
 
 
 def runs(variable: xr.DataArray, keep: tuple[str, ...]) -> np.ndarray:
-    """The values as (*keep, run, ...): all seed axes flattened into one, the rest behind it."""
-    pooled = seed_axes(variable.dims)
+    """The values as (*keep, run, ...): other seed axes flattened into one, the rest behind."""
+    pooled = tuple(axis for axis in seed_axes(variable.dims) if axis not in keep)
     array = variable.transpose(*keep, *pooled, ...).values
     head, rest = array.shape[: len(keep)], array.shape[len(keep) + len(pooled) :]
     count = int(np.prod(array.shape[len(keep) : len(keep) + len(pooled)]))

@@ -37,7 +37,7 @@ from superpos_jax.engine.study import Study
 from superpos_jax.errors import UserError
 from superpos_jax.results import ranges
 from superpos_jax.results.grid import ARM, Grid, make_grid, refuse_wrong
-from superpos_jax.results.registry import load_study
+from superpos_jax.results.registry import figure_names, load_study
 from superpos_jax.results.tables import Arms, Value, Values, complaint, written, written_key
 from superpos_jax.results.values import nearest
 
@@ -125,7 +125,7 @@ class Sweep(BaseModel):
 
     def _refuse_figures(self, study: type[Study]) -> None:
         """Refuse figures that cannot be drawn of this sweep."""
-        figures = study.figures()
+        figures = figure_names(study)
         for i, figure in enumerate(self.figures):
             if figure not in figures:
                 raise UserError(f"figures[{i}] = {figure!r}: unknown; {nearest(figure, figures)}")
@@ -191,8 +191,8 @@ def headline(path: Path) -> str:
     return first.lstrip("# ").strip() if first.startswith("#") else ""
 
 
-def parse(override: str) -> tuple[str, Any]:
-    """Key and value of a `key=value`; a value that is no TOML is text.
+def parse(override: str, option: str = "--set") -> tuple[str, Any]:
+    """Key and value of a `key=value`; a value that is no TOML is text. `option` names a mistake.
 
     >>> parse("T=[10, 100]"), parse("reduction=sum"), parse("seed=range(8)")
     (('T', [10, 100]), ('reduction', 'sum'), ('seed', 'range(8)'))
@@ -200,7 +200,7 @@ def parse(override: str) -> tuple[str, Any]:
     key, equals, text = override.partition("=")
     key = key.strip()
     if not equals or not key:
-        raise UserError(f"--set {override!r}: expected key=value")
+        raise UserError(f"{option} {override!r}: expected key=value")
     try:
         return key, tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

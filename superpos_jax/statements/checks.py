@@ -1,9 +1,9 @@
-"""What the paper says, in numbers, against what was found.
+"""What a source says, in numbers, against what was measured.
 
-A statement is a number computed from one stored result and the range in which the paper has it. Its
-uncertainty is over seeds: seeds are drawn with replacement, and the middle 95 % of what they give
-is compared with the range. Inside it the statement agrees, outside it differs, across its edge it
-is undecided. So it is with one seed, which leaves no uncertainty; of two, the interval is what
+A statement is a number computed from one stored result, and the range in which the source has it.
+Its uncertainty is over seeds: they are drawn with replacement, and the middle 95 % of what they
+give is compared with the range. Inside it the statement agrees, outside it differs, across its edge
+it is undecided. So it is with one seed, which leaves no uncertainty; of two, the interval is what
 lies between them.
 """
 
@@ -31,13 +31,13 @@ NOT_TRAINED = "not trained"
 
 
 class Statement(NamedTuple):
-    """A sentence of the paper, as a number of one stored result."""
+    """A sentence of a source, as a number of one stored result."""
 
     key: str
     """The sweep: "paper/P6"."""
     text: str
     expected: str
-    """What the paper has, in words."""
+    """What the source has, in words."""
     within: tuple[float, float]
     """The number agrees in this range, ends included."""
     statistic: Callable[[xr.Dataset], float]
@@ -71,22 +71,22 @@ def check(data: Path, statements: Sequence[Statement]) -> list[Finding]:
 
     Args:
         data: as figures/data.
-        statements: as `superpos_jax.studies.double_descent.statements.STATEMENTS`.
+        statements: in the order of the findings.
     """
     results: dict[str, xr.Dataset | None] = {}
-    found = []
+    findings = []
     for statement in statements:
         if statement.key not in results:
             path = data / f"{load_sweep(statement.key).name}.zip"
             results[statement.key] = load(path).dataset if path.exists() else None
         dataset = results[statement.key]
         if dataset is not None:
-            found.append(judge(statement, dataset))
-    return found
+            findings.append(judge(statement, dataset))
+    return findings
 
 
 def judge(statement: Statement, dataset: xr.Dataset) -> Finding:
-    """Compare the number of a result with the paper's.
+    """Compare the number of a result with the source's.
 
     >>> variables = {"test_loss": ("seed", [1.1, 1.2, 1.3, 1.2]), "verdict": ("seed", [0] * 4)}
     >>> mean = Statement("", "a bump", "about 1.2", (1.0, 1.4), lambda d: d.test_loss.mean())
@@ -103,7 +103,7 @@ def judge(statement: Statement, dataset: xr.Dataset) -> Finding:
     elif (seeds := _count(part)) < FEWEST:
         text = f"{written(value, statement.form)}, one seed"
     else:
-        others = np.array([_number(statement, one) for one in _resampled(part)])
+        others = np.array([_number(statement, drawn) for drawn in _resampled(part)])
         low, high = resampling.middle(others)
         least, most = statement.within
         if not resampling.enough(others):

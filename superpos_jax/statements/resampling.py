@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 DRAWS = 200
-KNOWN = 0.9
+DEFINED = 0.9
 """Share of the choices that must have the number."""
 
 
@@ -34,10 +34,10 @@ def middle(values: np.ndarray) -> tuple[float, float]:
         >>> middle(np.array([1.0, 2.0, 3.0, np.inf, np.nan]))
         (1.0, inf)
     """
-    known = values[~np.isnan(values)]
-    if not len(known):
+    defined = values[~np.isnan(values)]
+    if not len(defined):
         return float("nan"), float("nan")
-    low, high = np.percentile(known, [2.5, 97.5], method="nearest")
+    low, high = np.percentile(defined, [2.5, 97.5], method="nearest")
     return float(low), float(high)
 
 
@@ -48,4 +48,4 @@ def enough(values: np.ndarray) -> bool:
         >>> enough(np.array([1.0] * 9 + [np.nan])), enough(np.array([1.0, np.nan]))
         (True, False)
     """
-    return bool((~np.isnan(values)).sum() >= KNOWN * max(1, len(values)))
+    return bool((~np.isnan(values)).sum() >= DEFINED * max(1, len(values)))

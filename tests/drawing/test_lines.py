@@ -29,17 +29,6 @@ def test_bands_are_all_seeds_or_the_middle_half_of_many(runs, edges):
         assert some.startswith(f"Dots: median of {runs} seeds (fewer where some are missing), ")
 
 
-def test_the_loss_axis_holds_its_losses_and_1():
-    panels = Figure().subplots(1, 2)
-    lines.loss_axis(panels, np.array([1.3, 5.0]))
-    for axes in panels:
-        low, high = axes.get_ylim()
-        assert low < 1 < 5 < high
-        assert {1.0, 5.0} <= set(axes.get_yticks())
-        (zero,) = [line for line in axes.lines if line.get_gid() == "zero-predictor"]
-        assert set(zero.get_ydata()) == {1.0}
-
-
 @pytest.mark.parametrize("key", ["quickstart", "paper/P5"])
 def test_every_T_of_a_plane_has_its_label(key):
     T = load_sweep(key).grid().axes["T"]

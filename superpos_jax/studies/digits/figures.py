@@ -13,10 +13,12 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.lines import round_steps
-from superpos_jax.drawing.select import Result, missing, narrow, tidy
+from superpos_jax.drawing.needs import missing
+from superpos_jax.drawing.select import Result, narrow, tidy
 from superpos_jax.drawing.spec import FigureSpec
-from superpos_jax.drawing.style import INK, SAMPLE, SOFT
+from superpos_jax.drawing.style import INK, SOFT, VERMILLION
 from superpos_jax.results.runs import runs
+from superpos_jax.studies.digits.data import images
 
 SHOWN = 10
 """Images drawn of each kind."""
@@ -24,7 +26,7 @@ SHOWN = 10
 
 def applies(dataset: xr.Dataset) -> str | None:
     """None if the result holds maximal dimensionalities of images, else why not."""
-    if lack := missing(dataset, "odd_samples", ("maximal_dimensionality", "image"), ()):
+    if lack := missing(dataset, "odd_samples", ("maximal_dimensionality", "image")):
         return lack
     some = bool(np.isfinite(dataset["maximal_dimensionality"].values).any())
     return None if some else "odd_samples needs a cell that is trained to its end"
@@ -67,7 +69,7 @@ def _images(numbers: np.ndarray, share: np.ndarray) -> pd.DataFrame:
     each = pd.DataFrame({"image": numbers[known], "share": share[known]}).groupby("image")
     mean = each["share"].mean().sort_values(ascending=False)
     middle = (mean - mean.median()).abs().sort_values().index[:SHOWN]
-    _, labels = _digits()
+    _, labels = images()
     parts = []
     for part, index in (("odd", mean.index[:SHOWN]), ("typical", middle)):
         frame = pd.DataFrame({"part": part, "rank": range(len(index)), "image": index})
@@ -106,7 +108,7 @@ def _draw(table: pd.DataFrame) -> Figure:
     axes = figure.add_subplot(grid[0, :])
     look.dress(axes, grid="y")
     ms = np.sort(table["m"].unique())
-    colours = look.shades(len(ms)) if len(ms) > 1 else [SAMPLE]
+    colours = look.shades(len(ms)) if len(ms) > 1 else [VERMILLION]
     for m, colour in zip(ms, colours, strict=True):
         rows = table[(table["part"] == "rank") & (table["m"] == m)].sort_values("rank")
         x = rows["rank"] + 1
@@ -132,20 +134,13 @@ def _draw(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _digits() -> tuple[np.ndarray, np.ndarray]:
-    """Pixels and classes of all images; a figure that needs them imports the study, and JAX."""
-    from superpos_jax.studies.digits.study import images
-
-    return images()
-
-
 def _image(axes: Axes, row: pd.Series | None) -> None:
     axes.set(xticks=[], yticks=[])
     for side in axes.spines.values():
         side.set(color=look.GRID, linewidth=0.8)
     if row is None:
         return
-    pixels, _ = _digits()
+    pixels, _ = images()
     axes.imshow(pixels[int(row["image"])].reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
     axes.set_title(f"{row['label']:.0f}", size=8, pad=2, color=INK)
     axes.set_xlabel(f"{row['share']:.1f}", size=7.5, labelpad=2)
@@ -166,11 +161,11 @@ def _caption(table: pd.DataFrame) -> str:
 
 ODD_SAMPLES = FigureSpec(
     "odd_samples",
-    odd_samples,
     odd_samples_table,
+    _draw,
     "images with the largest maximal data dimensionality in a classifier",
     applies,
-    {"maximal_dimensionality": 0, "image": 0},
+    arrays={"maximal_dimensionality": 0, "image": 0},
 )
 
 FIGURES = {ODD_SAMPLES.name: ODD_SAMPLES}

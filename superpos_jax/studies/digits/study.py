@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import jax
@@ -35,14 +34,13 @@ from superpos_jax.engine.study import (
     Variable,
 )
 from superpos_jax.errors import UserError
-from superpos_jax.studies.double_descent.geometry import maximal_dimensionality
+from superpos_jax.studies.digits.data import IMAGES, TEST, chosen, images
+from superpos_jax.studies.geometry import maximal_dimensionality
 
 if TYPE_CHECKING:
-    from superpos_jax.studies.double_descent.figures import FigureSpec
+    from superpos_jax.drawing.spec import FigureSpec
 
-IMAGES, PIXELS, CLASSES = 1797, 64, 10
-TEST = 297
-"""Images held out: the last ones of the shuffled order."""
+PIXELS, CLASSES = 64, 10
 
 QUANTUM = 8
 """Hidden dimensions are padded to a multiple of it."""
@@ -87,35 +85,6 @@ class Classifier(NamedTuple):
     X: np.ndarray
     y: np.ndarray
     H: np.ndarray
-
-
-@lru_cache(maxsize=1)
-def images() -> tuple[np.ndarray, np.ndarray]:
-    """All images, (1797, 64) float32 in [0, 1], and their classes, (1797,) int32.
-
-    Raises:
-        UserError: scikit-learn is not installed.
-    """
-    try:
-        from sklearn.datasets import load_digits
-    except ModuleNotFoundError:
-        raise UserError(
-            "study digits: its images come with scikit-learn; pip install scikit-learn"
-        ) from None
-    digits = load_digits()
-    return (digits.data / 16).astype(np.float32), digits.target.astype(np.int32)
-
-
-def order(seed: int) -> np.ndarray:
-    """The order in which a seed takes the images: training from the front, test from the back."""
-    return np.random.default_rng(seed).permutation(IMAGES)
-
-
-def chosen(dataset: DataSet) -> np.ndarray:
-    """Numbers of the images of a data set."""
-    seed, name = dataset.key
-    shuffled = order(seed)
-    return shuffled[: dataset.samples] if name == "train" else shuffled[IMAGES - dataset.samples :]
 
 
 class Digits(Study):

@@ -101,6 +101,27 @@ def inner_maximum(loss: np.ndarray) -> tuple[int, float]:
     return top, float(loss[top] - max(loss[0], loss[-1]))
 
 
+def regime(D_f: np.ndarray, D_X: np.ndarray, m: int) -> int:
+    """Index into `REGIMES`: does the hidden space hold data points, features, or neither?
+
+    memorizing: samples whose D_X is within a factor of 2 of m / T, the value of T vectors that
+    share m dimensions evenly, together hold at least half of the m dimensions. generalizing:
+    features with D_f above 0.1 together hold at least a quarter of them. middle: neither.
+
+    Args:
+        D_f: (n,), feature dimensionalities.
+        D_X: (T,), sample dimensionalities of all training samples.
+        m: hidden dimension.
+    """
+    space = min(m, len(D_X))
+    share = D_X * len(D_X) / space
+    if D_X[(share >= 0.5) & (share <= 2)].sum() >= space / 2:
+        return REGIMES.index("memorizing")
+    if D_f[D_f > STANDS_OUT].sum() >= m / 4:
+        return REGIMES.index("generalizing")
+    return REGIMES.index("middle")
+
+
 def commonest(regimes: np.ndarray) -> int:
     """The regime of most runs, -1 without any.
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from superpos_jax.errors import UserError
-from superpos_jax.studies.double_descent import data, geometry
+from superpos_jax.studies import geometry
+from superpos_jax.studies.double_descent import data
 from superpos_jax.studies.double_descent.cell import Cell
 
 

@@ -22,8 +22,9 @@ from superpos_jax.engine.study import (
     Variable,
     history_steps,
 )
+from superpos_jax.studies import geometry
 from superpos_jax.studies.double_descent import cell as numbers
-from superpos_jax.studies.double_descent import data, geometry, model, online
+from superpos_jax.studies.double_descent import data, model, online
 from superpos_jax.studies.double_descent.criteria import REGIMES
 from superpos_jax.studies.double_descent.inspection import Inspection, Weights, hidden
 from superpos_jax.studies.double_descent.labels import LABELS
@@ -253,7 +254,7 @@ class DoubleDescent(Study):
                 D_X[: self.options.report_samples].astype(np.float32),
                 {"long_name": "sample dimensionality D_X of the first samples"},
             ),
-            "regime": Variable((), np.int8(geometry.regime(D_f, D_X, cell.m)), flags),
+            "regime": Variable((), np.int8(regime(D_f, D_X, cell.m)), flags),
         }
         reported["repeated_rank"] = Variable(
             (), np.int32(rank), {"long_name": "samples of larger D_X than a repeated one; -1: none"}

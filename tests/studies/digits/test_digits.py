@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import superpos_jax as sp
+from superpos_jax.studies.digits import data
 from superpos_jax.studies.digits import study as digits
 from superpos_jax.studies.digits.figures import FIGURES
 
@@ -63,13 +64,13 @@ def test_training_is_what_numpy_gives(result, m):
 
 
 def test_training_and_test_images_are_different_ones(result):
-    order = digits.order(0)
-    assert sorted(order) == list(range(digits.IMAGES))
+    order = data.order(0)
+    assert sorted(order) == list(range(data.IMAGES))
     number = result.dataset.image.sel(seed=0, m=5).values
     np.testing.assert_array_equal(number, order[:150])
-    test = digits.chosen(digits.Digits(digits.Options()).datasets(digits.Cell())["test"])
+    test = data.chosen(digits.Digits(digits.Options()).datasets(digits.Cell())["test"])
     assert len(set(test) & set(order[:1500])) == 0
-    X, y = digits.images()
+    X, y = data.images()
     found = result.cell(m=5, seed=0)
     np.testing.assert_array_equal(found.X, X[number])
     np.testing.assert_array_equal(found.y, y[number])
@@ -84,7 +85,7 @@ def test_figure(result, tmp_path):
     spec = FIGURES["odd_samples"]
     assert spec.applies(result.dataset) is None
     table = spec.table(result)
-    assert len(spec.draw(result).axes) == 21
+    assert len(spec.draw(table).axes) == 21
     ranks = table[(table["part"] == "rank") & (table["m"] == 16)]
     D = result.dataset.maximal_dimensionality.sel(m=16).values * 150 / 16
     assert ranks["max"].iloc[0] == pytest.approx(D.max())
@@ -93,20 +94,20 @@ def test_figure(result, tmp_path):
     mine = result.dataset.sel(m=5)
     of_it = mine.maximal_dimensionality.values[mine.image.values == odd["image"]] * 150 / 5
     assert odd["share"] == pytest.approx(of_it.mean())
-    assert odd["label"] == digits.images()[1][int(odd["image"])]
+    assert odd["label"] == data.images()[1][int(odd["image"])]
     assert "needs maximal_dimensionality" in spec.applies(
         result.dataset.drop_vars("maximal_dimensionality")
     )
     died = sp.Result(result.dataset.copy(deep=True))
     died.dataset.maximal_dimensionality.loc[{"m": 5}] = np.nan
     assert set(spec.table(died)["m"]) == {16}
-    assert len(spec.draw(died).axes) == 21
+    assert len(spec.draw(spec.table(died)).axes) == 21
     died.dataset.maximal_dimensionality[:] = np.nan
     assert "needs a cell that is trained" in spec.applies(died.dataset)
 
 
 def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
-    digits.images.cache_clear()
+    data.images.cache_clear()
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(sp.UserError, match="pip install scikit-learn"):
         sp.run(sp.Sweep(study="digits", cell=CELL))

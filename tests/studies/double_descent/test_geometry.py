@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from kernel import block_loss_and_grad
 
-from superpos_jax.studies.double_descent import geometry, model
+from superpos_jax.studies.double_descent import criteria, model
 from superpos_jax.studies.double_descent.criteria import REGIMES
-from superpos_jax.studies.double_descent.geometry import dimensionality, maximal_dimensionality
+from superpos_jax.studies.geometry import dimensionality, maximal_dimensionality
 
 # Small integers: ranks are exact, and parallel, repeated and zero vectors come up often.
 matrices = arrays(
@@ -101,26 +101,26 @@ EXAMPLES = {
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_regime(name):
     D_f, D_X = EXAMPLES[name]
-    assert REGIMES[geometry.regime(D_f, D_X, m=2)] == name
+    assert REGIMES[criteria.regime(D_f, D_X, m=2)] == name
 
 
 def test_regime_with_fewer_samples_than_dimensions():
     D_X = dimensionality(np.eye(3, 8))
-    assert REGIMES[geometry.regime(np.zeros(50), D_X, m=8)] == "memorizing"
+    assert REGIMES[criteria.regime(np.zeros(50), D_X, m=8)] == "memorizing"
 
 
 def test_regime_borders():
     """D_X within a factor of 2 of m / T fill half of m; features above 0.1 a quarter."""
     nothing = np.zeros(9)
     half, less = np.array([0.25, 0.5, 0.25, 0.0]), np.array([0.24, 0.5, 0.26, 0.0])  # m / T = 0.5
-    assert geometry.regime(nothing, half, m=2) == 0
-    assert geometry.regime(nothing, less, m=2) == 1
+    assert criteria.regime(nothing, half, m=2) == 0
+    assert criteria.regime(nothing, less, m=2) == 1
     large = np.array([1.0, 0.0, 0.0, 0.0])
-    assert geometry.regime(nothing, large, m=2) == 0
-    assert geometry.regime(nothing, 1.01 * large, m=2) == 1
-    assert geometry.regime(np.full(5, 0.101), less, m=2) == 2
-    assert geometry.regime(np.full(4, 0.101), less, m=2) == 1
-    assert geometry.regime(np.full(50, 0.1), less, m=2) == 1
+    assert criteria.regime(nothing, large, m=2) == 0
+    assert criteria.regime(nothing, 1.01 * large, m=2) == 1
+    assert criteria.regime(np.full(5, 0.101), less, m=2) == 2
+    assert criteria.regime(np.full(4, 0.101), less, m=2) == 1
+    assert criteria.regime(np.full(50, 0.1), less, m=2) == 1
 
 
 @pytest.mark.parametrize("T", [3, 4, 5, 6, 8, 12])

@@ -10,7 +10,7 @@ import superpos_jax as sp
 from superpos_jax.engine.study import history_steps
 from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.errors import Interrupted
-from superpos_jax.studies.double_descent import geometry
+from superpos_jax.studies import geometry
 from superpos_jax.studies.double_descent.data import draw
 
 SWEEP = sp.Sweep(

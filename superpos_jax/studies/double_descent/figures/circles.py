@@ -13,14 +13,16 @@ from matplotlib.patches import Circle, Patch
 from matplotlib.ticker import MaxNLocator
 
 from superpos_jax.drawing import style as look
+from superpos_jax.drawing.needs import Needs, missing
 from superpos_jax.drawing.panels import evenly, square
-from superpos_jax.drawing.select import Result, narrow, tidy
+from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
-from superpos_jax.drawing.style import GRID, INK, SAMPLE, SOFT
+from superpos_jax.drawing.style import GREEN, GRID, INK, SOFT
 from superpos_jax.engine.verdicts import NON_FINITE, UNFINISHED
 from superpos_jax.results.runs import axes, fixed, runs, seed_values
 from superpos_jax.studies.double_descent.criteria import FAILED, INNER, NEAR, second_radius
-from superpos_jax.studies.double_descent.figures.panels_of_vectors import ARRAYS, at_m2, lacks_plane
+from superpos_jax.studies.double_descent.figures.selection import SAMPLE, narrow, tidy
+from superpos_jax.studies.double_descent.figures.vector_panels import ARRAYS, at_m2, lacks_weights
 from superpos_jax.studies.double_descent.labels import SEEDS
 from superpos_jax.text import NBSP, counted
 
@@ -28,18 +30,17 @@ ROWS, COLUMNS = 8, 12
 LOWEST = 1e-4
 BINS = 4
 """Bins of the histogram in a decade of loss."""
-COLOURS = {"solved": "#009E73", "failed": INK}
+COLOURS = {"solved": GREEN, "failed": INK}
+
+
+NEEDS = Needs(holds={"m": 2}, one_of=SEEDS)
 
 
 def applies(dataset: xr.Dataset) -> str | None:
     """None if the seeds of small T can be drawn side by side, else why not."""
-    if (reason := lacks_plane(dataset, "circles", "H")) is not None:
-        return reason
     if fixed(dataset).get("online"):
         return "circles needs a training set; this result trains on new samples at every step"
-    if any(dataset.sizes[axis] > 1 for axis in SEEDS if axis in axes(dataset)):
-        return None
-    return "circles needs several seeds (seed, data_seed or init_seed); this result holds one"
+    return lacks_weights(dataset, "circles", "H") or missing(dataset, "circles", (), NEEDS)
 
 
 def circles_table(result: Result, **select: Any) -> pd.DataFrame:
@@ -252,9 +253,10 @@ def _radii(table: pd.DataFrame, outcome: str) -> str:
 
 CIRCLES = FigureSpec(
     "circles",
-    circles,
     circles_table,
+    _draw,
     "hidden vectors of many seeds at small T, and their train losses, m = 2",
     applies,
+    NEEDS,
     {"H": 0, **ARRAYS},
 )

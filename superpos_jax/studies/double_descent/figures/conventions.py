@@ -17,26 +17,25 @@ from superpos_jax.drawing.lines import (
     band,
     crosses,
     drawn,
-    from_words,
-    lacks_all,
     line,
-    loss_axis,
     lost_words,
     round_steps,
-    seed_key,
     seed_words,
 )
-from superpos_jax.drawing.select import Result, missing, narrow, tidy
+from superpos_jax.drawing.needs import Needs, missing
+from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
-from superpos_jax.drawing.style import INK, SOFT
+from superpos_jax.drawing.style import GREEN, INK, SOFT
 from superpos_jax.results.runs import dead, fixed, runs, unfinished
 from superpos_jax.studies.double_descent.criteria import crossing, pooled, squash
+from superpos_jax.studies.double_descent.figures.loss_scale import loss_axis, seed_key
+from superpos_jax.studies.double_descent.figures.selection import from_words, narrow, tidy
 from superpos_jax.studies.double_descent.labels import LABELS
 from superpos_jax.text import counted
 
 KEEP = ("lr", "reduction", "eps", "T")
 QUANTITIES = ("test_loss", "W_norm", "b_norm")
-OTHER_INK = "#009E73"
+OTHER_INK = GREEN
 DEFAULT = 1e-8
 """Adam's eps where nobody sets it."""
 BUMP = 1.01
@@ -52,10 +51,12 @@ OTHER: dict[str, Any] = {"ls": ":", "marker": "^", "ms": 5.0, "mfc": "none", "me
 SYMBOL = "nʳ ε"
 
 
+NEEDS = Needs(swept=("T",), one_of=("eps", "reduction"))
+
+
 def applies(dataset: xr.Dataset) -> str | None:
     """None if the conventions of loss and eps can be compared, else why not."""
-    lack = missing(dataset, "conventions", QUANTITIES, ("T",))
-    return lack or lacks_all(dataset, "conventions", ("eps", "reduction"))
+    return missing(dataset, "conventions", QUANTITIES, NEEDS)
 
 
 def conventions_table(result: Result, **select: Any) -> pd.DataFrame:
@@ -325,8 +326,9 @@ def _moves(table: pd.DataFrame) -> str:
 
 CONVENTIONS = FigureSpec(
     "conventions",
-    conventions,
     conventions_table,
+    _draw,
     "test loss, transition and norms against the effective eps of Adam, sum and mean",
     applies,
+    NEEDS,
 )

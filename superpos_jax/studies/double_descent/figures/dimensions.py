@@ -12,28 +12,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from superpos_jax.drawing.select import Result, missing, narrow, representative, tidy
+from superpos_jax.drawing.needs import Needs, missing
+from superpos_jax.drawing.select import Result, representative
 from superpos_jax.drawing.spec import FigureSpec
-from superpos_jax.drawing.style import (
-    FEATURE,
-    INK,
-    SAMPLE,
-    dress,
-    log_ticks,
-    page,
-    page_key,
-    style,
-)
+from superpos_jax.drawing.style import INK, dress, log_ticks, page, page_key, style
 from superpos_jax.results.runs import dead, runs, unfinished
+from superpos_jax.studies.double_descent.figures.selection import FEATURE, SAMPLE, narrow, tidy
 
 LARGEST, SPREAD = 30, 30
 KINDS = {"feature": (FEATURE, -1.0), "sample": (SAMPLE, 1.0)}
 DIMENSIONALITIES = {f"{kind}_dimensionality": LARGEST for kind in KINDS}
 
 
+NEEDS = Needs(swept=("T",))
+
+
 def applies(dataset: xr.Dataset) -> str | None:
     """None if dimensionalities can be drawn against T, else why not."""
-    return missing(dataset, "dimensions", DIMENSIONALITIES, ("T",))
+    return missing(dataset, "dimensions", DIMENSIONALITIES, NEEDS)
 
 
 def dimensions_table(result: Result, **select: Any) -> pd.DataFrame:
@@ -185,9 +181,10 @@ def dimension_words(table: pd.DataFrame) -> str:
 
 DIMENSIONS = FigureSpec(
     "dimensions",
-    dimensions,
     dimensions_table,
+    _draw,
     "dimensionality of features and samples against T, a panel per m",
     applies,
+    NEEDS,
     DIMENSIONALITIES,
 )

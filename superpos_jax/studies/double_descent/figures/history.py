@@ -13,15 +13,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
-from superpos_jax.drawing.lines import loss_axis
+from superpos_jax.drawing.needs import Needs, missing
 from superpos_jax.drawing.panels import constants, note, square, step_axis
-from superpos_jax.drawing.select import Result, missing, narrow, tidy
+from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
-from superpos_jax.drawing.style import FEATURE, GRID, INK, SAMPLE, SOFT
+from superpos_jax.drawing.style import GRID, INK, SOFT
 from superpos_jax.engine.verdicts import DIVERGED, FINISHED, NON_FINITE, UNFINISHED
 from superpos_jax.results.runs import axes, fixed
 from superpos_jax.studies.double_descent.criteria import CORNER, FORGOTTEN, STANDS_OUT
-from superpos_jax.studies.double_descent.figures.panels_of_vectors import ARRAYS
+from superpos_jax.studies.double_descent.figures.loss_scale import loss_axis
+from superpos_jax.studies.double_descent.figures.selection import FEATURE, SAMPLE, narrow, tidy
 from superpos_jax.studies.double_descent.figures.traces import (
     LINES,
     REPETITION,
@@ -34,6 +35,7 @@ from superpos_jax.studies.double_descent.figures.traces import (
     seed_means,
     trace_rows,
 )
+from superpos_jax.studies.double_descent.figures.vector_panels import ARRAYS
 from superpos_jax.studies.double_descent.labels import SEEDS
 from superpos_jax.text import counted
 
@@ -59,14 +61,13 @@ LABELS = {
 }
 
 
+NEEDS = Needs(options={"trace_dimensions": True})
+
+
 def applies(dataset: xr.Dataset) -> str | None:
     """None if the history of dimensionalities can be drawn, else why not."""
-    if absent := [name for name in VARIABLES.values() if name not in dataset]:
-        return (
-            f"history needs {' and '.join(absent)}, which this result does not hold; train with"
-            " the option trace_dimensions = true"
-        )
-    return missing(dataset, "history", ("history_train_loss", "history_test_loss"), ())
+    losses = ("history_train_loss", "history_test_loss")
+    return missing(dataset, "history", (*VARIABLES.values(), *losses), NEEDS)
 
 
 def history_table(result: Result, **select: Any) -> pd.DataFrame:
@@ -295,9 +296,10 @@ def _caption(table: pd.DataFrame) -> str:
 
 HISTORY = FigureSpec(
     "history",
-    history,
     history_table,
+    _draw,
     "dimensionalities and losses along training, and final vectors, a column a cell",
     applies,
+    NEEDS,
     {VARIABLES["feature"]: 20, VARIABLES["sample"]: 100, **ARRAYS},
 )

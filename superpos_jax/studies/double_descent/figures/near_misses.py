@@ -12,12 +12,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
-from superpos_jax.drawing.panels import constants, note, repeated_once, step_axis
-from superpos_jax.drawing.select import Result, missing, narrow, tidy
+from superpos_jax.drawing.needs import Needs, missing
+from superpos_jax.drawing.panels import constants, note, step_axis
+from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
-from superpos_jax.drawing.style import DEAD, INK, SAMPLE, SOFT
+from superpos_jax.drawing.style import DEAD, INK, SOFT
 from superpos_jax.results.runs import dead, runs, seed_values, unfinished
 from superpos_jax.studies.double_descent.criteria import PEAK, STANDS_OUT, outcomes, ranked_on_top
+from superpos_jax.studies.double_descent.figures.selection import (
+    SAMPLE,
+    narrow,
+    tidy,
+)
 from superpos_jax.text import counted
 
 HISTORY = "history_sample_dimensionality"
@@ -34,16 +40,12 @@ LEVEL: dict[str, Any] = {"color": SOFT, "lw": 1.0, "ls": (0, (1, 1.5)), "zorder"
 """What a near miss rises above."""
 
 
+NEEDS = Needs(swept=("repeats",), holds={"repeated": 1}, options={"trace_dimensions": True})
+
+
 def applies(dataset: xr.Dataset) -> str | None:
     """None if the repeated sample can be followed, else why not."""
-    if HISTORY not in dataset:
-        return (
-            f"near_misses needs {HISTORY}, which this result does not hold; train with the option"
-            " trace_dimensions = true"
-        )
-    if (reason := missing(dataset, "near_misses", (), ("repeats",))) is not None:
-        return reason
-    return repeated_once(dataset, "near_misses")
+    return missing(dataset, "near_misses", (HISTORY,), NEEDS)
 
 
 def near_misses_table(result: Result, **select: Any) -> pd.DataFrame:
@@ -184,9 +186,10 @@ def _caption(table: pd.DataFrame) -> str:
 
 NEAR_MISSES = FigureSpec(
     "near_misses",
-    near_misses,
     near_misses_table,
+    _draw,
     "dimensionality of a repeated sample along training, a line a seed",
     applies,
+    NEEDS,
     {HISTORY: 100},
 )

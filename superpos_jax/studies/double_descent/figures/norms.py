@@ -15,21 +15,23 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.lines import crosses, drawn, line, lost_words, seed_key, seed_words
+from superpos_jax.drawing.needs import Needs, missing
 from superpos_jax.drawing.pages import key_above, stack
-from superpos_jax.drawing.select import Result, missing, narrow
+from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK
 from superpos_jax.results.runs import axes
-from superpos_jax.studies.double_descent.figures.panels_of_vectors import (
+from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
+from superpos_jax.studies.double_descent.figures.t_sweep import against_T
+from superpos_jax.studies.double_descent.figures.vector_panels import (
     ARRAYS,
     at_m2,
     draw_vectors,
-    lacks_plane,
+    lacks_weights,
     one_seed,
     regime_words,
     scale_words,
 )
-from superpos_jax.studies.double_descent.figures.t_sweep import against_T
 from superpos_jax.studies.double_descent.figures.vectors import vectors_table
 from superpos_jax.studies.double_descent.labels import SEEDS, describe
 from superpos_jax.text import NBSP
@@ -37,9 +39,12 @@ from superpos_jax.text import NBSP
 LABELS = {"W_norm": "Frobenius norm ‖W‖", "b_norm": "Euclidean norm ‖b‖"}
 
 
+NEEDS = Needs(swept=("T",), holds={"m": 2})
+
+
 def applies(dataset: xr.Dataset) -> str | None:
     """None if the page can be drawn, else why not."""
-    return missing(dataset, "norms", tuple(LABELS), ("T",)) or lacks_plane(dataset, "norms")
+    return missing(dataset, "norms", tuple(LABELS), NEEDS) or lacks_weights(dataset, "norms")
 
 
 def norms_table(result: Result, at: Sequence[int] | None = None, **select: Any) -> pd.DataFrame:
@@ -58,7 +63,7 @@ def norms_table(result: Result, at: Sequence[int] | None = None, **select: Any) 
     norm = against_T(dataset, by, "norm", {name: dataset[name] for name in LABELS})
     where = one_seed(result.dataset, wanted, at, single="reduction")
     vectors = vectors_table(result, scale="common", **where)
-    frame = stack(result, {"norm": norm, "vector": vectors}, {"m": 2, **taken})
+    frame = tidy(result, stack({"norm": norm, "vector": vectors}), {"m": 2, **taken})
     frame.attrs["by"] = by
     return frame
 
@@ -112,7 +117,7 @@ def _draw(table: pd.DataFrame) -> Figure:
         Line2D([], [], color=colour, lw=1.5, marker="o", ms=2.8, label=_name(norm, by, value))
         for value, colour in zip(values, colours, strict=True)
     ]
-    key_above(panels[0], [*keys, *seed_key(norm, zero=False)], 6)
+    key_above(panels[0], [*keys, *seed_key(norm)], 6)
     return figure
 
 
@@ -163,9 +168,10 @@ def _peak(rows: pd.DataFrame) -> str | None:
 
 NORMS = FigureSpec(
     "norms",
-    norms,
     norms_table,
+    _draw,
     "vectors on one common scale, and norms of W and b against T, m = 2",
     applies,
+    NEEDS,
     ARRAYS,
 )

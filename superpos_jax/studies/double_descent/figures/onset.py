@@ -22,11 +22,13 @@ from superpos_jax.drawing.lines import (
     seed_key,
     seed_words,
 )
-from superpos_jax.drawing.select import Result, missing, narrow, tidy
+from superpos_jax.drawing.needs import Needs, missing
+from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK, SOFT
 from superpos_jax.results.runs import dead, runs, unfinished
 from superpos_jax.studies.double_descent.criteria import LEARNED, crossing, first_crossing, pooled
+from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
 from superpos_jax.studies.double_descent.labels import describe
 from superpos_jax.text import NBSP, counted
 
@@ -46,9 +48,12 @@ DOTTED: Any = {"color": SOFT, "lw": 1.0, "ls": (0, (1, 2)), "zorder": 1}
 RING: Any = {"ms": 4.5, "mfc": "white", "mew": 1.0}
 
 
+NEEDS = Needs(swept=("T",))
+
+
 def applies(dataset: xr.Dataset) -> str | None:
     """None if the onset of features can be drawn, else why not."""
-    return missing(dataset, "onset", ("feature_dimensionality",), ("T",))
+    return missing(dataset, "onset", ("feature_dimensionality",), NEEDS)
 
 
 def onset_table(result: Result, **select: Any) -> pd.DataFrame:
@@ -235,7 +240,7 @@ def _legend(figure: Figure, table: pd.DataFrame, colours: dict[float, str]) -> N
             shown = f"{1 - value:.4g}" if by == "S" else f"{value:g}"
             keys.append(Line2D([], [], color=colour, label=shown, **how))
     keys.append(Line2D([], [], label=f"$D_f$ = {LEARNED}", **DOTTED))
-    look.page_key(figure, keys + seed_key(table, zero=False))
+    look.page_key(figure, keys + seed_key(table))
 
 
 def _caption(table: pd.DataFrame) -> str:
@@ -302,9 +307,10 @@ def _range(values: pd.Series) -> str:
 
 ONSET = FigureSpec(
     "onset",
-    onset,
     onset_table,
+    _draw,
     "feature dimensionality against T or T (1 - S), and where it sets in",
     applies,
+    NEEDS,
     {"feature_dimensionality": LARGEST},
 )

@@ -13,23 +13,22 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
-from superpos_jax.drawing.lines import (
-    crosses,
-    drawn,
-    from_words,
-    lacks_all,
-    line,
-    loss_axis,
-    lost_words,
-    seed_key,
-    seed_words,
-)
-from superpos_jax.drawing.select import Result, missing, narrow, tidy
+from superpos_jax.drawing.lines import crosses, drawn, line, lost_words, seed_words
+from superpos_jax.drawing.needs import Needs, missing
+from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
-from superpos_jax.drawing.style import FEATURE, INK, SAMPLE, SOFT
+from superpos_jax.drawing.style import GREEN, INK, SOFT
 from superpos_jax.engine.verdicts import NON_FINITE, UNFINISHED
 from superpos_jax.results.runs import axes
 from superpos_jax.studies.double_descent.criteria import crossing, margin, pooled, squash
+from superpos_jax.studies.double_descent.figures.loss_scale import loss_axis, seed_key
+from superpos_jax.studies.double_descent.figures.selection import (
+    FEATURE,
+    SAMPLE,
+    from_words,
+    narrow,
+    tidy,
+)
 from superpos_jax.studies.double_descent.labels import LABELS, describe
 from superpos_jax.text import counted
 
@@ -48,7 +47,7 @@ TOLD = {
     "test_loss": "Solutions whose test loss is below 1, what predicting zero scores, generalize.",
 }
 OTHERWISE = {"regime": "regime", "test_loss": "test loss"}
-USUAL = "#009E73"
+USUAL = GREEN
 LOWEST: dict[str, Any] = {"color": INK, "lw": 1.1}
 """The solution with the lowest training loss of all."""
 MARKS: dict[str, dict[str, Any]] = {
@@ -58,10 +57,12 @@ MARKS: dict[str, dict[str, Any]] = {
 """Lines at the T from which on the winner and the usual training generalize."""
 
 
+NEEDS = Needs(swept=("T",), one_of=STARTS)
+
+
 def applies(dataset: xr.Dataset) -> str | None:
     """None if solutions of several trainings can be compared over T, else why not."""
-    lack = missing(dataset, "optima", ("train_loss", "test_loss", "regime"), ("T",))
-    return lack or lacks_all(dataset, "optima", STARTS)
+    return missing(dataset, "optima", ("train_loss", "test_loss", "regime"), NEEDS)
 
 
 def optima_table(result: Result, split: str = "regime", **select: Any) -> pd.DataFrame:
@@ -95,7 +96,9 @@ def optima_table(result: Result, split: str = "regime", **select: Any) -> pd.Dat
     for way in sorted(KINDS, key=lambda way: way != split):
         rows = _split(cells, way, starts, first)
         frames.append(pd.DataFrame(rows).assign(split=way))
-    return tidy(result, pd.concat(frames, ignore_index=True), taken)
+    table = tidy(result, pd.concat(frames, ignore_index=True), taken)
+    table.attrs["split"] = split
+    return table
 
 
 def _split(
@@ -162,11 +165,12 @@ def optima(result: Result, split: str = "regime", **select: Any) -> Figure:
     Example:
         optima(result, split="test_loss").savefig("optima.png")
     """
-    return _draw(optima_table(result, split, **select), split)
+    return _draw(optima_table(result, split, **select))
 
 
 @look.style
-def _draw(table: pd.DataFrame, split: str) -> Figure:
+def _draw(table: pd.DataFrame) -> Figure:
+    split = table.attrs["split"]
     shown = table[table["split"] == split]
     usual = shown[shown["part"] == "usual"]
     title = "Which solution has the lowest training loss, against data-set size T"
@@ -287,8 +291,9 @@ def _caption(table: pd.DataFrame, split: str) -> str:
 
 OPTIMA = FigureSpec(
     "optima",
-    optima,
     optima_table,
+    _draw,
     "which kind of solution has the lowest training loss, against T",
     applies,
+    NEEDS,
 )

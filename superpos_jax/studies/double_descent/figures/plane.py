@@ -8,31 +8,34 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import FuncNorm
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
 from superpos_jax.drawing import style as look
-from superpos_jax.drawing.heatmap import edges, numbers, within
-from superpos_jax.drawing.select import Result, missing, narrow, tidy
+from superpos_jax.drawing.heatmap import edges, marks, numbers
+from superpos_jax.drawing.needs import Needs, missing
+from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
-from superpos_jax.drawing.style import DEAD, INK
 from superpos_jax.results.runs import dead, runs, unfinished
 from superpos_jax.studies.double_descent.criteria import squash, unsquash
+from superpos_jax.studies.double_descent.figures.loss_scale import loss_text, loss_ticks, tick_text
+from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
 from superpos_jax.text import counted
 
-HATCH: dict[str, Any] = {"facecolor": "none", "edgecolor": look.SOFT, "lw": 0, "hatch": "////"}
-"""How a cell looks that is not trained to its end."""
 FRAME: dict[str, Any] = {"facecolor": "none", "edgecolor": "black", "lw": 1.6}
 """How the cells of the ridge look."""
 
 
+NEEDS = Needs(swept=("T", "m"))
+
+
 def applies(dataset: xr.Dataset) -> str | None:
     """None if a plane can be drawn, else why not."""
-    return missing(dataset, "plane", ("test_loss",), ("T", "m"))
+    return missing(dataset, "plane", ("test_loss",), NEEDS)
 
 
 def ridge(mean: np.ndarray) -> int | None:
@@ -125,26 +128,25 @@ def _draw(table: pd.DataFrame) -> Figure:
     axes = figure.add_subplot()
     look.dress(axes)
     x, y = edges(T), edges(m)
-    known = mean[np.isfinite(mean)]
-    low, high = (known.min(), known.max()) if len(known) else (1.0, 1.0)
+    finite = mean[np.isfinite(mean)]
+    low, high = (finite.min(), finite.max()) if len(finite) else (1.0, 1.0)
     low, high = min(low, 0.995), max(high, 1.005)
     colours = matplotlib.colormaps["viridis"]
     norm = FuncNorm((squash, unsquash), vmin=low, vmax=high)
     mesh = axes.pcolormesh(x, y, np.ma.masked_invalid(mean), norm=norm, cmap=colours)
-    gone = np.where(~np.isfinite(mean) & (died > 0), 0.0, np.nan)
-    axes.pcolormesh(x, y, np.ma.masked_invalid(gone), cmap=matplotlib.colors.ListedColormap([DEAD]))
     axes.set(xscale="log", yscale="log", xlim=x[[0, -1]], ylim=y[[0, -1]])
+    keys = marks(axes, x, y, mean, died, grid["unfinished"].to_numpy(int))
     axes.set_xlabel("training samples T")
     axes.set_ylabel("hidden dimension m")
     inches = (width - 1.9, body - 0.75)
     look.log_ticks(axes.xaxis, T, inches[0] * np.log(T[-1] / T[0]) / np.log(x[-1] / x[0]))
     look.log_ticks(axes.yaxis, m, inches[1] * np.log(m[-1] / m[0]) / np.log(y[-1] / y[0]))
-    _hatch(axes, x, y, grid["unfinished"].to_numpy(int) > 0)
-    numbers(axes, x, y, mean, colours(norm(mean))[..., :3], inches)
-    _marks(figure, axes, table, x, y)
+    numbers(axes, x, y, mean, colours(norm(mean))[..., :3], inches, loss_text)
+    if keys := [*_frames(axes, table, x, y), *keys]:
+        look.page_key(figure, keys)
     bar = figure.colorbar(mesh, ax=axes, pad=0.015, fraction=0.06, aspect=24)
-    ticks = look.loss_ticks(low, high, count=14)
-    bar.set_ticks(ticks, labels=[look.tick_text(t) for t in ticks])
+    ticks = loss_ticks(low, high, count=14)
+    bar.set_ticks(ticks, labels=[tick_text(t) for t in ticks])
     bar.minorticks_off()
     bar.ax.tick_params(labelsize=8.5, length=3, width=0.6, color=look.SOFT)
     bar.outline.set_visible(False)
@@ -152,39 +154,16 @@ def _draw(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _hatch(axes: Axes, x: np.ndarray, y: np.ndarray, cells: np.ndarray) -> None:
-    """Hatch cells; the colour beneath, if any, stays to be seen."""
-    for i, j in np.argwhere(cells):
-        size = x[j + 1] - x[j], y[i + 1] - y[i]
-        axes.add_patch(Rectangle((x[j], y[i]), *size, gid="unfinished", **HATCH))
-
-
-def _marks(figure: Figure, axes: Axes, table: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> None:
-    """Frames round the cells of the ridge, crosses where some seeds died, and the legend."""
+def _frames(axes: Axes, table: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> list[Artist]:
+    """Frames round the cells of the ridge, and their entry in the legend."""
     T, m = np.sort(table["T"].unique()), np.sort(table["m"].unique())
     tops = table[table["ridge"]]
-    handles: list[Line2D | Patch] = []
     for i, j in zip(np.searchsorted(m, tops["m"]), np.searchsorted(T, tops["T"]), strict=True):
         size = x[j + 1] - x[j], y[i + 1] - y[i]
         frame = Rectangle((x[j], y[i]), *size, gid="ridge", zorder=3, **FRAME)
         frame.set_path_effects([withStroke(linewidth=3.2, foreground="white")])
         axes.add_patch(frame)
-    if len(tops):
-        handles.append(Patch(**FRAME, label="ridge: largest mean test loss of its row"))
-    some = table[(table["died"] > 0) & table["test_loss"].notna()]
-    if len(some):
-        right, top = within(x, 0.84), within(y, 0.82)
-        cross: dict[str, Any] = {"marker": "X", "ms": 4.5, "mfc": "white", "mec": INK}
-        cross |= {"mew": 0.6, "ls": "none", "zorder": 5}
-        where = right[np.searchsorted(T, some["T"])], top[np.searchsorted(m, some["m"])]
-        axes.plot(*where, gid="some-died", **cross)
-        handles.append(Line2D([], [], label="some seeds died", **cross))
-    if ((table["died"] > 0) & table["test_loss"].isna()).any():
-        handles.append(Patch(color=DEAD, label="all seeds died"))
-    if table["unfinished"].any():
-        handles.append(Patch(**HATCH, label="not trained to the end"))
-    if handles:
-        look.page_key(figure, handles)
+    return [Patch(**FRAME, label="ridge: largest mean test loss of its row")] if len(tops) else []
 
 
 def _caption(table: pd.DataFrame) -> str:
@@ -223,5 +202,10 @@ def _caption(table: pd.DataFrame) -> str:
 
 
 PLANE = FigureSpec(
-    "plane", plane, plane_table, "heat map of mean test loss over T x m, the ridge marked", applies
+    "plane",
+    plane_table,
+    _draw,
+    "heat map of mean test loss over T x m, the ridge marked",
+    applies,
+    NEEDS,
 )

@@ -15,17 +15,10 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.heatmap import edges
-from superpos_jax.drawing.lines import (
-    crosses,
-    drawn,
-    line,
-    loss_axis,
-    lost_words,
-    seed_key,
-    seed_words,
-)
+from superpos_jax.drawing.lines import crosses, drawn, line, lost_words, seed_words
+from superpos_jax.drawing.needs import Needs, missing
 from superpos_jax.drawing.pages import key_above, stack
-from superpos_jax.drawing.select import Result, missing, narrow
+from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK, SOFT
 from superpos_jax.results.runs import dead, fixed, runs, unfinished
@@ -38,16 +31,18 @@ from superpos_jax.studies.double_descent.figures.dimensions import (
     draw_dimensions,
     lowest,
 )
-from superpos_jax.studies.double_descent.figures.panels_of_vectors import (
+from superpos_jax.studies.double_descent.figures.loss_scale import loss_axis, seed_key
+from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
+from superpos_jax.studies.double_descent.figures.t_sweep import peak_words, t_sweep_table
+from superpos_jax.studies.double_descent.figures.vector_panels import (
     ARRAYS,
     REGIME_NAMES,
     at_m2,
     draw_vectors,
-    lacks_plane,
+    lacks_weights,
     one_seed,
     scale_words,
 )
-from superpos_jax.studies.double_descent.figures.t_sweep import peak_words, t_sweep_table
 from superpos_jax.studies.double_descent.figures.vectors import vectors_table
 from superpos_jax.studies.double_descent.labels import SEEDS, describe
 from superpos_jax.text import NBSP
@@ -59,10 +54,13 @@ MARK: Any = {"ls": "none", "marker": "^", "ms": 6, "color": INK, "mew": 0}
 MEAN: Any = {"color": SOFT, "lw": 1.0, "ls": (0, (4, 1.5)), "marker": "x", "ms": 3.5}
 
 
+NEEDS = Needs(swept=("T",), holds={"m": 2})
+
+
 def applies(dataset: xr.Dataset) -> str | None:
     """None if the page can be drawn, else why not."""
     variables = ("train_loss", "test_loss", "regime", *DIMENSIONALITIES)
-    return missing(dataset, "regimes", variables, ("T",)) or lacks_plane(dataset, "regimes")
+    return missing(dataset, "regimes", variables, NEEDS) or lacks_weights(dataset, "regimes")
 
 
 def regimes_table(result: Result, at: Sequence[int] | None = None, **select: Any) -> pd.DataFrame:
@@ -84,7 +82,7 @@ def regimes_table(result: Result, at: Sequence[int] | None = None, **select: Any
     loss = loss.assign(regime=[REGIME_NAMES[commonest(row)] for row in found])
     vectors = vectors_table(result, **one_seed(result.dataset, wanted, at))
     parts = {"loss": loss, "dimension": dimensions_table(result, **wanted), "vector": vectors}
-    frame = stack(result, parts, {"m": 2, **taken})
+    frame = tidy(result, stack(parts), {"m": 2, **taken})
     frame.attrs["n"] = int(fixed(result.dataset)["n"])
     return frame
 
@@ -224,9 +222,10 @@ def _caption(loss: pd.DataFrame, dimension: pd.DataFrame, vector: pd.DataFrame, 
 
 REGIMES = FigureSpec(
     "regimes",
-    regimes,
     regimes_table,
+    _draw,
     "test loss, dimensionalities and vectors against T on one page, m = 2",
     applies,
+    NEEDS,
     {**DIMENSIONALITIES, **ARRAYS},
 )

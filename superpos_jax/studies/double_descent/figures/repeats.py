@@ -14,13 +14,19 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.lines import CROSS, lost_words
-from superpos_jax.drawing.panels import constants, repeated_once
-from superpos_jax.drawing.select import Result, missing, narrow, tidy
+from superpos_jax.drawing.needs import Needs, missing
+from superpos_jax.drawing.panels import constants
+from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
-from superpos_jax.drawing.style import DEAD, INK, SAMPLE, SOFT
+from superpos_jax.drawing.style import DEAD, INK, SOFT
 from superpos_jax.results.runs import dead, fixed, unfinished
 from superpos_jax.statements.resampling import enough, middle
 from superpos_jax.studies.double_descent import edge
+from superpos_jax.studies.double_descent.figures.selection import (
+    SAMPLE,
+    narrow,
+    tidy,
+)
 
 SLOPE = 0.4
 """Of the reference line R = 0.4 T/n."""
@@ -28,11 +34,12 @@ SHADES = LinearSegmentedColormap.from_list("share", ["#FFFFFF", SAMPLE])
 KEEP = ("T", "repeats")
 
 
+NEEDS = Needs(swept=KEEP, holds={"repeated": 1})
+
+
 def applies(dataset: xr.Dataset) -> str | None:
     """None if repeats can be drawn against T/n, else why not."""
-    if (reason := missing(dataset, "repeats", ("repeated_rank",), KEEP)) is not None:
-        return reason
-    return repeated_once(dataset, "repeats")
+    return missing(dataset, "repeats", ("repeated_rank",), NEEDS)
 
 
 def repeats_table(result: Result, **select: Any) -> pd.DataFrame:
@@ -232,8 +239,9 @@ def _caption(table: pd.DataFrame) -> str:
 
 REPEATS = FigureSpec(
     "repeats",
-    repeats,
     repeats_table,
+    _draw,
     "share of seeds that memorize a sample, by its repeats and T/n",
     applies,
+    NEEDS,
 )

@@ -10,36 +10,33 @@ import pandas as pd
 import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
-from superpos_jax.drawing.lines import (
-    ZERO,
-    crosses,
-    drawn,
-    line,
-    loss_axis,
-    lost_words,
-    seed_key,
-    seed_words,
-)
-from superpos_jax.drawing.select import Result, missing, narrow, tidy
+from superpos_jax.drawing.lines import crosses, drawn, line, lost_words, seed_words
+from superpos_jax.drawing.needs import Needs, missing
+from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK
 from superpos_jax.results.runs import axes, dead, fixed, runs, unfinished
 from superpos_jax.studies.double_descent.criteria import BUMP_FROM, pooled
+from superpos_jax.studies.double_descent.figures.loss_scale import (
+    ZERO,
+    loss_axis,
+    loss_text,
+    seed_key,
+)
 from superpos_jax.studies.double_descent.figures.plane import ridge
+from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
 from superpos_jax.studies.double_descent.labels import LABELS, SEEDS, describe
 from superpos_jax.text import NBSP
 
-LETTER = 0.078
-"""Width of a letter of the legend in inches."""
+NEEDS = Needs(swept=("T",))
 
 
 def applies(dataset: xr.Dataset) -> str | None:
     """None if losses can be drawn against T, else why not."""
-    return missing(dataset, "t_sweep", ("train_loss", "test_loss"), ("T",))
+    return missing(dataset, "t_sweep", ("train_loss", "test_loss"), NEEDS)
 
 
 def against_T(
@@ -129,12 +126,9 @@ def _draw(table: pd.DataFrame) -> Figure:
     title += f", by {LABELS.axis(by)}" if by != "m" else ""
     labels = [describe({by: value.item()}) for value in values]
     body = max(4.7, 0.195 * len(values) + 1.0)
-    room = max(look.SIDE, 0.5 + LETTER * max(len(label) for label in labels))
-    width = 6.2 + room
-    figure = look.page(width, body, title, table.attrs["setting"], _caption(table), key="side")
-    if isinstance(engine := figure.get_layout_engine(), ConstrainedLayoutEngine):
-        left, low, _, up = engine.get()["rect"]
-        engine.set(rect=(left, low, 1 - room / width, up))
+    room = look.side_room(labels)
+    setting, caption = table.attrs["setting"], _caption(table)
+    figure = look.page(6.2 + room, body, title, setting, caption, key="side", room=room)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     for panel, split in ((top, "test"), (bottom, "train")):
         look.dress(panel, grid="y")
@@ -172,9 +166,7 @@ def peak_words(table: pd.DataFrame, by: str, n: int = 0) -> str:
     if tops.empty:
         return ""
     middle = "median " if table["runs"].max() > 1 else ""
-    places = [
-        f"{look.loss_text(row['median'])} at T = {int(row['T']):,}" for _, row in tops.iterrows()
-    ]
+    places = [f"{loss_text(row['median'])} at T = {int(row['T']):,}" for _, row in tops.iterrows()]
     names = [describe({by: value}) for value in tops[by].tolist()]
     text = f"{begin} largest {middle}test loss is {places[0]}"
     if len(tops) > 1:
@@ -205,8 +197,9 @@ def _caption(table: pd.DataFrame) -> str:
 
 T_SWEEP = FigureSpec(
     "t_sweep",
-    t_sweep,
     t_sweep_table,
+    _draw,
     "train and test loss against T, a line per m or another swept axis",
     applies,
+    NEEDS,
 )

@@ -12,38 +12,34 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
-from superpos_jax.drawing.lines import (
-    crosses,
-    drawn,
-    lacks_all,
-    line,
-    loss_axis,
-    lost_words,
-    seed_key,
-    seed_words,
-)
-from superpos_jax.drawing.select import Result, missing, narrow, tidy
+from superpos_jax.drawing.lines import crosses, drawn, line, lost_words, seed_words
+from superpos_jax.drawing.needs import Needs, missing
+from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
-from superpos_jax.drawing.style import INK
+from superpos_jax.drawing.style import GREEN, INK, ORANGE, PINK
 from superpos_jax.results.runs import dead, fixed, runs, unfinished
 from superpos_jax.studies.double_descent.criteria import BUMP, BUMP_FROM, inner_maximum, pooled
+from superpos_jax.studies.double_descent.figures.loss_scale import loss_axis, loss_text, seed_key
+from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
 from superpos_jax.text import NBSP
 
 KEEP = ("loss", "untied", "relu", "T")
 LOSSES = {1: "absolute error", 2: "squared error", 4: "fourth power"}
 MODELS: dict[tuple[int, int], tuple[str, dict[str, Any]]] = {
     (0, 0): ("tied, linear", {"color": INK}),
-    (0, 1): ("tied, ReLU", {"color": "#E69F00", "ls": (0, (4, 1.5)), "marker": "s"}),
-    (1, 0): ("untied, linear", {"color": "#009E73"}),
-    (1, 1): ("untied, ReLU", {"color": "#CC79A7", "ls": (0, (4, 1.5)), "marker": "s"}),
+    (0, 1): ("tied, ReLU", {"color": ORANGE, "ls": (0, (4, 1.5)), "marker": "s"}),
+    (1, 0): ("untied, linear", {"color": GREEN}),
+    (1, 1): ("untied, ReLU", {"color": PINK, "ls": (0, (4, 1.5)), "marker": "s"}),
 }
 """(untied, relu): name and look of a line."""
 
 
+NEEDS = Needs(swept=("T",), one_of=("loss", "untied", "relu"))
+
+
 def applies(dataset: xr.Dataset) -> str | None:
     """None if losses or models can be compared over T, else why not."""
-    lack = missing(dataset, "variants", ("test_loss",), ("T",))
-    return lack or lacks_all(dataset, "variants", ("loss", "untied", "relu"))
+    return missing(dataset, "variants", ("test_loss",), NEEDS)
 
 
 def variants_table(result: Result, **select: Any) -> pd.DataFrame:
@@ -153,7 +149,7 @@ def _caption(table: pd.DataFrame) -> str:
         for (untied, relu), one in rows.groupby(["untied", "relu"]):
             name, top = MODELS[int(untied), int(relu)][0], one[one["inner_maximum"]]
             if len(top):
-                height, T = look.loss_text(top["median"].iloc[0]), top["T"].iloc[0]
+                height, T = loss_text(top["median"].iloc[0]), top["T"].iloc[0]
                 told.append(f"{name} ({height} at T{NBSP}={NBSP}{T:,.0f})")
             elif not one["unfinished"].any():
                 without.append(name)
@@ -167,8 +163,9 @@ def _caption(table: pd.DataFrame) -> str:
 
 VARIANTS = FigureSpec(
     "variants",
-    variants,
     variants_table,
+    _draw,
     "test loss against T under other losses, with a ReLU, with untied weights",
     applies,
+    NEEDS,
 )

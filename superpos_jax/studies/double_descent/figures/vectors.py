@@ -10,18 +10,20 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from superpos_jax.drawing.select import Result, narrow, tidy
+from superpos_jax.drawing.needs import Needs, missing
+from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import page, style
 from superpos_jax.engine.verdicts import NON_FINITE, UNFINISHED
 from superpos_jax.errors import UserError
 from superpos_jax.results.runs import axes, fixed
-from superpos_jax.studies.double_descent.figures.panels_of_vectors import (
+from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
+from superpos_jax.studies.double_descent.figures.vector_panels import (
     ARRAYS,
     KINDS,
     at_m2,
     draw_vectors,
-    lacks_plane,
+    lacks_weights,
     regime_words,
     scale_words,
     spread,
@@ -37,9 +39,12 @@ TITLES = {
 }
 
 
+NEEDS = Needs(holds={"m": 2}, options={"save_weights": True})
+
+
 def applies(dataset: xr.Dataset) -> str | None:
     """None if vectors can be drawn in the plane, else why not."""
-    return lacks_plane(dataset, "vectors")
+    return lacks_weights(dataset, "vectors") or missing(dataset, "vectors", (), NEEDS)
 
 
 def vectors_table(
@@ -87,7 +92,11 @@ def vectors_table(
     by = ["kind", across] if scale == "panel" else ["kind"]
     frame["half_width"] = 1.08 * length.groupby([frame[key] for key in by]).transform("max")
     frame = tidy(result, frame, taken)
-    frame.attrs |= {"across": across, "online": bool({**shared, **taken}.get("online"))}
+    frame.attrs |= {
+        "across": across,
+        "scale": scale,
+        "online": bool({**shared, **taken}.get("online")),
+    }
     return frame
 
 
@@ -121,12 +130,12 @@ def vectors(result: Result, scale: str = "panel", rows: str = "both", **select: 
     Example:
         vectors(result, T=[3, 5, 8, 1000], seed=1).savefig("vectors.png")
     """
-    return _draw(vectors_table(result, scale, rows, **select), scale)
+    return _draw(vectors_table(result, scale, rows, **select))
 
 
 @style
-def _draw(table: pd.DataFrame, scale: str) -> Figure:
-    across = table.attrs["across"]
+def _draw(table: pd.DataFrame) -> Figure:
+    across, scale = table.attrs["across"], table.attrs["scale"]
     kinds = [kind for kind in KINDS if (table["kind"] == kind).any()]
     columns = table[across].nunique()
     title = TITLES["both" if len(kinds) == 2 else kinds[0]] + " at m = 2"
@@ -151,9 +160,10 @@ def _caption(scale: str, table: pd.DataFrame) -> str:
 
 VECTORS = FigureSpec(
     "vectors",
-    vectors,
     vectors_table,
+    _draw,
     "feature vectors above hidden vectors at selected T, or by another axis, m = 2",
     applies,
+    NEEDS,
     ARRAYS,
 )

@@ -10,7 +10,10 @@ July 2023".
 
 from __future__ import annotations
 
+import re
+
 from superpos_jax.statements.checks import Statement
+from superpos_jax.statements.pages import Page
 from superpos_jax.studies.double_descent.statements import (
     beyond,
     comments,
@@ -29,4 +32,39 @@ STATEMENTS: tuple[Statement, ...] = (
     *conventions.STATEMENTS,
     *comments.STATEMENTS,
     *beyond.STATEMENTS,
+)
+
+LETTERS = "PJHCA"
+"""Of the figures: the paper's, those of comments by Jermyn, Hobbhahn and Olah, and one of ours."""
+
+
+def place(key: str) -> tuple[int, int, str]:
+    """Where a sweep stands on the page: in the order of the figures, reduced scale first.
+
+    >>> sorted(["reference/P1", "paper/J1", "paper/P10", "paper/P1", "paper/P2"], key=place)
+    ['paper/P1', 'reference/P1', 'paper/P2', 'paper/P10', 'paper/J1']
+    """
+    stem = key.partition("/")[2]
+    return LETTERS.index(stem[0]), int(re.findall(r"\d+", stem)[0]), key
+
+
+PAGE = Page(
+    title="The paper's figures",
+    source="the paper",
+    reference="the paper, a comment beneath it, a public replication or checkpoint, or a sentence"
+    " put as a number",
+    folders=("paper", "reference"),
+    place=place,
+    preface=(
+        "The dimensionality D of a vector v is |v|⁴ / Σ_j (v · v_j)², over all vectors of its kind:"
+        " 1 with a dimension to itself, 1/k where k share one. D_f is that of a feature, a column"
+        " of W; D_X that of a training sample, by its hidden vector h = W x; D*_X, of a sample, the"
+        " largest share (v · h)² / Σ_j (v · h_j)² that any direction v gives it.",
+        "Generalizing has two measures. Test loss: below 1, the score of predicting zero. Regime,"
+        " in tints and words above panels: features with D above 0.1 hold a quarter of the hidden"
+        " space. The second comes later: at n = 10,000 the mean has the first at T = 5,000, the"
+        " second at 10,000.",
+    ),
+    weights="W",
+    named=("n",),
 )

@@ -123,9 +123,9 @@ def test_seeds_on_two_axes_and_m_are_named_to_the_result():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"m": 3}, "circles needs m = 2; this result holds m = 3"),
+        ({"m": 3}, "circles needs m = 2, not 3"),
         ({"online": 1}, "circles needs a training set; this result trains on new samples"),
-        ({"seeds": 1}, "circles needs several seeds (seed, data_seed or init_seed); this result"),
+        ({"seeds": 1}, "circles needs a swept axis seed, data_seed or init_seed; swept: T"),
     ],
 )
 def test_applies_gives_the_reason(change, reason, tmp_path):

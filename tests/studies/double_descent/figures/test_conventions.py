@@ -177,9 +177,7 @@ def test_results_without_a_trained_cell_are_drawn(which):
 def test_applies_gives_the_reason():
     assert applies(result().dataset) is None
     lone = result({"T": SIZES, "seed": SEEDS}).dataset
-    assert applies(lone) == (
-        "conventions needs a swept axis eps or reduction; this result sweeps only T, seed"
-    )
+    assert applies(lone) == ("conventions needs a swept axis eps or reduction; swept: T, seed")
     assert "a swept axis T" in applies(result({"eps": EPS}).dataset)
     assert "W_norm" in applies(result().dataset.drop_vars("W_norm"))
     with pytest.raises(ValueError, match="eps or reduction"):

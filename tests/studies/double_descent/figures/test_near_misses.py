@@ -130,14 +130,14 @@ def test_repeated_defaults_to_one_where_it_is_swept():
 def test_applies_gives_the_reason(tmp_path):
     applies = FIGURES["near_misses"].applies
     plain = many(repeated=0)
-    reason = "near_misses needs repeated = 1, one repeated sample; this result holds repeated = 0"
+    reason = "near_misses needs repeated = 1, not 0"
     assert applies(plain.dataset) == reason
     with pytest.raises(ValueError, match="near_misses needs repeated"):
         save(plain, FIGURES["near_misses"], tmp_path)
     without = many().dataset.drop_vars("history_sample_dimensionality")
     assert "trace_dimensions = true" in applies(without)
     single = many().dataset.isel(repeats=[0])
-    assert applies(single) == "near_misses needs a swept axis repeats; this result sweeps only seed"
+    assert applies(single) == "near_misses needs a swept axis repeats; swept: seed"
     assert applies(many().dataset) is None
 
 

@@ -108,12 +108,8 @@ def test_dead_runs_are_left_out_and_marked():
 
 def test_applies_gives_the_reason():
     applies = FIGURES["norms"].applies
-    assert applies(Made(m=[2, 3]).dataset) == (
-        "norms needs a swept axis T; this result sweeps only m"
-    )
-    assert applies(Made(T=SIZES, m=[3, 4]).dataset) == (
-        "norms needs m = 2; this result holds m = 3, 4"
-    )
+    assert applies(Made(m=[2, 3]).dataset) == ("norms needs a swept axis T; swept: m")
+    assert applies(Made(T=SIZES, m=[3, 4]).dataset) == ("norms needs m = 2, not 3 or 4")
     result = Made(T=SIZES)
     assert applies(result.dataset) is None
     result.dataset = result.dataset.drop_vars(["W_norm", "b_norm"])

@@ -173,9 +173,7 @@ def test_results_without_a_trained_cell_are_drawn(which):
 def test_applies_gives_the_reason():
     dataset = result().dataset
     assert applies(dataset) is None
-    assert applies(dataset.isel(T=[0])) == (
-        "onset needs a swept axis T; this result sweeps only S, seed"
-    )
+    assert applies(dataset.isel(T=[0])) == ("onset needs a swept axis T; swept: S, seed")
     assert "feature_dimensionality" in applies(dataset.drop_vars("feature_dimensionality"))
     with pytest.raises(ValueError, match="onset needs"):
         onset_table(result(seen, {"S": S}))

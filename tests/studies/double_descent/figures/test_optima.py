@@ -176,9 +176,7 @@ def test_results_without_a_trained_cell_are_drawn(which):
 def test_applies_gives_the_reason():
     assert applies(result().dataset) is None
     alone = result().dataset.isel(lr=[0], init_seed=[0])
-    assert applies(alone) == (
-        "optima needs a swept axis lr, reduction or init_seed; this result sweeps only T"
-    )
+    assert applies(alone) == ("optima needs a swept axis lr, reduction or init_seed; swept: T")
     assert "a swept axis T" in applies(result().dataset.isel(T=[0]))
     assert "regime" in applies(result().dataset.drop_vars("regime"))
     with pytest.raises(ValueError, match="optima needs"):

@@ -286,18 +286,22 @@ def test_dimensions_leaves_dead_runs_out():
 @pytest.mark.parametrize(
     ("name", "axes", "reason"),
     [
-        ("plane", {"T": SIZES}, "plane needs two swept axes T and m; this result sweeps only T"),
-        ("plane", {"seed": [0, 1], "m": [2, 3]}, "plane needs two swept axes T and m; this"),
-        ("t_sweep", {"m": [2, 3]}, "t_sweep needs a swept axis T; this result sweeps only m"),
-        ("vectors", {"m": [3, 4]}, "vectors needs m = 2; this result holds m = 3, 4"),
-        ("dimensions", {"T": [5]}, "dimensions needs a swept axis T; this result sweeps no axis"),
+        ("plane", {"T": SIZES}, "plane needs two swept axes T and m; swept: T"),
+        (
+            "plane",
+            {"seed": [0, 1], "m": [2, 3]},
+            "plane needs two swept axes T and m; swept: s",
+        ),
+        ("t_sweep", {"m": [2, 3]}, "t_sweep needs a swept axis T; swept: m"),
+        ("vectors", {"m": [3, 4]}, "vectors needs m = 2, not 3 or 4"),
+        ("dimensions", {"T": [5]}, "dimensions needs a swept axis T; swept: none"),
     ],
 )
 def test_applies_gives_the_reason(name, axes, reason, tmp_path):
     result = Made(**axes)
     assert FIGURES[name].applies(result.dataset).startswith(reason)
     with pytest.raises(ValueError, match=f"{name} needs"):
-        FIGURES[name].draw(result)
+        FIGURES[name].table(result)
     with pytest.raises(ValueError, match=f"{name} needs"):
         save(result, FIGURES[name], tmp_path)
     assert not list(tmp_path.iterdir())
@@ -318,7 +322,7 @@ def test_every_figure_takes_axes_in_any_order(name, order):
     assert FIGURES[name].applies(result.dataset) is None
     table = FIGURES[name].table(result)
     assert set(table["T"]) == {10, 50, 1000}
-    assert isinstance(FIGURES[name].draw(result), Figure)
+    assert isinstance(FIGURES[name].draw(table), Figure)
 
 
 def test_t_sweep_keeps_its_panels_together_under_a_long_legend():
@@ -335,7 +339,7 @@ def test_t_sweep_keeps_its_panels_together_under_a_long_legend():
 @pytest.mark.parametrize("sizes", [[10, 200], SIZES, list(range(10, 50))])
 def test_no_text_leaves_the_page_or_runs_into_another(name, sizes):
     result = Made(T=sizes, m=[2, 4, 8, 16], seed=[0, 1], lr=[0.001], dead=[(0, 0, 0), (1, 1)])
-    figure = FIGURES[name].draw(result)
+    figure = FIGURES[name].draw(FIGURES[name].table(result))
     assert_on_page(figure)
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
@@ -356,7 +360,7 @@ def test_the_setting_is_stated_in_words():
 @pytest.mark.parametrize("name", ANY_SWEEP)
 def test_every_figure_draws_a_result_whose_cells_all_died(name):
     result = Made(T=SIZES, m=[2, 4], dead=[(slice(None), slice(None))])
-    FIGURES[name].draw(result).draw_without_rendering()
+    FIGURES[name].draw(FIGURES[name].table(result)).draw_without_rendering()
 
 
 def test_save_writes_both_files_whole_and_leaves_nothing_else(tmp_path):
@@ -387,9 +391,7 @@ def test_save_keeps_the_old_file_when_writing_fails(tmp_path):
     def reads_nothing(result):
         return pd.DataFrame()
 
-    spec = FigureSpec(
-        "mine", lambda result: Broken(), reads_nothing, "a line", lambda dataset: None
-    )
+    spec = FigureSpec("mine", reads_nothing, lambda table: Broken(), "a line", lambda dataset: None)
     (tmp_path / "mine.png").write_bytes(b"old")
     with pytest.raises(OSError, match="disk full"):
         save(SimpleNamespace(dataset=None), spec, tmp_path)
@@ -397,10 +399,10 @@ def test_save_keeps_the_old_file_when_writing_fails(tmp_path):
     assert (tmp_path / "mine.png").read_bytes() == b"old"
 
 
-def test_the_plots_import_without_jax_and_without_pyplot():
-    code = "import sys, superpos_jax.plots; print({'jax', 'matplotlib.pyplot'} & set(sys.modules))"
+def test_the_plots_import_without_pyplot():
+    code = "import sys, superpos_jax.plots; print('matplotlib.pyplot' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "set()"
+    assert run.stdout.strip() == "False"
 
 
 def test_the_paper_is_judged_without_matplotlib():

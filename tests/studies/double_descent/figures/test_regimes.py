@@ -116,10 +116,8 @@ def test_selection_restricts_every_part():
 
 def test_applies_gives_the_reason():
     applies = FIGURES["regimes"].applies
-    assert applies(Made(seed=[0, 1]).dataset) == (
-        "regimes needs a swept axis T; this result sweeps only seed"
-    )
-    assert applies(Made(T=SIZES, m=[3]).dataset) == ("regimes needs m = 2; this result holds m = 3")
+    assert applies(Made(seed=[0, 1]).dataset) == ("regimes needs a swept axis T; swept: seed")
+    assert applies(Made(T=SIZES, m=[3]).dataset) == "regimes needs m = 2, not 3"
     result = Made(T=SIZES)
     assert applies(result.dataset) is None
     result.dataset = result.dataset.drop_vars("W")

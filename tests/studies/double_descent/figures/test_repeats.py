@@ -140,7 +140,7 @@ def test_applies_says_what_is_missing(tmp_path):
     assert "needs repeated_rank, which this result does not hold" in applies(older.dataset)
     with pytest.raises(ValueError, match="needs repeated_rank"):
         save(older, FIGURES["repeats"], tmp_path)
-    assert applies(many(repeated=2).dataset).endswith("this result holds repeated = 2")
+    assert applies(many(repeated=2).dataset).endswith("needs repeated = 1, not 2")
     assert applies(many().dataset.isel(T=[0])).startswith("repeats needs two swept axes T and")
     assert applies(many().dataset) is None
 

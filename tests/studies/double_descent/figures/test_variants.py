@@ -137,7 +137,7 @@ def test_results_without_a_trained_cell_are_drawn(which):
 def test_applies_gives_the_reason():
     assert applies(result().dataset) is None
     assert applies(result({"T": SIZES, "seed": [0, 1]}).dataset) == (
-        "variants needs a swept axis loss, untied or relu; this result sweeps only T, seed"
+        "variants needs a swept axis loss, untied or relu; swept: T, seed"
     )
     assert "a swept axis T" in applies(result({"loss": [1, 2]}).dataset)
     with pytest.raises(ValueError, match="loss, untied or relu"):

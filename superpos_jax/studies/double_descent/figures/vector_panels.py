@@ -12,11 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from superpos_jax.drawing.panels import square
-from superpos_jax.drawing.select import missing, narrow, representative
-from superpos_jax.drawing.style import DEAD, FEATURE, GRID, INK, SAMPLE, SOFT
+from superpos_jax.drawing.select import representative
+from superpos_jax.drawing.style import DEAD, GRID, INK, SOFT
 from superpos_jax.engine.verdicts import ALIVE, NON_FINITE, UNFINISHED
-from superpos_jax.results.runs import axes, fixed
+from superpos_jax.results.runs import axes
 from superpos_jax.studies.double_descent.criteria import REGIMES
+from superpos_jax.studies.double_descent.figures.selection import FEATURE, SAMPLE, narrow
 from superpos_jax.studies.double_descent.labels import SEEDS, describe
 
 COLUMNS = 8
@@ -35,19 +36,14 @@ KINDS = {
 }
 
 
-def lacks_plane(dataset: xr.Dataset, figure: str, *instead: str) -> str | None:
-    """None if vectors can be drawn in the plane, else one sentence that says why not.
+def lacks_weights(dataset: xr.Dataset, figure: str, *instead: str) -> str | None:
+    """None if the vectors of the cells are there, else one sentence that says why not.
 
     They are made of W, or stored under another name.
     """
-    if not {"W", *instead} & set(dataset.data_vars):
-        return f"{figure} needs the weights W, which this result does not hold"
-    if (reason := missing(dataset, figure, (), ())) is not None:
-        return reason
-    held = dataset["m"].values.tolist() if "m" in axes(dataset) else [fixed(dataset).get("m")]
-    if 2 in held:
+    if {"W", *instead} & set(dataset.data_vars):
         return None
-    return f"{figure} needs m = 2; this result holds m = {', '.join(str(m) for m in held)}"
+    return f"{figure} needs the weights W, which this result does not hold"
 
 
 def at_m2(dataset: xr.Dataset, figure: str, select: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from superpos_jax.studies.double_descent.criteria import REGIMES, STANDS_OUT
-
 
 def dimensionality(V: np.ndarray) -> np.ndarray:
     """Dimensionality of each row of V among all rows: D_i = |v_i|^2 / sum_j (v_i_hat . v_j)^2.
@@ -51,24 +49,3 @@ def maximal_dimensionality(H: np.ndarray) -> np.ndarray:
     U, s, _ = np.linalg.svd(np.asarray(H, np.float64), full_matrices=False)
     keep = s > s.max(initial=0.0) * max(H.shape) * np.finfo(np.float64).eps
     return (U[:, keep] ** 2).sum(axis=1)
-
-
-def regime(D_f: np.ndarray, D_X: np.ndarray, m: int) -> int:
-    """Index into `REGIMES`: does the hidden space hold data points, features, or neither?
-
-    memorizing: samples whose D_X is within a factor of 2 of m / T, the value of T vectors that
-    share m dimensions evenly, together hold at least half of the m dimensions. generalizing:
-    features with D_f above 0.1 together hold at least a quarter of them. middle: neither.
-
-    Args:
-        D_f: (n,), feature dimensionalities.
-        D_X: (T,), sample dimensionalities of all training samples.
-        m: hidden dimension.
-    """
-    space = min(m, len(D_X))
-    share = D_X * len(D_X) / space
-    if D_X[(share >= 0.5) & (share <= 2)].sum() >= space / 2:
-        return REGIMES.index("memorizing")
-    if D_f[D_f > STANDS_OUT].sum() >= m / 4:
-        return REGIMES.index("generalizing")
-    return REGIMES.index("middle")

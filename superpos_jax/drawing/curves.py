@@ -1,0 +1,177 @@
+"""Any number against any swept axis, a line for each value of a second one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from superpos_jax.drawing import scalars, scales
+from superpos_jax.drawing import style as look
+from superpos_jax.drawing.lines import crosses, drawn, line, lost_words, seed_key, seed_words
+from superpos_jax.drawing.needs import missing
+from superpos_jax.drawing.select import Result, narrow, tidy
+from superpos_jax.drawing.spec import FigureSpec
+from superpos_jax.results.runs import axes as axes_of
+from superpos_jax.results.runs import seed_axes
+from superpos_jax.text import written
+
+RING: dict[str, Any] = {"ls": "none", "marker": "o", "ms": 6, "mfc": "none", "mec": look.SOFT}
+"""Round a point of which some runs are not trained to their end."""
+
+
+def applies(dataset: xr.Dataset) -> str | None:
+    """None if an axis is swept and a number is measured, else why not."""
+    if lack := missing(dataset, "curves", ()):
+        return lack
+    if not scalars.scalars(dataset):
+        return "curves needs a number a cell, and nothing is measured yet"
+    return None if scalars.shown_axes(dataset, {}) else "curves needs a swept axis; swept: none"
+
+
+def curves_table(
+    result: Result,
+    value: str | None = None,
+    x: str | None = None,
+    by: str | None = None,
+    **select: Any,
+) -> pd.DataFrame:
+    """The numbers of `curves`: one row a point of a line, seeds summarised.
+
+    Columns: the axis of the lines, if there are several, the axis x, runs, died, unfinished (their
+    numbers are those so far), mean, median, min, q25, q75, max over the surviving seeds, quantity
+    (the name of the number), and the value of every other swept axis.
+    """
+    if (reason := applies(result.dataset)) is not None:
+        raise ValueError(reason)
+    dataset = result.dataset
+    value = scalars.chosen(dataset, value)
+    swept, seeds = axes_of(dataset), seed_axes(axes_of(dataset))
+    for axis in (x, by):
+        if axis is not None and axis not in swept:
+            raise ValueError(f"no swept axis {axis!r}; this result sweeps {', '.join(swept)}")
+    several = [axis for axis in scalars.shown_axes(dataset, select) if axis not in (x, by)]
+    x = x or (several.pop(0) if several else swept[0])
+    others = [axis for axis in several if axis not in (*seeds, x)]
+    by = by or (others[0] if others else None)
+    if x == by:
+        raise ValueError(f"x and by are both {x}; choose two axes")
+    keep = (x,) if by is None else (by, x)
+    part, taken = narrow(dataset, keep, select, tuple(seed for seed in seeds if seed not in keep))
+    frame = scalars.summary(part, value, keep).assign(quantity=value)
+    frame = tidy(result, frame, taken)
+    names = {name: scalars.name_of(dataset, name) for name in (*keep, value)}
+    texts = {axis: scalars.named_values(dataset, axis, part[axis].values) for axis in keep}
+    frame.attrs |= {"x": x, "by": by, "value": value, "names": names, "texts": texts}
+    return frame
+
+
+def curves(
+    result: Result,
+    value: str | None = None,
+    x: str | None = None,
+    by: str | None = None,
+    **select: Any,
+) -> Figure:
+    """A number against a swept axis, a line for each value of a second one.
+
+    Lines are medians over seeds; bands reach from the smallest to the largest seed, or over the
+    middle half of them from 8 seeds on. An axis is logarithmic where its values are positive and
+    span more than a decade.
+
+    Arguments:
+        result: of any study; it sweeps an axis.
+        value: the number, e.g. "train_loss"; the test loss by default, else the first loss.
+        x: the axis below; by default the first that is swept and is no seed.
+        by: the axis of the lines; by default the next one.
+        select: values of other swept axes (`lr=3e-3`; the first by default), or lists that
+            restrict an axis.
+
+    Returns a Figure. Raises ValueError for an unknown number, axis or value.
+
+    Example:
+        curves(result, "test_accuracy", x="lr", by="width").savefig("curves.png")
+    """
+    return _draw(curves_table(result, value, x, by, **select))
+
+
+@look.style
+def _draw(table: pd.DataFrame) -> Figure:
+    x, by, value, names, texts = (table.attrs[k] for k in ("x", "by", "value", "names", "texts"))
+    title = f"{names[value].capitalize()} against {names[x]}"
+    title += f", by {names[by]}" if by else ""
+    looks = line_looks(scalars.distinct(table, by)) if by else [{"color": look.INK}]
+    body = max(3.8, 0.195 * len(looks) + 1.0)
+    room, setting = look.side_room(texts[by] if by else []), table.attrs["setting"]
+    figure = look.page(6.2 + room, body, title, setting, _caption(table), key="side", room=room)
+    axes = figure.add_subplot()
+    look.dress(axes, grid="y")
+    values = scalars.distinct(table, x)
+    place = scalars.positions(values)
+    axes.set(xscale="log" if scalars.is_log(values) else "linear", xlabel=names[x])
+    axes.set_ylabel(names[value])
+    rows = table.assign(place=table[x].map(dict(zip(values.tolist(), place, strict=True))))
+    groups = (
+        [rows] if by is None else [rows[rows[by] == held] for held in scalars.distinct(table, by)]
+    )
+    keys: list[Artist] = [Line2D([], [], ls="none", label=names[by])] if by else []
+    for group, how, label in zip(groups, looks, texts[by] if by else [""], strict=True):
+        line(axes, "place", group, gid=f"line:{label}", **how)
+        if by:
+            keys.append(Line2D([], [], label=label, **{"lw": 1.5, "marker": "o", "ms": 2.8, **how}))
+    if scalars.is_log(drawn(table)):
+        axes.set_yscale("log")
+    scales.set_ticks(axes.xaxis, place, texts[x], 5.2)
+    crosses(axes, "place", rows)
+    keys += unfinished_rings(axes, "place", rows)
+    look.page_key(figure, [*keys, *seed_key(table)])
+    return figure
+
+
+def line_looks(values: np.ndarray) -> list[dict[str, Any]]:
+    """A look for each line: shades for numbers, colours and markers of their own for names."""
+    if np.issubdtype(values.dtype, np.number):
+        shades = look.shades(len(values)) if len(values) > 1 else [look.INK]
+        return [{"color": shade} for shade in shades]
+    palette, markers = look.PALETTE, "os^Dvp"
+    return [
+        {"color": palette[i % len(palette)], "marker": markers[i // len(palette) % len(markers)]}
+        for i in range(len(values))
+    ]
+
+
+def unfinished_rings(axes: Axes, x: str, table: pd.DataFrame) -> list[Artist]:
+    """Rings round points with runs that are not trained to their end, and their key."""
+    rows = table[(table["unfinished"] > 0) & table["median"].notna()]
+    if rows.empty:
+        return []
+    axes.plot(rows[x], rows["median"], gid="unfinished", zorder=4, **RING)
+    return [Line2D([], [], label="not trained\nto the end", **RING)]
+
+
+def _caption(table: pd.DataFrame) -> str:
+    x, value, names = (table.attrs[key] for key in ("x", "value", "names"))
+    text = seed_words(table)
+    finite = table[table["median"].notna()]
+    if len(finite) > 1:
+        rows = [finite.loc[finite["median"].idxmin()], finite.loc[finite["median"].idxmax()]]
+        low, high = (
+            f"{written(row['median'])} at {names[x]} = {scalars.in_words(row[x])}" for row in rows
+        )
+        text += f" {names[value].capitalize()} lies between {low} and {high}."
+    return text + lost_words(table, "a ring, the number so far")
+
+
+CURVES = FigureSpec(
+    "curves",
+    curves_table,
+    _draw,
+    "a number against a swept axis, a line per value of another",
+    applies,
+)

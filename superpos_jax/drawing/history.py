@@ -1,0 +1,187 @@
+"""What was recorded along training, a line for each value of a swept axis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from superpos_jax.drawing import scalars
+from superpos_jax.drawing import style as look
+from superpos_jax.drawing.curves import line_looks
+from superpos_jax.drawing.lines import CROSS, band, drawn, seed_words
+from superpos_jax.drawing.needs import missing
+from superpos_jax.drawing.panels import evenly, step_axis
+from superpos_jax.drawing.select import Result, narrow, tidy
+from superpos_jax.drawing.spec import FigureSpec
+from superpos_jax.results.runs import axes as axes_of
+from superpos_jax.results.runs import dead, runs, seed_axes, unfinished
+from superpos_jax.text import counted
+
+LINES, PANELS = 8, 6
+"""Lines in a panel, and panels, at most; the lines are spread evenly over the values."""
+ENDS: dict[str, Any] = {"ls": "none", "marker": "o", "ms": 6, "mfc": "none", "mec": look.SOFT}
+"""Round the last point of a line that is not trained to its end."""
+
+
+def applies(dataset: xr.Dataset) -> str | None:
+    """None if numbers were recorded along training, else why not."""
+    if lack := missing(dataset, "history", ("step",)):
+        return lack
+    some = scalars.histories(dataset)
+    return None if some else "history needs numbers recorded along training, and there are none"
+
+
+def history_table(
+    result: Result, value: str | None = None, by: str | None = None, **select: Any
+) -> pd.DataFrame:
+    """The numbers of `history`: one row a step of a line, seeds summarised.
+
+    Columns: quantity, the axis of the lines, if there are several, step, runs (those that have the
+    number at this step), died (of which this or an earlier step is the last), unfinished, mean,
+    median, min, q25, q75, max, and the value of every other swept
+    axis. The first 6 quantities, losses first, unless one is named.
+    """
+    if (reason := applies(result.dataset)) is not None:
+        raise ValueError(reason)
+    dataset = result.dataset
+    names = scalars.histories(dataset)
+    if value is not None and value not in names:
+        raise ValueError(f"value = {value!r} is not recorded; allowed: {', '.join(names)}")
+    swept, seeds = axes_of(dataset), seed_axes(axes_of(dataset))
+    if by is not None and by not in swept:
+        raise ValueError(f"no swept axis {by!r}; this result sweeps {', '.join(swept)}")
+    others = [axis for axis in scalars.shown_axes(dataset, select) if axis not in seeds]
+    by = by or (others[0] if others else None)
+    keep = () if by is None else (by,)
+    part, taken = narrow(dataset, keep, select, tuple(seed for seed in seeds if seed != by))
+    if by is not None and by not in select:
+        part = part.isel({by: evenly(part.sizes[by], LINES)})
+    frames = [_rows(part, name, keep) for name in ([value] if value else names[:PANELS])]
+    frame = tidy(result, pd.concat(frames, ignore_index=True), taken)
+    texts = scalars.named_values(dataset, by, part[by].values) if by else [""]
+    words = {name: scalars.name_of(dataset, name) for name in (*keep, *names)}
+    frame.attrs |= {"by": by, "names": words, "texts": texts}
+    return frame
+
+
+def _rows(dataset: xr.Dataset, name: str, keep: tuple[str, ...]) -> pd.DataFrame:
+    """The rows of one quantity."""
+    values = runs(dataset[f"history_{name}"], keep).astype(float)
+    lost, training = dead(dataset, keep), unfinished(dataset, keep)
+    rows = []
+    for index in np.ndindex(values.shape[: len(keep)]):
+        at = {axis: dataset[axis].values[i] for axis, i in zip(keep, index, strict=True)}
+        finite = np.isfinite(values[index])
+        left = finite[:, ::-1].cumsum(axis=1)[:, ::-1]  # numbers from each step on
+        for k, step in enumerate(dataset["step"].values.tolist()):
+            if finite[:, k].any():
+                row = {"quantity": name, **at, "step": step, "runs": int(finite[:, k].sum())}
+                row["died"] = int((lost[index] & (left[:, k] <= finite[:, k])).sum())
+                row["unfinished"] = int(training[index].sum())
+                rows.append(row | scalars.spread(values[index][:, k]))
+    columns = ["quantity", *keep, "step", "runs", "died", "unfinished", *scalars.spread(values[:0])]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def history(
+    result: Result, value: str | None = None, by: str | None = None, **select: Any
+) -> Figure:
+    """Losses and other numbers along training, a panel for each.
+
+    Lines are medians over seeds; bands reach from the smallest to the largest seed, or over the
+    middle half of them from 8 seeds on. Of more than 8 values of the axis of the lines, 8 are
+    drawn, evenly spaced.
+
+    Arguments:
+        result: of any study.
+        value: the one number, e.g. "train_loss"; by default the first 6, losses first.
+        by: the axis of the lines; by default the first that is swept and is no seed.
+        select: values of other swept axes (`lr=3e-3`; the first by default), or lists that
+            restrict an axis.
+
+    Returns a Figure. Raises ValueError for an unknown number, axis or value.
+
+    Example:
+        history(result, "train_loss", by="lr").savefig("history.png")
+    """
+    return _draw(history_table(result, value, by, **select))
+
+
+@look.style
+def _draw(table: pd.DataFrame) -> Figure:
+    by, names, texts = (table.attrs[key] for key in ("by", "names", "texts"))
+    quantities = table["quantity"].unique()
+    columns = min(len(quantities), 2 if len(quantities) in (2, 4) else 3)
+    lines = -(-len(quantities) // columns)
+    title = "Along training" + (f", by {names[by]}" if by else "")
+    room, setting = look.side_room(texts), table.attrs["setting"]
+    width, body = max(3.1 * columns, 6.2) + room, (2.5 if columns > 1 else 3.6) * lines
+    figure = look.page(width, body, title, setting, _caption(table), key="side", room=room)
+    grid = figure.subplots(lines, columns, squeeze=False, sharex=True)
+    held = scalars.distinct(table, by) if by else np.array([0])
+    looks = line_looks(held) if by else [{"color": look.INK}]
+    steps = table.loc[table["step"] > 0, "step"]
+    ends = (float(steps.min()), float(steps.max())) if len(steps) else (1.0, 10.0)
+    for index, panel in enumerate(grid.flat):
+        panel.set_visible(index < len(quantities))
+        if index >= len(quantities):
+            continue
+        rows = table[(table["quantity"] == quantities[index]) & (table["step"] > 0)]
+        look.dress(panel, grid="y")
+        step_axis(panel, *ends)
+        for value, how in zip(held, looks, strict=True):
+            _line(panel, rows[rows[by] == value] if by else rows, how)
+        if scalars.is_log(drawn(rows)):
+            panel.set_yscale("log")
+        panel.set_title(names[quantities[index]], loc="left", weight="bold")
+        if index + columns >= len(quantities):
+            panel.set_xlabel("training step")
+            panel.tick_params(labelbottom=True)
+    keys: list[Artist] = [Line2D([], [], ls="none", label=names[by])] if by else []
+    for text, how in zip(texts, looks, strict=True) if by else ():
+        keys.append(Line2D([], [], lw=1.5, label=text, color=how["color"]))
+    if table["died"].any():
+        keys.append(Line2D([], [], label="a seed died", **CROSS))
+    if table["unfinished"].any():
+        keys.append(Line2D([], [], label="not trained\nto the end", **ENDS))
+    if keys:
+        look.page_key(figure, keys)
+    return figure
+
+
+def _line(panel: Any, rows: pd.DataFrame, how: dict[str, Any]) -> None:
+    """One line with its band, crosses where seeds died, a ring where it is not at its end."""
+    rows = rows.sort_values("step")
+    if (limits := band(rows)) is not None:
+        low, high = (rows[limit] for limit in limits)
+        panel.fill_between(rows["step"], low, high, color=how["color"], alpha=0.16, lw=0)
+    panel.plot(rows["step"], rows["median"], color=how["color"], lw=1.4, gid="line")
+    deaths = rows[rows["died"].diff().fillna(rows["died"]) > 0]
+    if len(deaths):
+        panel.plot(deaths["step"], deaths["median"], gid="died", zorder=4, **CROSS)
+    if len(rows) and rows["unfinished"].iloc[-1]:
+        panel.plot(rows["step"].iloc[-1], rows["median"].iloc[-1], gid="unfinished", **ENDS)
+
+
+def _caption(table: pd.DataFrame) -> str:
+    text = seed_words(table)
+    by = table.attrs["by"]
+    each = table.groupby(by, sort=False) if by else [("", table)]
+    died = sum(int(rows["died"].max()) for _, rows in each)
+    training = sum(int(rows["unfinished"].max()) for _, rows in each)
+    if died:
+        text += f" Crosses: {counted(died, 'run')} became non-finite after that step."
+    if training:
+        text += f" Rings: {counted(training, 'run')} not trained to the end."
+    return text
+
+
+HISTORY = FigureSpec(
+    "history", history_table, _draw, "losses and other numbers along training", applies
+)

@@ -1,0 +1,63 @@
+"""What the figures of this study select: losses in units of the zero predictor, their setting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from superpos_jax.drawing import select as drawing
+from superpos_jax.drawing.select import Result
+from superpos_jax.drawing.style import BLUE, VERMILLION
+from superpos_jax.results.runs import fixed
+from superpos_jax.text import NBSP, written
+
+FEATURE, SAMPLE = BLUE, VERMILLION
+"""The colours of features and of samples in every figure."""
+SETTING = ("n", "m", "S", "steps", "lr", "weight_decay", "eps", "reduction")
+VARIANTS = {"loss": 2, "untied": 0, "relu": 0, "online": 0}
+"""What the setting names where it is not as usual."""
+
+
+def narrow(
+    dataset: xr.Dataset,
+    keep: tuple[str, ...],
+    select: Mapping[str, Any],
+    pool: tuple[str, ...] | None = None,
+) -> tuple[xr.Dataset, dict[str, Any]]:
+    """`drawing.select.narrow`, with losses in units of what predicting zero scores."""
+    dataset, taken = drawing.narrow(dataset, keep, select, pool)
+    return _scored(dataset, {**fixed(dataset), **taken}.get("loss", 2)), taken
+
+
+def tidy(result: Result, frame: pd.DataFrame, taken: Mapping[str, Any]) -> pd.DataFrame:
+    """`drawing.select.tidy`, with the setting that this study names."""
+    held = fixed(result.dataset)
+    named = {key: held[key] for key in SETTING if key in held}
+    named |= {key: held[key] for key, usual in VARIANTS.items() if held.get(key, usual) != usual}
+    return drawing.tidy(result, frame, taken, named)
+
+
+def _scored(dataset: xr.Dataset, power: int) -> xr.Dataset:
+    """Losses divided by what predicting zero scores, which is 1 for the squared error."""
+    powers = dataset["loss"] if "loss" in dataset.dims else xr.DataArray(power)
+    if "zero_test_loss" not in dataset or bool((powers == 2).all()):
+        return dataset
+    zero = dataset["zero_test_loss"].where(powers != 2, 1.0)
+    names = [f"{prefix}{split}_loss" for prefix in ("", "history_") for split in ("train", "test")]
+    return dataset.assign({name: dataset[name] / zero for name in names if name in dataset})
+
+
+def from_words(T: float) -> str:
+    r"""A `crossing` of T in words.
+
+    Example:
+        >>> from_words(1234.5), from_words(0.0), from_words(float("inf"))
+        ('from T\xa0=\xa01,230 on', 'at every T', 'not up to the largest T')
+    """
+    if 0 < T < np.inf:
+        return f"from T{NBSP}={NBSP}{written(T)} on"
+    return "at every T" if T == 0 else "not up to the largest T"
