@@ -25,7 +25,7 @@ from superpos_jax.engine.study import (
 from superpos_jax.studies import geometry
 from superpos_jax.studies.double_descent import cell as numbers
 from superpos_jax.studies.double_descent import data, model, online
-from superpos_jax.studies.double_descent.criteria import REGIMES
+from superpos_jax.studies.double_descent.criteria import REGIMES, regime
 from superpos_jax.studies.double_descent.inspection import Inspection, Weights, hidden
 from superpos_jax.studies.double_descent.labels import LABELS
 from superpos_jax.text import Labels
