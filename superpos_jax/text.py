@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +73,16 @@ def is_seed(name: str) -> bool:
     (True, True, False)
     """
     return name == "seed" or name.endswith("_seed")
+
+
+def seed_axes(dims: Iterable[Hashable]) -> tuple[str, ...]:
+    """Those of some dimensions that repeat an experiment, the shortest name first.
+
+    Example:
+        >>> seed_axes(("T", "init_seed", "seed"))
+        ('seed', 'init_seed')
+    """
+    return tuple(sorted(filter(is_seed, map(str, dims)), key=lambda name: (len(name), name)))
 
 
 def counted(number: int, noun: str) -> str:

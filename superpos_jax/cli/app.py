@@ -182,13 +182,13 @@ def _ready(
     Raises:
         UserError: something is wrong with them.
     """
-    from superpos_jax.drawing.choose import refuse_figures
+    from superpos_jax.drawing.choose import check_figures
     from superpos_jax.results.result import load
     from superpos_jax.results.sweep import load_sweep
     from superpos_jax.training.folder import Folder
 
     loaded = load_sweep(sweep, () if retry_dead else overrides)
-    refuse_figures(loaded)
+    check_figures(loaded, changed=bool(overrides))
     target = out_folder or Path("results") / loaded.name
     if retry_dead:
         if fresh:
@@ -227,12 +227,12 @@ def plan(
 
         superpos plan quickstart --set "T=[10, 100, 1000, 10000]"
     """
-    from superpos_jax.drawing.choose import refuse_figures
+    from superpos_jax.drawing.choose import check_figures
     from superpos_jax.results.sweep import load_sweep
     from superpos_jax.training import estimate
 
     loaded = load_sweep(sweep, overrides)
-    refuse_figures(loaded)
+    check_figures(loaded, changed=bool(overrides))
     rows = estimate.describe(loaded, devices, memory).items()
     print_table(f"plan of {loaded.name}", (), rows)
     return DONE

@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from superpos_jax.results.runs import seed_axes
-from superpos_jax.text import NBSP, Labels
+from superpos_jax.text import NBSP, Labels, seed_axes
 
 if TYPE_CHECKING:
     from xarray import DataArray

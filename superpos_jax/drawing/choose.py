@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from superpos_jax.results.sweep import Sweep
 
 GENERIC: Mapping[str, FigureSpec] = {figure.name: figure for figure in (PLANE, CURVES, HISTORY)}
 """Figures of every study, unless it has one of that name itself."""
+logger = logging.getLogger(__name__)
 OTHERS = (".csv", ".eps", ".gif", ".jpeg", ".jpg", ".ps", ".tif", ".tiff", ".webp")
 """Suffixes of a file rather than of a folder."""
 
@@ -48,8 +50,13 @@ def figure(result: Result, name: str, **select: Any) -> Figure:
     return chosen.draw(chosen.table(result, **select))
 
 
-def refuse_figures(sweep: Sweep) -> None:
+def check_figures(sweep: Sweep, changed: bool = False) -> None:
     """Refuse a sweep that names a figure that cannot be drawn of its result.
+
+    Args:
+        sweep: not trained yet.
+        changed: whether its file was overridden, which may have taken an axis from a figure: then
+            the figure is not drawn, and a warning says so now.
 
     Raises:
         UserError: with the first one's reason, as far as axes and options tell.
@@ -61,8 +68,11 @@ def refuse_figures(sweep: Sweep) -> None:
     shared = {name: getattr(cell, name) for name in grid.study.cell_fields() if name not in axes}
     shared |= grid.study.options.model_dump()
     for i, name in enumerate(sweep.figures):
-        if reason := refuse(specs[name], axes, shared):
+        reason = refuse(specs[name], axes, shared)
+        if reason and not changed:
             raise UserError(f"figures[{i}]: {reason}")
+        if reason:
+            logger.warning("figure %s will not be drawn: %s", name, reason)
 
 
 def draw(

@@ -19,8 +19,7 @@ from superpos_jax.drawing.needs import missing
 from superpos_jax.drawing.select import Result, narrow, tidy
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.results.runs import axes as axes_of
-from superpos_jax.results.runs import seed_axes
-from superpos_jax.text import written
+from superpos_jax.text import seed_axes, written
 
 RING: dict[str, Any] = {"ls": "none", "marker": "o", "ms": 6, "mfc": "none", "mec": look.SOFT}
 """Round a point of which some runs are not trained to their end."""

@@ -18,8 +18,7 @@ from superpos_jax.drawing.needs import missing
 from superpos_jax.drawing.select import Result, narrow, tidy
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.results.runs import axes as axes_of
-from superpos_jax.results.runs import seed_axes
-from superpos_jax.text import counted, written
+from superpos_jax.text import counted, seed_axes, written
 
 
 def applies(dataset: xr.Dataset) -> str | None:

@@ -10,7 +10,8 @@ import pandas as pd
 import xarray as xr
 
 from superpos_jax.results.registry import labels_of
-from superpos_jax.results.runs import axes, dead, runs, seed_axes, unfinished
+from superpos_jax.results.runs import axes, dead, runs, unfinished
+from superpos_jax.text import seed_axes
 
 OUTCOME = ("verdict", "died_at", "run")
 """Numbers of a cell that say how its training went, not what it measured."""

@@ -13,8 +13,8 @@ import xarray as xr
 
 from superpos_jax.errors import UserError
 from superpos_jax.results.registry import labels_of, load_study
-from superpos_jax.results.runs import axes, fixed, seed_axes
-from superpos_jax.text import NBSP
+from superpos_jax.results.runs import axes, fixed
+from superpos_jax.text import NBSP, seed_axes
 
 
 class Result(Protocol):

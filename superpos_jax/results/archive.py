@@ -19,7 +19,7 @@ import xarray as xr
 
 from superpos_jax.results.records import missing
 from superpos_jax.results.result import Result
-from superpos_jax.results.runs import seed_axes
+from superpos_jax.text import seed_axes
 
 LARGE = 1_500_000
 """Bytes from which an array is thinned."""

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Hashable, Iterable
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from superpos_jax.engine.verdicts import NON_FINITE, UNFINISHED
-from superpos_jax.text import is_seed
-
-
-def seed_axes(dims: Iterable[Hashable]) -> tuple[str, ...]:
-    """Those of some dimensions that repeat an experiment, the shortest name first.
-
-    Example:
-        >>> seed_axes(("T", "init_seed", "seed"))
-        ('seed', 'init_seed')
-    """
-    return tuple(sorted(filter(is_seed, map(str, dims)), key=lambda name: (len(name), name)))
+from superpos_jax.text import seed_axes
 
 
 def axes(dataset: xr.Dataset) -> tuple[str, ...]:

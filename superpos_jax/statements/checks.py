@@ -19,10 +19,9 @@ import xarray as xr
 
 from superpos_jax.engine.verdicts import DIVERGED, FINISHED, UNFINISHED
 from superpos_jax.results.result import load
-from superpos_jax.results.runs import seed_axes
 from superpos_jax.results.sweep import load_sweep
 from superpos_jax.statements import resampling
-from superpos_jax.text import written
+from superpos_jax.text import seed_axes, written
 
 FEWEST = 2
 """Seeds, from which on there is a spread over them."""

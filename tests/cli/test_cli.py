@@ -130,11 +130,11 @@ def test_plot_draws_one_figure_into_a_file(trained, superpos, tmp_path):
     assert {path.name for path in (tmp_path / "a").iterdir()} == {"curve.png", "curve.csv"}
 
 
-def test_plot_says_that_nothing_applies(superpos, tmp_path):
+def test_one_cell_has_a_history_to_draw(superpos, tmp_path):
     run(Sweep(cell={"T": 5, "m": 4, "steps": 2}, options={"n": 20}), out=tmp_path)
-    code, out, err = superpos("plot", tmp_path)
-    assert (code, out) == (2, "")
-    assert f"{tmp_path}: no figure applies to it" in err
+    code, out, _ = superpos("plot", tmp_path)
+    assert code == 0
+    assert [Path(line).name for line in out.split()] == ["history.png", "history.csv"]
 
 
 def test_a_sweep_says_what_is_drawn_and_of_which_cells(superpos, sweep_file, tmp_path):
@@ -145,7 +145,7 @@ def test_a_sweep_says_what_is_drawn_and_of_which_cells(superpos, sweep_file, tmp
     assert {path.name for path in (tmp_path / "out" / "figures").iterdir()} == {
         "t_sweep.png", "t_sweep.csv",
     }  # fmt: skip
-    assert "figure plane is not drawn: plane needs two swept axes T and m" in err
+    assert "figure plane will not be drawn: plane needs two swept axes T and m" in err
     assert load(tmp_path / "out").sweep == load_sweep(sweep_file, ["m=2"])
 
 
@@ -250,7 +250,7 @@ BAD_FILES = {
     ),
     "an unfinished study": (
         'study = "superpos_jax.engine.study:Study"',
-        "does not define blocks, datasets, init,",
+        "does not define datasets, init,",
     ),
     "S is 1": ("[cell]\nS = 1.0", "cell.S = 1.0: allowed: a number, at least 0, less than 1"),
     "negative lr": ("[cell]\nlr = -1.0", "cell.lr"),
