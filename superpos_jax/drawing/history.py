@@ -20,8 +20,8 @@ from superpos_jax.drawing.panels import evenly, step_axis
 from superpos_jax.drawing.select import Result, narrow, tidy
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.results.runs import axes as axes_of
-from superpos_jax.results.runs import dead, runs, seed_axes, unfinished
-from superpos_jax.text import counted
+from superpos_jax.results.runs import dead, runs, unfinished
+from superpos_jax.text import counted, seed_axes
 
 LINES, PANELS = 8, 6
 """Lines in a panel, and panels, at most; the lines are spread evenly over the values."""
