@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import psutil
 
-from superpos_jax.engine.plan import make_plan
+from superpos_jax.engine.plan import Plan, make_plan
 from superpos_jax.engine.study import DataSet, Study
 from superpos_jax.errors import UserError
 
@@ -32,18 +32,16 @@ USABLE = 0.9
 CGROUP = Path("/sys/fs/cgroup")
 
 
-def peak(
-    study: Study, cells: Sequence[Any], devices: int, platform: str, processes: int = 1
-) -> float:
-    """Most bytes that training these cells together takes at any moment, in all processes.
+def peak(study: Study, plan: Plan, processes: int = 1) -> float:
+    """Most bytes that training the cells of a plan takes at any moment, in all processes.
 
     Beside the results of the sweep, see `results`. Parameters and optimizer state are held
     `COPIES` times while a checkpoint is written. Samples are held once by each process and once on
     each device. The host's share counts as well: on a CPU it is the same memory.
     """
-    state, plan = 0.0, make_plan(study, cells, devices, platform)
+    state = 0.0
     for group in plan.groups:
-        cell, shapes = cells[group.slots.max()], group.layout.shapes
+        cell, shapes = plan.cells[group.slots.max()], group.layout.shapes
         params = jax.eval_shape(lambda cell=cell, shapes=shapes: study.init(cell, shapes))
         moments = jax.eval_shape(study.optimizer(cell).init, params)
         remember = functools.partial(study.memo, cell, shapes)
@@ -54,7 +52,7 @@ def peak(
         none = jax.tree.leaves(study.blocks(DataSet(next(iter(streams)), 0), block))
         one = sum(int(np.prod(x.shape[1:])) * x.dtype.itemsize for x in none)
         samples += one * sum(-(-dataset.samples // block[0]) for dataset in streams.values())
-    return processes * RUNTIME + COPIES * state + samples * (processes + devices)
+    return processes * RUNTIME + COPIES * state + samples * (processes + plan.devices)
 
 
 def results(
@@ -120,8 +118,8 @@ def split(
     free: float,
     processes: int = 1,
     for_results: float = 0.0,
-) -> list[list[Any]]:
-    """Cut cells, in their order, into parts that fit into memory one at a time.
+) -> list[Plan]:
+    """Plans of the cells, in their order, that fit into memory one after another.
 
     Args:
         study: of the cells.
@@ -135,9 +133,10 @@ def split(
     Raises:
         UserError: a cell alone does not fit.
     """
-    need = peak(study, cells, devices, platform, processes) + for_results
+    plan = make_plan(study, cells, devices, platform)
+    need = peak(study, plan, processes) + for_results
     if need <= USABLE * free:
-        return [list(cells)]
+        return [plan]
     if len(cells) == 1:
         own = words(processes * RUNTIME)
         fewer = "fewer --processes" if processes > 1 else "fewer --devices"

@@ -18,7 +18,10 @@ OPERATIONS_PER_SECOND = {"cpu": 7e10, "gpu": 5e12, "tpu": 1e12}
 others are what published bandwidths allow (benchmarks/accelerators.md); nothing was run there."""
 
 
-WORTH_LAUNCHING = 20.0
+SECONDS_PER_UPDATE = {"cpu": 1e-5}
+"""Seconds that an update takes on a device beside its operations: a loop of small kernels."""
+
+WORTH_LAUNCHING = 10.0
 """Seconds that one process would train for, from which several are worth their start."""
 
 
@@ -30,7 +33,9 @@ def processes_for(
     On a CPU one for each core, where there are cells and memory for so many, else one.
     """
     cores = len(launch.cores())
+    updates = sum(int(study.steps(cell)) for cell in cells)
     seconds = total_work(study, cells) / OPERATIONS_PER_SECOND["cpu"]
+    seconds += updates * SECONDS_PER_UPDATE["cpu"]
     if (devices or 1) > cores or seconds < WORTH_LAUNCHING or not launch.can_launch():
         return 1
     free = memory.free_on_host() if limit is None else limit * 2**30
@@ -63,12 +68,12 @@ def describe(
     shape = (count if count > 1 else len(found)), platform
     results = memory.results(grid.study, grid.cells, platform, count)
     programs = memory.split(grid.study, grid.cells, *shape, free, count, results)
-    need = results + max(memory.peak(grid.study, cells, *shape, count) for cells in programs)
-    plan = make_plan(grid.study, grid.cells, *shape)
+    need = results + max(memory.peak(grid.study, plan, count) for plan in programs)
+    plan = programs[0] if len(programs) == 1 else make_plan(grid.study, grid.cells, *shape)
     operations = float(plan.per_device.sum())
-    seconds = plan.per_device.max() / OPERATIONS_PER_SECOND.get(
-        platform, OPERATIONS_PER_SECOND["gpu"]
-    )
+    rate = OPERATIONS_PER_SECOND.get(platform, OPERATIONS_PER_SECOND["gpu"])
+    beside = plan.updates_per_device * SECONDS_PER_UPDATE.get(platform, 0.0)
+    seconds = float((plan.per_device / rate + beside).max())
     return {
         "cells": f"{len(grid.cells):,}"
         + "".join(

@@ -185,9 +185,9 @@ class _Job:
             )
         )
         batches = [
-            (batch, saved)
+            (list(part.cells), saved)
             for cells, saved in self.parts(platform, fresh)
-            for batch in memory.split(self.study, cells, *shape, free, count, results)
+            for part in memory.split(self.study, cells, *shape, free, count, results)
         ]
         if self.folder and fresh:
             collective.shared(self.folder.clear)

@@ -1,0 +1,71 @@
+"""What decides the last bits of a sum on a CPU, beside the code and the kind of processor.
+
+XLA splits a product that sums over many terms among the threads of the process, and the order of
+the sum with it. Over at most 128 terms it did so with no number of threads (measured at 1 to 64
+threads and outer sizes from 2 to 512); so blocks have at most that many rows where the engine
+chooses. A study may sum over more, as a layer with more inputs does: then bits are those of the
+number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+from jax.extend import core
+
+from superpos_jax.engine.plan import SAFE_ROWS
+
+THREADS = "NPROC"
+"""Environment variable from which XLA takes the number of threads, in place of the cores."""
+
+
+def threads() -> int:
+    """Threads among which a CPU of this process splits its products."""
+    try:
+        cores = int(os.environ.get(THREADS, ""))
+    except ValueError:
+        cores = (
+            len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count() or 1
+        )
+    return max(cores, jax.local_device_count())
+
+
+def depend_on_threads(jaxpr: core.Jaxpr) -> bool:
+    """Whether a program holds a product that sums over more terms than threads leave alone.
+
+    >>> wide = jax.make_jaxpr(lambda x: x.T @ x)(jax.numpy.zeros((1104, 3)))
+    >>> depend_on_threads(wide.jaxpr)
+    True
+    """
+    return any(_terms(equation) > SAFE_ROWS for equation in _equations(jaxpr))
+
+
+def _terms(equation: core.JaxprEqn) -> int:
+    """Terms of each sum of a product; 0 of anything else."""
+    if equation.primitive.name != "dot_general":
+        return 0
+    (contracted, _), _ = equation.params["dimension_numbers"]
+    shape: tuple[int, ...] = equation.invars[0].aval.shape  # type: ignore[attr-defined]
+    return math.prod(shape[axis] for axis in contracted)
+
+
+def _equations(jaxpr: core.Jaxpr) -> Iterator[core.JaxprEqn]:
+    """All equations of a program, those of loops and branches among them."""
+    for equation in jaxpr.eqns:
+        yield equation
+        for value in equation.params.values():
+            for inner in value if isinstance(value, tuple | list) else (value,):
+                yield from _inside(inner)
+
+
+def _inside(value: Any) -> Iterator[core.JaxprEqn]:
+    if isinstance(value, core.ClosedJaxpr):
+        value = value.jaxpr
+    if isinstance(value, core.Jaxpr):
+        yield from _equations(value)
