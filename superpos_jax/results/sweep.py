@@ -32,8 +32,8 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from superpos_jax.errors import UserError
 from superpos_jax.engine.study import Study
+from superpos_jax.errors import UserError
 from superpos_jax.results.registry import load_study
 
 MAX_CELLS = 1_000_000
@@ -203,6 +203,11 @@ def load_sweep(source: str | Path, overrides: Sequence[str] = ()) -> Sweep:
     >>> load_sweep("quickstart", ["T=[10, 100]", "steps=200"]).axes["T"]
     (10, 100)
     """
+    return read_sweep(source, overrides)[0]
+
+
+def read_sweep(source: str | Path, overrides: Sequence[str] = ()) -> tuple[Sweep, Grid]:
+    """What `load_sweep` reads, and the grid that was built to check it."""
     path = _locate(source)
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -228,7 +233,7 @@ def load_sweep(source: str | Path, overrides: Sequence[str] = ()) -> Sweep:
         refuse_wrong(grid.study, grid.cells)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    return sweep
+    return sweep, grid
 
 
 def shipped() -> dict[str, Path]:

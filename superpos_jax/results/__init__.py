@@ -1,0 +1,1 @@
+"""Sweep files, grids of cells, labelled results and where they are stored."""
