@@ -214,7 +214,7 @@ def test_interrupting_is_exit_code_130(superpos, sweep_file, tmp_path, monkeypat
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("superpos_jax.training.job.run", interrupted)
+    monkeypatch.setattr("superpos_jax.training.job.train", interrupted)
     code, _, err = superpos("run", sweep_file, "--out", tmp_path / "out")
     assert code == 130
     assert err.count("\n") == 1
