@@ -26,7 +26,7 @@ torture: $(VENV)/installed-test ## kill the command again and again, rewrite ben
 	$(BIN)/python tests/torture.py
 
 paper: $(VENV)/installed-paper ## train all figures of the paper at reduced scale, or go on; then draw
-	for sweep in sweeps/paper/*.toml; do $(BIN)/superpos run $$sweep || [ $$? -eq 1 ] || exit 1; done
+	for sweep in sweeps/double_descent/paper/*.toml; do $(BIN)/superpos run $$sweep || [ $$? -eq 1 ] || exit 1; done
 	$(BIN)/python -m superpos_jax.statements results
 	$(BIN)/superpos check-paper
 

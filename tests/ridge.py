@@ -19,14 +19,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import BaseModel, ConfigDict, Field
 
-from superpos_jax.engine.study import DataSet, Layout, Study, Variable
+from superpos_jax.engine.study import DataSet, Shapes, Study, Variable
 from superpos_jax.studies.double_descent.figures import FigureSpec
 
 FEATURES = 24
 
 
 @dataclass(frozen=True)
-class Cell:
+class Regression:
     """One regression: every number that can be swept."""
 
     T: Annotated[int, Field(ge=1)] = 20
@@ -55,8 +55,8 @@ class Stream(NamedTuple):
     name: str
 
 
-class Block(NamedTuple):
-    """x: (rows, FEATURES), y: (rows,); a leading axis where there are several blocks."""
+class Batch(NamedTuple):
+    """x: (samples, FEATURES), y: (samples,)."""
 
     x: Any
     y: Any
@@ -70,77 +70,63 @@ class Fit(NamedTuple):
     w: np.ndarray
 
 
-def draw(stream: Stream, samples: int) -> Block:
+def draw(stream: Stream, samples: int) -> Batch:
     """The first samples of a stream: row t is the same however many are drawn."""
     kind = ("train", "test").index(stream.name)
     drawn = np.random.default_rng((stream.seed, kind)).standard_normal((samples, FEATURES + 1))
     x = drawn[:, :FEATURES]
     y = x.sum(axis=1) / np.sqrt(FEATURES) + stream.noise * drawn[:, -1]
-    return Block(x.astype(np.float32), y.astype(np.float32))
+    return Batch(x.astype(np.float32), y.astype(np.float32))
 
 
 class Ridge(Study):
     """Half the squared error, full-batch gradient descent, L2 penalty (ridge / 2) |w|^2."""
 
-    cell_type = Cell
-    options_type = Options
+    Cell = Regression
+    Options = Options
     options: Options
 
     @classmethod
     def figures(cls) -> Mapping[str, FigureSpec]:
         return {RISK.name: RISK}
 
-    def layout(self, cell: Cell, platform: str) -> Layout:
+    def shapes(self, cell: Regression, platform: str) -> Shapes:
         """Weights are padded to a multiple of 8; cells of equal padding share code."""
-        padded = -(-cell.width // 8) * 8
-        return Layout((self.options.rows, FEATURES), padded, row_cost=4.0 * padded)
+        return Shapes(-(-cell.width // 8) * 8, block=(self.options.rows,))
 
-    def sample_cost(self, cell: Cell) -> float:
-        return 4.0 * cell.width
-
-    def steps(self, cell: Cell) -> Any:
-        return cell.steps
-
-    def datasets(self, cell: Cell) -> Mapping[str, DataSet]:
+    def datasets(self, cell: Regression) -> Mapping[str, DataSet]:
         sizes = {"train": cell.T, "test": self.options.test_samples}
         return {k: DataSet(Stream(cell.seed, cell.noise, k), size) for k, size in sizes.items()}
 
-    def blocks(self, dataset: DataSet, block: tuple[int, ...]) -> Block:
-        rows, _ = block
-        x, y = draw(*dataset)
-        missing = -len(y) % rows
-        x, y = np.pad(x, ((0, missing), (0, 0))), np.pad(y, (0, missing))
-        return Block(x.reshape(-1, rows, FEATURES), y.reshape(-1, rows))
+    def load(self, dataset: DataSet) -> Batch:
+        return draw(dataset.key, dataset.samples)
 
-    def init(self, cell: Cell, layout: Layout) -> jax.Array:
-        return jnp.zeros(layout.shape)
+    def init(self, cell: Regression, shapes: Shapes) -> jax.Array:
+        return jnp.zeros(shapes.size)
 
-    def optimizer(self, cell: Cell) -> optax.GradientTransformation:
+    def optimizer(self, cell: Regression) -> optax.GradientTransformation:
         """Gradient descent on the mean over samples plus the penalty."""
         penalty = optax.add_decayed_weights(cell.ridge)
-        return optax.chain(optax.scale(1 / cell.T), penalty, optax.sgd(cell.lr))
+        return optax.chain(penalty, optax.sgd(cell.lr))
 
-    def loss_and_grad(
-        self, cell: Cell, layout: Layout, params: jax.Array, block: Block, count: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        valid = jnp.arange(layout.rows) < count
-        used = jnp.arange(layout.shape) < cell.width
+    def loss(
+        self, cell: Regression, shapes: Shapes, w: jax.Array, batch: Batch, weight: jax.Array
+    ) -> jax.Array:
+        used = jnp.arange(shapes.size) < cell.width
+        error = batch.x[:, : shapes.size] @ jnp.where(used, w, 0) - batch.y
+        return (weight * error**2 / 2).sum()
 
-        def loss(w: jax.Array) -> jax.Array:
-            error = block.x[:, : layout.shape] @ jnp.where(used, w, 0) - block.y
-            return jnp.where(valid, error**2 / 2, 0).sum()
-
-        return jax.value_and_grad(loss)(params)
-
-    def summary(self, cell: Cell, params: jax.Array) -> dict[str, jax.Array]:
+    def summarise(self, cell: Regression, params: jax.Array) -> dict[str, jax.Array]:
         return {"w_norm": jnp.linalg.norm(params)}
 
-    def report(self, cell: Cell, params: np.ndarray) -> dict[str, Variable]:
+    def report(
+        self, cell: Regression, params: np.ndarray, history: Any, memo: Any
+    ) -> dict[str, Variable]:
         w = params[: cell.width]
         return {"w": Variable(("feature",), w, {"long_name": "weights"}, of_dead=True)}
 
-    def inspect(self, cell: Cell, report: Mapping[str, np.ndarray]) -> Fit:
-        x, y = draw(*self.datasets(cell)["train"])
+    def inspect(self, cell: Regression, report: Mapping[str, np.ndarray]) -> Fit:
+        x, y = draw(*self.datasets(cell)["train"][:2])
         return Fit(x[:, : cell.width], y, report["w"][: cell.width])
 
 

@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 import pytest
-from ridge import FEATURES, Cell, Ridge, Stream, draw
+from ridge import FEATURES, Regression, Ridge, Stream, draw
 
 import superpos_jax as sp
 from superpos_jax.engine.plan import make_plan
@@ -69,7 +69,7 @@ def result(trained):
 
 
 def cell(T, width, steps):
-    return Cell(T=T, width=width, steps=steps, noise=0.3, seed=4)
+    return Regression(T=T, width=width, steps=steps, noise=0.3, seed=4)
 
 
 def descend(cell):
@@ -107,7 +107,7 @@ def test_sweep_file_names_the_study(file):
 def test_plan_pads_little(file):
     grid = sp.load_sweep(file).grid()
     plan = make_plan(grid.study, grid.cells, 2, "cpu")
-    assert [group.layout.shape for group in plan.groups] == [24, 8]
+    assert [group.layout.shapes.size for group in plan.groups] == [24, 8]
     assert sum((group.slots >= 0).sum() for group in plan.groups) == 24
     assert (plan.samples["train"] == [c.T for c in grid.cells]).all()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,10 +43,12 @@ def peak(
     """
     state, plan = 0.0, make_plan(study, cells, devices, platform)
     for group in plan.groups:
-        cell, layout = cells[group.slots.max()], group.layout
-        params = jax.eval_shape(lambda cell=cell, layout=layout: study.init(cell, layout))
+        cell, shapes = cells[group.slots.max()], group.layout.shapes
+        params = jax.eval_shape(lambda cell=cell, shapes=shapes: study.init(cell, shapes))
         moments = jax.eval_shape(study.optimizer(cell).init, params)
-        state += group.slots.size * (_bytes(params) + _bytes(moments))
+        remember = functools.partial(study.memo, cell, shapes)
+        memo = jax.eval_shape(remember, params)
+        state += group.slots.size * sum(map(_bytes, (params, moments, memo)))
     samples = 0.0
     for block, streams in plan.streams.items():
         none = jax.tree.leaves(study.blocks(DataSet(next(iter(streams)), 0), block))

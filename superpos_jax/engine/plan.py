@@ -1,4 +1,4 @@
-"""Packing: ragged cells into a few arrays that one compiled program walks over.
+"""The plan of a sweep: ragged cells in a few arrays that one compiled program walks over.
 
 Cells of equal layout form a *group*, stacked in slots. A data set is a range of consecutive blocks
 in a pool; data sets are nested, so a block of samples is stored once for all cells that read it:
@@ -9,21 +9,49 @@ device walks its own slots, so a shorter list costs no padding.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from superpos_jax.engine.study import DataSet, Layout, PyTree, Study
+from superpos_jax.engine.study import DataSet, Fresh, Minibatch, PyTree, Shapes, Study
 
 TRAIN = "train"
-SIDE_BY_SIDE = {"cpu": 1, "gpu": 16_384, "tpu": 16_384}
-"""Samples of different cells computed at once: one cell keeps a CPU's cache, many keep an
-accelerator busy."""
+SAFE_ROWS = 128
+"""Rows of a block on a CPU, where the engine chooses. A product that sums over more of them is
+split among the threads of a process, and its last bits change with their number."""
+ACCELERATOR_ROWS = 4096
+"""Rows of a block on an accelerator, at most, where the engine chooses."""
+SIDE_BY_SIDE = 16_384
+"""Samples of different cells that an accelerator computes at once."""
+TINY, TINY_BESIDE = 2e6, 4
+"""A CPU computes that many cells side by side where an update takes fewer operations: it would
+spend most of its time between them. Otherwise one, which keeps the cache."""
 MIN_SLOTS = 2
 """Slots of a group, at least: XLA drops axes of length one, and with them the bits."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What cells have in common that share compiled code.
+
+    Attributes:
+        shapes: of the cells, their block filled in.
+        order: how minibatches are chosen, "epochs" or "replace"; "full" or "fresh" without them.
+        batch: rows of a minibatch, padding included; 0 without.
+        single: whether all samples of the training set are in one block.
+        beside: cells that are computed side by side, at most; on a CPU always.
+        looks: whether the study looks at the cell while it trains.
+    """
+
+    shapes: Shapes
+    order: str = "full"
+    batch: int = 0
+    single: bool = False
+    beside: int = 1
+    looks: bool = False
 
 
 class Range(NamedTuple):
@@ -35,6 +63,15 @@ class Range(NamedTuple):
     """0 where a slot is empty."""
 
 
+class Pace(NamedTuple):
+    """What an update and a look of each slot take: int32 arrays (devices, slots)."""
+
+    batch: Any
+    """Samples of an update."""
+    every: Any
+    """Updates between two looks; 0: no looks."""
+
+
 @dataclass(frozen=True)
 class Group:
     """Cells of one layout, dealt to devices."""
@@ -42,8 +79,11 @@ class Group:
     layout: Layout
     slots: np.ndarray
     """(devices, slots) index of the cell, -1 where a slot is empty."""
+    beside: int
+    """Cells that are computed side by side; it divides the slots."""
     data: dict[str, Range]
     """By name of the data set."""
+    pace: Pace
 
 
 @dataclass(frozen=True)
@@ -54,6 +94,8 @@ class Plan:
     groups: tuple[Group, ...]
     samples: dict[str, np.ndarray]
     """(cells,) number of samples of each data set."""
+    evaluate: Mapping[str, str]
+    """When each data set is measured, as `DataSet.evaluate`."""
     streams: dict[tuple[int, ...], dict[Any, DataSet]]
     """The longest data set of each stream, by shape of a block."""
     updates: np.ndarray
@@ -61,8 +103,8 @@ class Plan:
     needed: np.ndarray
     """(cells,) operations of one update with no padding."""
     work: np.ndarray
-    """(cells,) operations of one update as the program does it: those of the largest cell of those
-    that are computed side by side."""
+    """(cells,) operations of one update as the program does it. Cells that are computed side by
+    side take as long as the largest of them."""
     lasts: np.ndarray
     """(cells,) updates of the longest of these."""
     owner: np.ndarray
@@ -79,16 +121,18 @@ class Plan:
         """(devices,) operations each device does over the whole training."""
         return np.bincount(self.owner, self.work * self.lasts, self.devices)
 
+    @property
+    def updates_per_device(self) -> np.ndarray:
+        """(devices,) updates that each device does one after another."""
+        beside = np.empty(len(self.cells))
+        for group in self.groups:
+            beside[group.slots[group.slots >= 0]] = group.beside
+        return np.bincount(self.owner, self.lasts / beside, self.devices)
+
     def share(self, step: int) -> float:
         """Share of the whole work that is done when every cell has come to a step."""
         done = (self.work * np.minimum(self.lasts, step)).sum()
         return float(done / (self.work * self.lasts).sum())
-
-
-def together(layout: Layout, slots: int, platform: str) -> int:
-    """How many cells of a layout are computed side by side, of so many slots."""
-    samples = SIDE_BY_SIDE.get(platform, SIDE_BY_SIDE["gpu"])
-    return max(1, min(samples // layout.rows, slots))
 
 
 def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -> Plan:
@@ -100,70 +144,93 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
     >>> plan.overhead < 1.1
     True
     """
-    layouts = [study.layout(cell, platform) for cell in cells]
+    layouts = [layout_of(study, cell, platform) for cell in cells]
     data = [study.datasets(cell) for cell in cells]
     names = tuple(data[0])
     streams, offsets = _streams(layouts, data)
+    seen = [seen_by_update(study, c, d[TRAIN].samples) for c, d in zip(cells, data, strict=True)]
+    every = [int(study.look_every(cell)) for cell in cells]
 
     def padded(i: int) -> float:
-        rows = layouts[i].rows
-        samples = _blocks(data[i][TRAIN].samples, rows) * rows
-        return samples * layouts[i].row_cost + study.update_cost(cells[i])
+        layout = layouts[i]
+        rows = layout.batch or layout.shapes.rows
+        cost = layout.shapes.row_cost or study.sample_cost(cells[i])
+        return _blocks(seen[i], rows) * rows * cost + study.update_cost(cells[i])
 
     updates = np.array([int(study.steps(cell)) for cell in cells])
     work = np.array([padded(i) for i in range(len(cells))])
-    needed = [_needed(study, c, d[TRAIN].samples) for c, d in zip(cells, data, strict=True)]
+    needed = [_needed(study, cell, count) for cell, count in zip(cells, seen, strict=True)]
     owner = _deal(work * updates, devices)
     groups = []
-    for layout, members in by_layout(study, cells, platform).items():
+    for layout, members in _by_layout(layouts).items():
         dealt: list[list[int]] = [[] for _ in range(devices)]
         for i in sorted(members, key=lambda i: (-updates[i], -work[i], i)):  # like beside like
             dealt[owner[i]].append(i)
-        start = offsets[layout.block]
+        slots, count = _ragged(dealt, layout.beside, platform)
+        start = offsets[layout.shapes.block]
         ranges = {
             name: Range(
-                _ragged([[start[data[i][name].key] for i in device] for device in dealt], 0),
-                _ragged([[data[i][name].samples for i in device] for device in dealt], 0),
+                _taken([start.get(d[name].key, 0) for d in data], slots),
+                _taken([d[name].samples for d in data], slots),
             )
             for name in names
         }
-        groups.append(Group(layout, _ragged(dealt, -1), ranges))
+        pace = Pace(_taken(seen, slots), _taken(every, slots))
+        groups.append(Group(layout, slots, count, ranges, pace))
 
     samples = {name: np.array([d[name].samples for d in data]) for name in names}
-    beside, lasts = _side_by_side(groups, platform, work, updates)
+    evaluate = {name: data[0][name].evaluate for name in names}
+    beside, lasts = _side_by_side(groups, work, updates)
     return Plan(
-        cells, tuple(groups), samples, streams,
+        cells, tuple(groups), samples, evaluate, streams,
         updates, np.array(needed), beside, lasts, np.array(owner), devices,
     )  # fmt: skip
 
 
-def _side_by_side(
-    groups: Sequence[Group], platform: str, work: np.ndarray, updates: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """(cells,) each: the largest work and the most updates of the cells computed with a cell."""
-    most = work.copy(), updates.copy()
-    for group in groups:
-        count = together(group.layout, group.slots.shape[1], platform)
-        for device in group.slots:
-            for start in range(0, len(device), count):
-                here = device[start : start + count]
-                here = here[here >= 0]
-                for values in most:
-                    values[here] = values[here].max(initial=0)
-    return most
+def layout_of(study: Study, cell: Any, platform: str) -> Layout:
+    """The layout of a cell: it depends on the cell's own values alone."""
+    shapes, feed = study.shapes(cell, platform), study.feed(cell)
+    samples = study.datasets(cell)[TRAIN].samples
+    seen = seen_by_update(study, cell, samples)
+    single, own = False, bool(shapes.block)
+    if not own:
+        shapes = replace(shapes, block=(_rows(samples, platform),))
+        single = not isinstance(feed, Minibatch) and seen <= shapes.rows
+    order, batch = "full", 0
+    if isinstance(feed, Minibatch):
+        order, batch = feed.order, _padded_batch(seen)
+    elif isinstance(feed, Fresh):
+        order = "fresh"
+    if platform != "cpu":
+        beside = max(1, SIDE_BY_SIDE // (batch or shapes.rows))
+    elif shapes.beside:
+        beside = shapes.beside
+    else:
+        tiny = _needed(study, cell, seen) < TINY and not own and not study.look_every(cell)
+        beside = TINY_BESIDE if tiny else 1
+    return Layout(shapes, order, batch, single, beside, bool(study.look_every(cell)))
+
+
+def by_layout(study: Study, cells: Sequence[Any], platform: str) -> dict[Layout, list[int]]:
+    """Indices of the cells of each layout, in the order in which groups are kept."""
+    return _by_layout([layout_of(study, cell, platform) for cell in cells])
+
+
+def seen_by_update(study: Study, cell: Any, samples: int) -> int:
+    """Samples that an update of a cell sees, of so many in its training set."""
+    feed = study.feed(cell)
+    if isinstance(feed, Minibatch):
+        return min(feed.size, samples)
+    return feed.samples if isinstance(feed, Fresh) else samples
 
 
 def total_work(study: Study, cells: Sequence[Any]) -> float:
     """Operations it takes to train cells, padding aside."""
     return sum(
-        _needed(study, cell, study.datasets(cell)[TRAIN].samples) * int(study.steps(cell))
+        _needed(study, cell, seen_by_update(study, cell, study.datasets(cell)[TRAIN].samples))
+        * int(study.steps(cell))
         for cell in cells
     )
-
-
-def _needed(study: Study, cell: Any, samples: int) -> float:
-    """Operations of an update with no padding."""
-    return study.sample_cost(cell) * samples + study.update_cost(cell)
 
 
 def load_blocks(study: Study, plan: Plan) -> dict[tuple[int, ...], PyTree]:
@@ -183,11 +250,27 @@ def load_blocks(study: Study, plan: Plan) -> dict[tuple[int, ...], PyTree]:
     return pools
 
 
-def by_layout(study: Study, cells: Sequence[Any], platform: str) -> dict[Layout, list[int]]:
-    """Indices of the cells of each layout, in the order in which groups are kept."""
+def _rows(samples: int, platform: str) -> int:
+    """Rows of a block for so many samples, where the engine chooses: a power of two."""
+    enough = 1 << max(0, samples - 1).bit_length()
+    return int(np.clip(enough, 32, SAFE_ROWS if platform == "cpu" else ACCELERATOR_ROWS))
+
+
+def _padded_batch(size: int) -> int:
+    """Rows of a minibatch: four sizes per power of two, so that neighbours share code."""
+    quantum = max(8, 1 << max(0, (size - 1).bit_length() - 3))
+    return -(-size // quantum) * quantum
+
+
+def _needed(study: Study, cell: Any, samples: int) -> float:
+    """Operations of an update with no padding."""
+    return study.sample_cost(cell) * samples + study.update_cost(cell)
+
+
+def _by_layout(layouts: Sequence[Layout]) -> dict[Layout, list[int]]:
     members: dict[Layout, list[int]] = {}
-    for i, cell in enumerate(cells):
-        members.setdefault(study.layout(cell, platform), []).append(i)
+    for i, layout in enumerate(layouts):
+        members.setdefault(layout, []).append(i)
     return dict(sorted(members.items(), key=lambda item: repr(item[0])))
 
 
@@ -197,7 +280,7 @@ def _streams(
     """The longest data set of each stream, by shape of a block, and where its blocks start."""
     streams: dict[tuple[int, ...], dict[Any, DataSet]] = {}
     for layout, datasets in zip(layouts, data, strict=True):
-        longest = streams.setdefault(layout.block, {})
+        longest = streams.setdefault(layout.shapes.block, {})
         for dataset in datasets.values():
             if dataset.key not in longest or longest[dataset.key].samples < dataset.samples:
                 longest[dataset.key] = dataset
@@ -207,6 +290,21 @@ def _streams(
         starts = np.cumsum([0, *counts[:-1]]).tolist()
         offsets[block] = dict(zip(longest, starts, strict=True))
     return streams, offsets
+
+
+def _side_by_side(
+    groups: Sequence[Group], work: np.ndarray, updates: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(cells,) each: the largest work and the most updates of the cells computed with a cell."""
+    most = work.copy(), updates.copy()
+    for group in groups:
+        for device in group.slots:
+            for start in range(0, len(device), group.beside):
+                beside = device[start : start + group.beside]
+                beside = beside[beside >= 0]
+                for values in most:
+                    values[beside] = values[beside].max(initial=0)
+    return most
 
 
 def _deal(work: np.ndarray, devices: int) -> list[int]:
@@ -224,6 +322,17 @@ def _blocks(samples: int, rows: int) -> int:
     return -(-samples // rows)
 
 
-def _ragged(rows: list[list[int]], fill: int) -> np.ndarray:
-    width = max(MIN_SLOTS, *(len(row) for row in rows))
-    return np.array([row + [fill] * (width - len(row)) for row in rows], np.int32)
+def _ragged(cells: list[list[int]], beside: int, platform: str) -> tuple[np.ndarray, int]:
+    """Indices of cells, a row a device, filled up with -1; and how many are side by side.
+
+    On a CPU that is always the same number, so that the last ones are computed in the same shape.
+    """
+    width = max(MIN_SLOTS, *(len(row) for row in cells))
+    parts = -(-width // beside)
+    count = beside if platform == "cpu" else -(-width // parts)
+    return np.array([row + [-1] * (parts * count - len(row)) for row in cells], np.int32), count
+
+
+def _taken(values: Sequence[int], slots: np.ndarray) -> np.ndarray:
+    """A number of each cell, by slot; 0 where a slot is empty."""
+    return np.where(slots < 0, 0, np.asarray(values)[slots]).astype(np.int32)

@@ -2,10 +2,11 @@
 
     program = jit of (map over cells of (loop over steps of (sum over blocks, optimizer update)))
 
-Everything below is written for one cell; `jax.lax.map` walks over the cells. A CPU takes them one
-by one, so that a cell's parameters and moments stay in cache for as many steps as it is asked for;
-an accelerator takes many side by side. Cells are sharded over a mesh and never talk to each other.
-A cell whose loss or parameters become non-finite keeps its last finite state and is marked dead.
+Everything in `one_cell.py` is written for one cell; here `jax.lax.map` walks over the cells. A CPU
+takes them one by one, so that a cell's parameters and moments stay in cache for as many steps as it
+is asked for, or tiny ones a few at a time; an accelerator takes many side by side. Cells are
+sharded over a mesh and never talk to each other. A cell whose loss or parameters become non-finite
+keeps its last finite state and is marked dead.
 """
 
 from __future__ import annotations
@@ -17,26 +18,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.sharding import NamedSharding, PartitionSpec
 
 from superpos_jax.engine import collective
-from superpos_jax.engine.plan import TRAIN, Group, Plan, Range, by_layout, load_blocks, together
-from superpos_jax.engine.study import Layout, PyTree, Study
-from superpos_jax.engine.verdicts import ALIVE
+from superpos_jax.engine.one_cell import BESIDE, OVER, OneCell, State
+from superpos_jax.engine.plan import Group, Pace, Plan, Range, by_layout, load_blocks
+from superpos_jax.engine.study import PyTree, Study
 
 AXIS = "cells"
-
-
-class State(NamedTuple):
-    """Training state of the cells of a group; every leaf has leading axes (devices, slots)."""
-
-    params: PyTree
-    optimizer: PyTree
-    step: jax.Array
-    """Updates done, int32."""
-    died_at: jax.Array
-    """Step at which the cell became non-finite, int32; `ALIVE` otherwise."""
+ANY_STEP = -1
+"""In place of a step: cells are measured wherever they are."""
 
 
 class Tables(NamedTuple):
@@ -44,6 +35,7 @@ class Tables(NamedTuple):
 
     cells: list[Any]
     data: list[dict[str, Range]]
+    pace: list[Pace]
     pools: dict[tuple[int, ...], PyTree]
 
 
@@ -59,7 +51,7 @@ class Program:
         self.platform = mesh.devices.flat[0].platform
         self.tables = self._tables()
         shard, everywhere = PartitionSpec(AXIS), PartitionSpec()
-        tables = Tables(shard, shard, everywhere)  # type: ignore[arg-type]
+        tables = Tables(shard, shard, shard, everywhere)  # type: ignore[arg-type]
 
         def mapped(function: Callable[..., Any], *inputs: Any) -> Callable[..., Any]:
             local = functools.partial(_on_device, functools.partial(function, self))
@@ -71,24 +63,32 @@ class Program:
         quick = {"xla_backend_optimization_level": 1} if self.platform == "cpu" else None
         self._init = jax.jit(mapped(_init), compiler_options=quick)
         self.advance_program = jax.jit(mapped(_advance, shard, everywhere), donate_argnums=1)
-        self.evaluate_program = jax.jit(mapped(_evaluate, shard))
+        self.evaluate_program = jax.jit(mapped(_evaluate, shard, everywhere))
+        self.finish_program = jax.jit(mapped(_finish, shard))
 
     def init(self) -> list[State]:
         """Every cell at step 0."""
         return self._init(self.tables)
 
     def advance(self, state: list[State], stop: int) -> list[State]:
-        """Train all cells until they have done `stop` updates, or all of theirs, or died."""
+        """Train all cells until they have done `stop` updates, or all of theirs, or ended."""
         return self.advance_program(self.tables, state, np.int32(stop))
 
-    def evaluate(self, state: list[State]) -> dict[str, np.ndarray]:
-        """Mean loss on each data set, and the study's summary, (cells,) each, at this state."""
-        found = self.gather(self.evaluate_program(self.tables, state))
-        for name, samples in self.plan.samples.items():
-            found[f"{name}_loss"] /= samples
-        return found
+    def evaluate(self, state: list[State], step: int) -> dict[str, np.ndarray]:
+        """What is measured of cells that are at a step, (cells,) each; NaN of those that are not.
 
-    def gather(self, per_group: Sequence[dict[str, jax.Array]]) -> dict[str, np.ndarray]:
+        Means over each data set by `SET_QUANTITY`, the study's summaries; and of every cell
+        `died_at`, `ended` and `updates`.
+        """
+        return self._means(self.evaluate_program(self.tables, state, np.int32(step)))
+
+    def finish(self, state: list[State]) -> dict[str, np.ndarray]:
+        """The same of all cells as they are, on all data sets, those of the end among them."""
+        if "end" in self.plan.evaluate.values():
+            return self._means(self.finish_program(self.tables, state))
+        return self._means(self.evaluate_program(self.tables, state, np.int32(ANY_STEP)))
+
+    def gather(self, per_group: Sequence[Mapping[str, jax.Array]]) -> dict[str, np.ndarray]:
         """Bring values of shape (devices, slots) into the order of the plan's cells."""
         collected: dict[str, np.ndarray] = {}
         for group, values in zip(self.plan.groups, collective.gathered(per_group), strict=True):
@@ -98,30 +98,37 @@ class Program:
                 out[group.slots[taken]] = host[taken]
         return collected
 
-    def params(self, state: list[State]) -> list[PyTree]:
-        """Parameters of each cell, as numpy, in the order of the plan's cells."""
-        found: list[PyTree] = [None] * len(self.plan.cells)
-        params = collective.gathered([values.params for values in state])
-        for group, host in zip(self.plan.groups, params, strict=True):
+    def per_cell(self, trees: Sequence[PyTree]) -> list[PyTree]:
+        """One tree a group, leaves (devices, slots, ...), as one of numpy a cell, in order."""
+        cells: list[PyTree] = [None] * len(self.plan.cells)
+        for group, tree in zip(self.plan.groups, collective.gathered(trees), strict=True):
             for place in np.argwhere(group.slots >= 0):
                 at = tuple(place)
-                found[group.slots[at]] = jax.tree.map(lambda leaf, at=at: leaf[at], host)
-        return found
+                cells[group.slots[at]] = jax.tree.map(lambda leaf, at=at: leaf[at], tree)
+        return cells
+
+    def params(self, state: list[State]) -> list[PyTree]:
+        """Parameters of each cell, as numpy, in the order of the plan's cells."""
+        return self.per_cell([values.params for values in state])
+
+    def memos(self, state: list[State]) -> list[PyTree]:
+        """What looks remembered of each cell, as numpy, in the order of the plan's cells."""
+        return self.per_cell([values.memo for values in state])
 
     def to_host(self, state: list[State]) -> dict[str, np.ndarray]:
         """The state as numpy, cells in order: the same on any number of devices.
 
         Of several processes the first one gets it; the others nothing.
         """
-        found: dict[str, np.ndarray] = {}
+        stored: dict[str, np.ndarray] = {}
         host = collective.gathered(state, by_all=False)
         if host is None:
-            return found
+            return stored
         for i, (group, values) in enumerate(zip(self.plan.groups, host, strict=True)):
             taken = _taken(group)
             for j, leaf in enumerate(jax.tree.leaves(values)):
-                found[f"{i}.{j}"] = leaf[taken]
-        return found
+                stored[f"{i}.{j}"] = leaf[taken]
+        return stored
 
     def from_host(self, stored: Mapping[str, np.ndarray]) -> list[State]:
         """The state that `to_host` gave."""
@@ -135,11 +142,14 @@ class Program:
             restored.append(self._sharded(jax.tree.unflatten(tree, host)))
         return restored
 
-    def map(self, group: Group, function: Callable[..., Any], *inputs: PyTree) -> Any:
-        """A function of one cell over a group's slots, as many at once as suit the platform."""
-        count = together(group.layout, group.slots.shape[1], self.platform)
-        batch = count if count > 1 else None
-        return jax.lax.map(lambda given: function(*given), inputs, batch_size=batch)
+    def _means(self, measured: Any) -> dict[str, np.ndarray]:
+        """What was gathered, sums over the samples of a data set as means."""
+        values = self.gather(measured)
+        for name in [name for name in values if OVER in name]:
+            total = values.pop(name)
+            total /= self.plan.samples[name.partition(OVER)[0]]
+            values[name.replace(OVER, "_")] = total
+        return values
 
     def _tables(self) -> Tables:
         groups = self.plan.groups
@@ -147,6 +157,7 @@ class Program:
         return Tables(
             cells=[self._sharded(_stack(self.plan.cells, group)) for group in groups],
             data=[self._sharded(group.data) for group in groups],
+            pace=[self._sharded(group.pace) for group in groups],
             pools=collective.spread(pools, NamedSharding(self.mesh, PartitionSpec())),
         )
 
@@ -182,111 +193,66 @@ def _on_device(function: Callable[..., Any], *arguments: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[None], function(local, *first(rest)))
 
 
-def _init(program: Program, tables: Tables) -> list[State]:
-    def one(layout: Layout, cell: Any) -> State:
-        params = program.study.init(cell, layout)
-        optimizer = program.study.optimizer(cell).init(params)
-        return State(params, optimizer, jnp.int32(0), jnp.int32(ALIVE))
+def _mapped(
+    program: Program, tables: Tables, function: Callable[..., Any], *inputs: Sequence[PyTree]
+) -> list[Any]:
+    """`function(one, *inputs of the cell)` of every cell, group by group."""
+    study, evaluate = program.study, program.plan.evaluate
+
+    def of_group(group: Group, *inputs: PyTree) -> Any:
+        count = group.beside
+
+        def of_cell(inputs: tuple[Any, ...]) -> Any:
+            cell, data, pace, *rest = inputs
+            one = OneCell(study, group.layout, evaluate, tables.pools, cell, data, pace, count > 1)
+            return function(one, *rest)
+
+        if count == 1:
+            return jax.lax.map(of_cell, inputs)
+        split = jax.tree.map(lambda leaf: leaf.reshape(-1, count, *leaf.shape[1:]), inputs)
+        results = jax.lax.map(jax.vmap(of_cell, axis_name=BESIDE), split)
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), results)
 
     return [
-        jax.vmap(functools.partial(one, group.layout))(cells)
-        for group, cells in zip(program.plan.groups, tables.cells, strict=True)
+        of_group(*each)
+        for each in zip(
+            program.plan.groups, tables.cells, tables.data, tables.pace, *inputs, strict=True
+        )
     ]
+
+
+def _init(program: Program, tables: Tables) -> list[State]:
+    return _mapped(program, tables, OneCell.init)
 
 
 def _advance(program: Program, tables: Tables, state: list[State], stop: jax.Array) -> list[State]:
-    study = program.study
-
-    def train(group: Group, cell: Any, data: dict[str, Range], state: State) -> State:
-        filled = data[TRAIN].samples > 0  # an empty slot does no step
-        end = jnp.where(filled, jnp.minimum(stop, study.steps(cell)), 0)
-
-        def goes_on(state: State) -> jax.Array:
-            return (state.step < end) & (state.died_at == ALIVE)
-
-        def step(state: State) -> State:
-            view = jax.named_scope("view")(functools.partial(study.view, cell, group.layout))
-            seen, pull_back = jax.vjp(view, state.params)
-
-            def block(
-                index: jax.Array, number: jax.Array, count: jax.Array
-            ) -> tuple[jax.Array, PyTree]:
-                stored = _stored(tables, group.layout, number)
-                batch = study.batch(cell, group.layout, stored, state.step, index)
-                return study.loss_and_grad(cell, group.layout, seen, batch, count)
-
-            zeros = jnp.float32(0), jax.tree.map(jnp.zeros_like, seen)
-            loss, summed = _sum(block, data[TRAIN], group.layout.rows, zeros)
-            with jax.named_scope("view"):
-                (grads,) = pull_back(summed)
-            return _update(study, cell, state, loss, grads)
-
-        return jax.lax.while_loop(goes_on, step, state)
-
-    return [
-        program.map(group, functools.partial(train, group), cells, data, state)
-        for group, cells, data, state in zip(
-            program.plan.groups, tables.cells, tables.data, state, strict=True
-        )
-    ]
+    return _mapped(program, tables, lambda one, state: one.train(state, stop), state)
 
 
-def _evaluate(program: Program, tables: Tables, state: list[State]) -> list[dict[str, jax.Array]]:
-    study = program.study
+def _evaluate(
+    program: Program, tables: Tables, state: list[State], step: jax.Array
+) -> list[dict[str, jax.Array]]:
+    def measure(one: OneCell, state: State) -> dict[str, jax.Array]:
+        def now(state: State) -> dict[str, jax.Array]:
+            return one.measure(state, "look", "history")
 
-    def measure(
-        group: Group, cell: Any, data: dict[str, Range], state: State
-    ) -> dict[str, jax.Array]:
-        seen = study.view(cell, group.layout, state.params)
+        shapes = jax.eval_shape(now, state)
+        wanted = (state.step == step) | (step == ANY_STEP)
+        missing = jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), shapes)
+        return jax.lax.cond(wanted, now, lambda _: missing, state) | _how_far(state)
 
-        def loss(_: jax.Array, number: jax.Array, count: jax.Array) -> jax.Array:
-            stored = _stored(tables, group.layout, number)
-            return study.loss_and_grad(cell, group.layout, seen, stored, count)[0]
-
-        found = {
-            f"{name}_loss": _sum(loss, dataset, group.layout.rows, jnp.float32(0))
-            for name, dataset in data.items()
-        }
-        found |= study.summary(cell, state.params)
-        return found | {"died_at": state.died_at, "updates": state.step}
-
-    return [
-        program.map(group, functools.partial(measure, group), cells, data, state)
-        for group, cells, data, state in zip(
-            program.plan.groups, tables.cells, tables.data, state, strict=True
-        )
-    ]
+    return _mapped(program, tables, measure, state)
 
 
-def _stored(tables: Tables, layout: Layout, number: jax.Array) -> PyTree:
-    """A block of data, by its number in the pool of its shape."""
-    return jax.tree.map(lambda leaf: leaf[number], tables.pools[layout.block])
+def _finish(program: Program, tables: Tables, state: list[State]) -> list[dict[str, jax.Array]]:
+    def measure(one: OneCell, state: State) -> dict[str, jax.Array]:
+        return one.measure(state, "look", "history", "end") | _how_far(state)
+
+    return _mapped(program, tables, measure, state)
 
 
-def _sum(block: Callable[..., PyTree], dataset: Range, rows: int, zeros: PyTree) -> PyTree:
-    """What a function of a block gives, summed over a data set.
-
-    Its arguments: which of the data set's blocks it is, its number in the pool, samples in it.
-    """
-
-    def add(i: jax.Array, total: PyTree) -> PyTree:
-        count = jnp.minimum(dataset.samples - i * rows, rows)
-        return jax.tree.map(jnp.add, total, block(i, dataset.first + i, count))
-
-    return jax.lax.fori_loop(0, -(-dataset.samples // rows), add, zeros)
-
-
-@jax.named_scope("optimizer")
-def _update(study: Study, cell: Any, state: State, loss: jax.Array, grads: PyTree) -> State:
-    """One update of one cell; of one that would become non-finite, its death."""
-    updates, optimizer = study.optimizer(cell).update(grads, state.optimizer, state.params)
-    params = optax.apply_updates(state.params, updates)
-    finite = jnp.isfinite(loss)
-    for leaf in jax.tree.leaves(params):
-        finite &= jnp.isfinite(leaf).all()
-    new = State(params, optimizer, state.step + 1, state.died_at)
-    kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), new, state)
-    return kept._replace(died_at=jnp.where(finite, state.died_at, state.step))
+def _how_far(state: State) -> dict[str, jax.Array]:
+    return {"died_at": state.died_at, "ended": state.ended, "updates": state.step}
 
 
 def _taken(group: Group) -> tuple[np.ndarray, ...]:

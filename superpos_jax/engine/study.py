@@ -1,9 +1,10 @@
-"""What a study tells the engine: pure functions of one cell.
+"""The interface of a study: pure functions of one cell.
 
-A *cell* is one model with its hyperparameters. A study says how a cell's data are laid out in
-blocks of samples, how its parameters start, what one block contributes to loss and gradient, and
-what to report. It never learns that it is mapped over a grid, and the engine never learns what is
-being trained.
+A *cell* is one model with its hyperparameters. A study says which data a cell has, how its
+parameters start, what its loss is, what is measured and when training stops. It never learns that
+it is mapped over a grid, and the engine never learns what is being trained.
+
+The smallest study defines `Cell`, `Options`, `datasets`, `load`, `init`, `loss` and `optimizer`.
 """
 
 from __future__ import annotations
@@ -11,20 +12,125 @@ from __future__ import annotations
 import abc
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
+from superpos_jax.engine.verdicts import DIVERGED, FINISHED, NOT_ENDED
 from superpos_jax.text import Labels
 
 PyTree = Any
 HISTORY_POINTS = 24
 """History is kept at about that many log-spaced steps, and at the first and the last."""
+FEWEST_POINTS = 6
+"""Of a history that is kept short to save time."""
+DIVERGED_FACTOR = 2.0
+"""A cell has diverged if its training loss ends above that many times its value at step 0."""
+
+Seed = Annotated[int, Field(ge=0, lt=2**31, description="a seed fits 31 bits")]
+Positive = Annotated[
+    float, Field(ge=1e-37, le=3e38, description="a positive number that float32 can hold")
+]
+NotNegative = Annotated[float, Field(ge=0, le=3e38, description="0 or more")]
+Steps = Annotated[int, Field(ge=1, le=100_000_000, description="updates of the weights")]
+
+
+class Options(BaseModel):
+    """Static choices of a study: the same for every cell of a sweep. A study may add its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """The shapes that a cell is computed in. They depend on the cell's own values alone.
+
+    Cells of equal shapes are stacked and share compiled code; because no other cell has a say in
+    them, a cell is computed in the same shapes, and to the same bits, alone and in company.
+
+    Attributes:
+        size: what fixes the shapes of the parameters, or is static about the model (the padded
+            hidden dimension, say); hashable.
+        block: shape of a block of data, samples first. The engine chooses where it is left out.
+        row_cost: operations that a row of a block costs, padding included; 0: those of a sample.
+        beside: cells that a CPU computes side by side; 0: the engine's choice.
+    """
+
+    size: Any = None
+    block: tuple[int, ...] = ()
+    row_cost: float = field(default=0.0, compare=False)
+    beside: int = field(default=0, compare=False)
+
+    @property
+    def rows(self) -> int:
+        """Samples in a block."""
+        return self.block[0]
+
+
+class DataSet(NamedTuple):
+    """The first `samples` samples of the stream that the hashable `key` names.
+
+    evaluate: when it is measured: at every point of the "history"; at every "look" as well; or at
+    the "end" alone.
+    """
+
+    key: Any
+    samples: int
+    evaluate: Literal["look", "history", "end"] = "history"
+
+
+class FullBatch(NamedTuple):
+    """Every update sees all training samples."""
+
+
+class Minibatch(NamedTuple):
+    """Every update sees `size` training samples, chosen by the cell's seed and the step.
+
+    order: "epochs" takes every sample once before any is taken twice, in an order that is new in
+    each epoch; the last batch of an epoch may be smaller. "replace" draws with replacement.
+    """
+
+    size: int
+    order: Literal["epochs", "replace"] = "epochs"
+
+
+class Fresh(NamedTuple):
+    """Every update sees `samples` new samples, which `Study.draw` makes."""
+
+    samples: int
+
+
+Feed = FullBatch | Minibatch | Fresh
+
+
+class Variable(NamedTuple):
+    """One reported quantity of one cell: names of its own dimensions, values, attributes.
+
+    `of_dead`: keep the value for a cell that died (its last finite weights, say).
+    """
+
+    dims: tuple[str, ...]
+    values: Any
+    attrs: Mapping[str, Any]
+    of_dead: bool = False
+
+
+class Look(NamedTuple):
+    """What a study sees of a training cell when it looks at it.
+
+    step: updates done. params: of the cell. measured: by name of a data set that is evaluated at
+    looks and of a quantity, `train_loss`, the mean over its samples.
+    """
+
+    step: Any
+    params: PyTree
+    measured: Mapping[str, Any]
 
 
 @lru_cache(maxsize=1024)
@@ -40,154 +146,183 @@ def history_steps(length: int, points: int = HISTORY_POINTS) -> tuple[int, ...]:
     return tuple(sorted({0, *steps.tolist()}))
 
 
-@dataclass(frozen=True)
-class Layout:
-    """The padded shapes one cell is computed in. It depends on the cell's own values alone.
-
-    Cells of equal layout are stacked and share compiled code; because no other cell has a say in
-    it, a cell is computed in the same shapes, and to the same bits, alone and in company.
-    """
-
-    block: tuple[int, ...]
-    """Shape of a block of data: samples first, then whatever the study needs."""
-    shape: Any
-    """Whatever else fixes array shapes, hashable (the padded hidden dimension, say)."""
-    row_cost: float
-    """Operations one row of a block costs, padding included."""
-
-    @property
-    def rows(self) -> int:
-        """Samples in a block."""
-        return self.block[0]
-
-
-class DataSet(NamedTuple):
-    """The first `samples` samples of the stream that the hashable `key` names."""
-
-    key: Any
-    samples: int
-
-
-class Variable(NamedTuple):
-    """One reported quantity of one cell: names of its own dimensions, values, attributes.
-
-    `of_dead`: keep the value for a cell that died (its last finite weights, say).
-    """
-
-    dims: tuple[str, ...]
-    values: Any
-    attrs: Mapping[str, Any]
-    of_dead: bool = False
-
-
 class Study(abc.ABC):
     """A study: pure functions of one cell, mapped over the grid by the engine.
 
-    `cell_type` is a frozen dataclass (made a pytree here); its fields are the numbers that can be
-    swept, with defaults and limits (`Annotated[int, Field(ge=1)]`). `options_type` is a frozen
-    pydantic model of the static choices. Both are checked before anything is compiled.
+    `Cell` is a frozen dataclass (made a pytree here); its fields are the numbers that can be swept,
+    with defaults and limits (`Annotated[int, Field(ge=1)]`). `Options` is a frozen pydantic model
+    of the static choices. Both are checked before anything is compiled.
+
+    A traced cell holds 0-d arrays: never branch on its values in Python. Methods that say *host*
+    are called outside of the compiled program, with plain numbers.
     """
 
-    cell_type: ClassVar[type]
-    options_type: ClassVar[type[BaseModel]]
+    Cell: ClassVar[type]
+    Options: ClassVar[type[BaseModel]] = Options
     labels: ClassVar[Labels] = Labels()
     """What the numbers of a cell, and some of their values, are called."""
+    ends: ClassVar[Mapping[str, int]] = {}
+    """Reasons to stop early, in words, and the verdict of each: `FINISHED` or `DIVERGED`."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if "cell_type" in vars(cls):
+        if "Cell" in vars(cls):
             with contextlib.suppress(ValueError):  # registered already
-                jax.tree_util.register_dataclass(cls.cell_type)
+                jax.tree_util.register_dataclass(cls.Cell)
 
     def __init__(self, options: BaseModel) -> None:
         self.options = options
 
+    # ---- what it is called, what can be drawn (host)
+
     @classmethod
     def name(cls) -> str:
-        """Whose results and checkpoints they are, `package.module:Class`."""
+        """The identifier stored in results and checkpoints, `package.module:Class`."""
         return f"{cls.__module__}:{cls.__qualname__}"
 
     @classmethod
     def cell_fields(cls) -> tuple[str, ...]:
         """Names of the numbers of a cell; each can be an axis."""
-        return tuple(field.name for field in fields(cls.cell_type))
+        return tuple(field.name for field in fields(cls.Cell))
 
     @classmethod
     def figures(cls) -> Mapping[str, Any]:
-        """The figures that read this study's results, by name."""
+        """The study's own figures, by name: `superpos_jax.drawing.FigureSpec`."""
         return {}
 
     def wrong(self, cell: Any) -> str:
         """Why a cell whose numbers are within their limits cannot be trained; empty if it can."""
         return ""
 
-    @abc.abstractmethod
-    def layout(self, cell: Any, platform: str) -> Layout:
-        """Padded shapes of a cell (host numbers) on a platform: "cpu", "gpu" or "tpu"."""
-
-    @abc.abstractmethod
-    def sample_cost(self, cell: Any) -> float:
-        """Operations one sample of the cell costs with no padding at all."""
-
-    def update_cost(self, cell: Any) -> float:
-        """Operations an update costs beside its samples, padding aside: the optimizer's."""
-        return 0.0
-
-    @abc.abstractmethod
-    def steps(self, cell: Any) -> Any:
-        """Number of optimizer updates of the cell; traced when the cell is."""
-
-    def recorded(self, cell: Any) -> tuple[int, ...]:
-        """Steps at which the cell's history is kept; the last one is its number of updates."""
-        return history_steps(int(self.steps(cell)))
+    # ---- data (host)
 
     @abc.abstractmethod
     def datasets(self, cell: Any) -> Mapping[str, DataSet]:
-        """The cell's data by name; `train` is trained on, all are evaluated."""
+        """The cell's data by name; `train` is trained on."""
 
-    @abc.abstractmethod
+    def load(self, dataset: DataSet) -> PyTree:
+        """The data set as numpy arrays, samples first; the engine cuts them into blocks.
+
+        The samples of a smaller data set are the first ones of a larger one with the same key.
+        """
+        raise NotImplementedError(f"{type(self).__name__} defines neither load nor blocks")
+
     def blocks(self, dataset: DataSet, block: tuple[int, ...]) -> PyTree:
-        """The data set as numpy arrays, cut into ceil(samples / rows) blocks of a layout's shape.
+        """The data set in ceil(samples / rows) blocks, a leading axis of numpy arrays.
 
-        With no samples there are no blocks: arrays of length 0, of the same shape beyond.
-
-        Shapes beyond the leading axis of blocks depend on `block` alone, so that a cell is computed
-        in the same shapes in any company.
+        By default `load`, cut; a study may have a format of its own. Shapes beyond the leading axis
+        depend on `block` alone. With no samples there are no blocks: arrays of length 0.
         """
+        rows = block[0]
+        wanted = max(1, dataset.samples)
+        count = -(-dataset.samples // rows)
+
+        def cut(array: np.ndarray) -> np.ndarray:
+            padding = np.broadcast_to(array[:1], (-wanted % rows, *array.shape[1:]))
+            return np.concatenate([array, padding]).reshape(-1, rows, *array.shape[1:])[:count]
+
+        return jax.tree.map(cut, self.load(dataset._replace(samples=wanted)))
+
+    def feed(self, cell: Any) -> Feed:
+        """What an update sees: `FullBatch()`, `Minibatch(size)` or `Fresh(samples)`."""
+        return FullBatch()
+
+    def draw(self, cell: Any, shapes: Shapes, step: jax.Array, index: jax.Array) -> PyTree:
+        """Block number `index` of the new samples of a step; traced, for a `Fresh` feed."""
+        raise NotImplementedError(f"{type(self).__name__} does not define draw")
+
+    def batch_seed(self, cell: Any) -> Any:
+        """The seed that chooses minibatches."""
+        return getattr(cell, "seed", 0)
+
+    # ---- one cell (traced)
+
+    def shapes(self, cell: Any, platform: str) -> Shapes:
+        """The shapes of a cell on a platform, "cpu", "gpu" or "tpu" (host)."""
+        return Shapes()
 
     @abc.abstractmethod
-    def init(self, cell: Any, layout: Layout) -> PyTree:
-        """Initial parameters of a cell, in the layout's shapes."""
+    def init(self, cell: Any, shapes: Shapes) -> PyTree:
+        """Initial parameters of a cell."""
 
-    @abc.abstractmethod
-    def optimizer(self, cell: Any) -> optax.GradientTransformation:
-        """The cell's optimizer; it sees the gradient *summed* over the cell's samples."""
-
-    def batch(
-        self, cell: Any, layout: Layout, block: PyTree, step: jax.Array, index: jax.Array
-    ) -> PyTree:
-        """What an update trains on in place of the training set's block number `index`.
-
-        The block itself by default; a study may draw new samples at every step.
-        """
-        return block
-
-    def view(self, cell: Any, layout: Layout, params: PyTree) -> PyTree:
+    def prepare(self, cell: Any, shapes: Shapes, params: PyTree) -> PyTree:
         """The parameters as blocks read them: computed once a step, then read by every block.
 
-        Differentiable: the gradient by the view, summed over blocks, is pulled back through it.
+        Differentiable: the gradient by what it returns, summed over blocks, is pulled back.
         """
         return params
 
-    @abc.abstractmethod
+    def loss(
+        self, cell: Any, shapes: Shapes, view: PyTree, batch: PyTree, weight: jax.Array
+    ) -> jax.Array:
+        """The loss of a batch, () float32: the sum over samples of weight times loss.
+
+        Args:
+            cell: of traced numbers.
+            shapes: of the cell.
+            view: what `prepare` returns; the parameters by default.
+            batch: arrays of samples, as `load` gives them.
+            weight: (rows,) float32, 1 for the cell's samples and 0 for others.
+        """
+        raise NotImplementedError(f"{type(self).__name__} defines neither loss nor loss_and_grad")
+
     def loss_and_grad(
-        self, cell: Any, layout: Layout, view: PyTree, block: PyTree, count: jax.Array
+        self, cell: Any, shapes: Shapes, view: PyTree, batch: PyTree, weight: jax.Array
     ) -> tuple[jax.Array, PyTree]:
-        """Loss and its gradient by the view, summed over the first `count` rows; 0 for none."""
+        """The loss of a batch and its gradient by the view; differentiates `loss` by default."""
+
+        def loss(view: PyTree) -> jax.Array:
+            return self.loss(cell, shapes, view, batch, weight)
+
+        return jax.value_and_grad(loss)(view)
+
+    def scale(self, cell: Any, samples: Any) -> Any:
+        """What the summed loss and gradient are multiplied by: 1 / samples, the mean."""
+        return 1 / samples
 
     @abc.abstractmethod
-    def summary(self, cell: Any, params: PyTree) -> dict[str, jax.Array]:
-        """Scalars recorded along the training history, next to the losses."""
+    def optimizer(self, cell: Any) -> optax.GradientTransformation:
+        """The cell's optimizer; it sees the mean gradient, and the mean loss as `value`."""
+
+    def steps(self, cell: Any) -> Any:
+        """Number of updates of the cell, at most; traced when the cell is."""
+        return cell.steps
+
+    # ---- what is measured
+
+    def recorded(self, cell: Any) -> tuple[int, ...]:
+        """Steps at which the cell's history is kept (host); the last is its number of updates.
+
+        About 24 log-spaced ones; fewer where minibatches are so small a part of the data that these
+        would cost more than a tenth of the training.
+        """
+        steps, feed = int(self.steps(cell)), self.feed(cell)
+        if isinstance(feed, FullBatch):
+            return history_steps(steps)
+        seen = feed.size if isinstance(feed, Minibatch) else feed.samples
+        data = sum(d.samples for d in self.datasets(cell).values() if d.evaluate != "end")
+        affordable = int(0.1 * 3 * steps * seen / max(1, data))  # a third of an update's work
+        return history_steps(steps, int(np.clip(affordable, FEWEST_POINTS, HISTORY_POINTS)))
+
+    def measure(
+        self, cell: Any, shapes: Shapes, view: PyTree, batch: PyTree, weight: jax.Array
+    ) -> dict[str, jax.Array]:
+        """Quantities of a batch, each summed over samples with their weights: `loss` by default.
+
+        A study that gives more (`accuracy`) gives `loss` as well. Results name them by data set,
+        `test_accuracy`, and hold means.
+        """
+        return {"loss": self.loss_and_grad(cell, shapes, view, batch, weight)[0]}
+
+    def summarise(self, cell: Any, params: PyTree) -> dict[str, jax.Array]:
+        """Scalars of the parameters along the history: norms."""
+        return {}
+
+    def summarise_update(
+        self, cell: Any, params: PyTree, grads: PyTree, updates: PyTree
+    ) -> dict[str, jax.Array]:
+        """Scalars along the history of the next mean gradient and of the update it would make."""
+        return {}
 
     @property
     def traces(self) -> Mapping[str, tuple[str, ...]]:
@@ -198,21 +333,92 @@ class Study(abc.ABC):
         return {}
 
     def trace(self, cell: Any, params: PyTree) -> dict[str, np.ndarray]:
-        """Arrays recorded along the training history (host numbers, numpy parameters)."""
+        """Arrays recorded along the history (host, numpy parameters)."""
         return {}
+
+    # ---- stop rules (traced)
+
+    def look_every(self, cell: Any) -> int:
+        """Updates from one look at the cell to the next (host); 0: nobody looks."""
+        return 0
+
+    def memo(self, cell: Any, shapes: Shapes, params: PyTree) -> PyTree:
+        """What looks remember, at step 0: numbers, weights at a first time, the best so far."""
+        return ()
+
+    def look(self, cell: Any, shapes: Shapes, now: Look, memo: PyTree) -> tuple[PyTree, jax.Array]:
+        """What to remember now, and whether to stop: `end(reason)`, or `NOT_ENDED` to go on."""
+        return memo, jnp.int32(NOT_ENDED)
+
+    def end(self, reason: str) -> int:
+        """The code of a reason in `ends`, for `look` to return."""
+        return list(self.ends).index(reason)
+
+    # ---- results (host)
+
+    def diverged(self, cell: Any, history: Mapping[str, np.ndarray]) -> str:
+        """Why a cell that was trained to its end counts as diverged; empty if it does not.
+
+        By default its training loss ended above twice its value at step 0.
+        """
+        loss = history["train_loss"]
+        far = loss[-1] > DIVERGED_FACTOR * loss[0]
+        return f"train loss above {DIVERGED_FACTOR:g} times its start" if far else ""
 
     def given(self, cell: Any) -> dict[str, Variable]:
         """What a cell's data alone say: in the result while the cell trains, and if it dies."""
         return {}
 
-    @abc.abstractmethod
-    def report(self, cell: Any, params: PyTree) -> dict[str, Variable]:
-        """What a finished cell (host numbers, numpy parameters) adds to the result."""
+    def report(
+        self, cell: Any, params: PyTree, history: Mapping[str, np.ndarray], memo: PyTree
+    ) -> dict[str, Variable]:
+        """What a trained cell adds to the result.
+
+        Args:
+            cell: of numbers.
+            params: numpy.
+            history: `step`, and each measured quantity at these steps, (steps,).
+            memo: what looks remembered, numpy.
+        """
+        return {}
 
     def result_bytes(self, cell: Any) -> int:
-        """Bytes of the arrays that a finished cell adds to the result: of `report`, of `trace`."""
+        """Bytes of the arrays that a trained cell adds to the result: of `report`, of `trace`."""
         return 0
 
-    @abc.abstractmethod
     def inspect(self, cell: Any, report: Mapping[str, np.ndarray]) -> Any:
-        """One cell as plain numpy, its data regenerated from keys: `Result.cell` returns it."""
+        """One cell as plain numpy, its data made again from keys: `Result.cell` returns it.
+
+        The arrays of the result by default.
+        """
+        return dict(report)
+
+    # ---- what it costs (host)
+
+    def sample_cost(self, cell: Any) -> float:
+        """Operations that one sample of an update costs, no padding.
+
+        By default 6 for each parameter: 2 forward, 4 backward, as in dense layers.
+        """
+        return 6.0 * _parameters(self, self.shapes(cell, "cpu"), cell)
+
+    def update_cost(self, cell: Any) -> float:
+        """Operations an update costs beside its samples, padding aside: the optimizer's."""
+        return 0.0
+
+
+def end_verdicts(study: Study) -> list[int]:
+    """The verdict of each reason to stop early, in the order of their codes."""
+    verdicts = list(study.ends.values())
+    if not set(verdicts) <= {FINISHED, DIVERGED}:
+        raise ValueError(f"{type(study).__name__}.ends: allowed verdicts: FINISHED, DIVERGED")
+    return verdicts
+
+
+def _parameters(study: Study, shapes: Shapes, cell: Any) -> int:
+    """Numbers in the parameters of a cell, traced once for all cells of its shapes."""
+    known = vars(study).setdefault("_parameters", {})
+    if shapes not in known:
+        params = jax.eval_shape(lambda: study.init(cell, shapes))
+        known[shapes] = sum(leaf.size for leaf in jax.tree.leaves(params))
+    return known[shapes]

@@ -7,3 +7,5 @@ FINISHED, NON_FINITE, DIVERGED, UNFINISHED = range(4)
 
 ALIVE = -1
 """`died_at` of a cell whose numbers are all finite; else the step at which they ceased to be."""
+NOT_ENDED = -1
+"""`ended` of a cell that no stop rule ended; else the number of the reason in `Study.ends`."""

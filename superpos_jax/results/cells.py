@@ -42,29 +42,49 @@ Columns = dict[str, tuple[tuple[str, ...], np.ndarray, Mapping[str, Any]]]
 """By name: dimensions behind `cell`, values (cells, ...), attributes."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Measured:
-    """Losses, summaries and traces of some cells at the recorded steps, as the engine gives them.
+    """What was measured of some cells along their training, as the engine gives it.
 
     Attributes:
         steps: at which was measured, ascending; the last one is the present.
-        values: one entry a step: name -> (cells,), or (cells, ...) of what the study traces.
+        values: one entry a step: name -> (cells,), or (cells, ...) of what the study traces; NaN of
+            a cell that is not at that step. `died_at`, `ended` and `updates` are of every cell.
+        final: the same of all cells at their end, once they have come to it.
     """
 
     steps: list[int] = field(default_factory=list)
     values: list[dict[str, np.ndarray]] = field(default_factory=list)
+    final: dict[str, np.ndarray] | None = None
 
     def add(self, step: int, values: dict[str, np.ndarray]) -> None:
         """Add what was measured at a step."""
         self.steps.append(step)
         self.values.append(values)
 
+    def outcome(self, name: str) -> np.ndarray:
+        """(cells,) `died_at`, `ended` or `updates` of each cell now."""
+        return (self.final or self.values[-1])[name]
+
+    def now(self) -> dict[str, np.ndarray]:
+        """(cells,) by name: the quantities of each cell at its end, else at its latest step."""
+        if self.final is not None:
+            return {name: self.final[name] for name in self.final if name not in STATE}
+        latest = np.searchsorted(self.steps, self.outcome("updates"), side="right") - 1
+        single = (name for name, v in self.values[0].items() if name not in STATE and v.ndim == 1)
+        rows = np.arange(len(latest))
+        return {name: np.array([v[name] for v in self.values])[latest, rows] for name in single}
+
     def died_at(self) -> np.ndarray:
         """(cells,) step of death. A loss that is not finite now is a death in the last update."""
-        now = self.values[-1]
-        losses = [values for name, values in now.items() if name.endswith("_loss")]
-        infinite = ~np.isfinite(losses).all(axis=0) & (now["died_at"] == ALIVE)
-        return np.where(infinite, now["updates"], now["died_at"])
+        died_at = self.outcome("died_at")
+        losses = [values for name, values in self.now().items() if name.endswith("_loss")]
+        infinite = ~np.isfinite(losses).all(axis=0) & (died_at == ALIVE)
+        return np.where(infinite, self.outcome("updates"), died_at)
+
+
+STATE = "died_at", "ended", "updates"
+"""What the engine gives beside quantities: how far each cell is."""
 
 
 def make_table(
@@ -88,7 +108,7 @@ def make_table(
     Raises:
         UserError: the study reports something under the name of a number of its cells.
     """
-    now, died_at = measured.values[-1], measured.died_at()
+    died_at = measured.died_at()
     dead = died_at != ALIVE
     if verdicts is None:
         verdicts = np.full(len(cells), UNFINISHED)
@@ -97,23 +117,56 @@ def make_table(
         name: ((), outcome[name].astype(kind), attrs) for name, (kind, _, attrs) in OUTCOME.items()
     }
     columns |= _reported([study.given(cell) for cell in cells], np.zeros_like(dead))
-    steps, is_past = _past(study, cells, measured)
-    for name in now:
-        if name in ("died_at", "updates"):
-            continue
-        words = name.replace("_", " ")
-        history = _history([values[name] for values in measured.values])
-        history = history[:, np.isin(measured.steps, steps)]
-        history[~is_past] = np.nan
-        if name in study.traces:
-            attrs = {"long_name": f"{words} along training"}
-            columns[f"history_{name}"] = (STEP, *study.traces[name]), _trimmed(history), attrs
-        else:
-            attrs = {"long_name": words}
-            columns[name] = (), _blanked(_signed(np.array(now[name])), dead), attrs
-            columns[f"history_{name}"] = (STEP,), history, attrs
+    is_past = past(study, cells, measured)
+    is_kept = _recorded(study, cells, measured.steps).any(axis=0)
+
+    def history(name: str) -> np.ndarray:
+        values = stack([np.asarray(values[name], np.float32) for values in measured.values])
+        values = np.moveaxis(values, 0, 1).copy()
+        values[~is_past] = np.nan
+        return values[:, is_kept]
+
+    for name, values in measured.now().items():
+        attrs = {"long_name": name.replace("_", " ")}
+        columns[name] = (), _blanked(_signed(np.array(values)), dead), attrs
+        if name in measured.values[0]:
+            columns[f"history_{name}"] = (STEP,), history(name), attrs
+    for name, dims in study.traces.items():
+        attrs = {"long_name": f"{name.replace('_', ' ')} along training"}
+        columns[f"history_{name}"] = (STEP, *dims), _trimmed(history(name)), attrs
+    if study.ends:
+        columns |= _stopped(study, measured)
     columns |= _reported(reports, dead)
-    return _dataset(study, cells, columns, steps)
+    return _dataset(study, cells, columns, np.array(measured.steps)[is_kept].tolist())
+
+
+def past(study: Study, cells: Sequence[Any], measured: Measured) -> np.ndarray:
+    """(cells, steps) which of the steps so far a cell records and has lived to see."""
+    lived = np.array(measured.steps) <= measured.outcome("updates")[:, None]
+    return _recorded(study, cells, measured.steps) & lived
+
+
+def histories(
+    study: Study, cells: Sequence[Any], measured: Measured
+) -> list[dict[str, np.ndarray]]:
+    """The history of each cell as its study sees it: `step`, and quantities at these steps.
+
+    The last entry is the end of its training, where that is not at a recorded step either.
+    """
+    steps, updates = np.array(measured.steps), measured.outcome("updates")
+    now = measured.now()
+    names = [name for name in now if name in measured.values[0]]
+    values = {name: np.array([v[name] for v in measured.values]) for name in names}
+    seen = []
+    for i, own in enumerate(past(study, cells, measured)):
+        history = {STEP: steps[own]} | {name: values[name][own, i] for name in names}
+        if updates[i] not in history[STEP]:
+            history = {
+                name: np.append(column, updates[i] if name == STEP else now[name][i])
+                for name, column in history.items()
+            }
+        seen.append(history)
+    return seen
 
 
 def outcome_table(study: Study, cells: Sequence[Any], verdict: int = UNFINISHED) -> xr.Dataset:
@@ -189,18 +242,18 @@ def cells_of(table: xr.Dataset, study: Study) -> list[Any]:
     Raises:
         ValueError: the study has no such numbers any more.
     """
-    hints = get_type_hints(study.cell_type)
+    hints = get_type_hints(study.Cell)
     names = [str(name) for name in table.coords if name != STEP]
     if unknown := set(names) - set(study.cell_fields()):
         raise ValueError(f"numbers that the study does not have: {', '.join(sorted(unknown))}")
     columns = [[hints[name](value) for value in table[name].values.tolist()] for name in names]
     rows = zip(*columns, strict=True) if columns else [()] * table.sizes[CELL]
-    return [study.cell_type(**dict(zip(names, row, strict=True))) for row in rows]
+    return [study.Cell(**dict(zip(names, row, strict=True))) for row in rows]
 
 
 def numbers_of(study: Study, cells: Iterable[Any]) -> dict[str, np.ndarray]:
     """The numbers of cells, by name: (cells,) whole or double-precision."""
-    hints, cells = get_type_hints(study.cell_type), list(cells)
+    hints, cells = get_type_hints(study.Cell), list(cells)
     return {
         name: np.array([getattr(cell, name) for cell in cells], _kind(hints[name]))
         for name in study.cell_fields()
@@ -223,24 +276,32 @@ def stack(cells: Sequence[np.ndarray]) -> np.ndarray:
     return np.stack([_padded(cell, shape) for cell in cells]).astype(cells[0].dtype, copy=False)
 
 
-def _past(study: Study, cells: Sequence[Any], measured: Measured) -> tuple[list[int], np.ndarray]:
-    """The steps that some cell records, and (cells, steps) which are in a cell's own past."""
-    own: dict[tuple[int, ...], np.ndarray] = {}
-    rows = []
-    for cell in cells:
-        recorded = study.recorded(cell)
-        if recorded not in own:
-            own[recorded] = np.isin(measured.steps, recorded)
-        rows.append(own[recorded])
-    lived = np.array(measured.steps) <= measured.values[-1]["updates"][:, None]
-    is_kept = np.array(rows).any(axis=0)
-    steps = np.array(measured.steps)[is_kept].tolist()
-    return steps, (np.array(rows) & lived)[:, is_kept]
+def _recorded(study: Study, cells: Sequence[Any], steps: Sequence[int]) -> np.ndarray:
+    """(cells, steps) at which steps each cell records its history."""
+    rows: dict[tuple[int, ...], np.ndarray] = {}
+    own = [study.recorded(cell) for cell in cells]
+    for recorded in own:
+        if recorded not in rows:
+            rows[recorded] = np.isin(steps, recorded)
+    return np.array([rows[recorded] for recorded in own])
 
 
-def _history(values: Sequence[np.ndarray]) -> np.ndarray:
-    """(cells, steps, ...) float32 of what was measured at each step."""
-    return np.moveaxis(stack([np.asarray(value, np.float32) for value in values]), 0, 1).copy()
+def _stopped(study: Study, measured: Measured) -> Columns:
+    """Which rule of the study stopped a cell, and how many updates it has done."""
+    words = " ".join(reason.replace(" ", "_") for reason in study.ends)
+    reasons = {
+        "long_name": "rule that stopped it; -1: none",
+        "flag_values": list(range(len(study.ends))),
+        "flag_meanings": words,
+    }
+    return {
+        "ended": ((), measured.outcome("ended").astype(np.int8), reasons),
+        "updates": (
+            (),
+            measured.outcome("updates").astype(np.int32),
+            {"long_name": "updates done"},
+        ),
+    }
 
 
 def _reported(reports: Sequence[Mapping[str, Variable]], dead: np.ndarray) -> Columns:

@@ -16,10 +16,11 @@ import xarray as xr
 
 from superpos_jax.engine.verdicts import DIVERGED, FINISHED, NON_FINITE, UNFINISHED, VERDICTS
 from superpos_jax.errors import UserError
+from superpos_jax.results.grid import Grid
 from superpos_jax.results.registry import labels_of
 from superpos_jax.results.store import read_table, write_table
-from superpos_jax.results.sweep import Grid, Sweep
-from superpos_jax.results.view import RETRY, cell_at, ended_as, from_grid, to_grid
+from superpos_jax.results.sweep import Sweep
+from superpos_jax.results.view import RETRY, ended_as, from_grid, to_grid
 from superpos_jax.text import counted
 
 
@@ -83,7 +84,7 @@ class Result:
     def trained_cell(self, **point: Any) -> Any:
         """The numbers a cell was trained with: the sweep's, or those of its last retry."""
         values = self.at(**point)
-        cell = cell_at(self.grid, {axis: values[axis].item() for axis in self.grid.axes})
+        cell = self.grid.cell(**{axis: values[axis].item() for axis in self.grid.axes})
         changes = {
             str(name).removeprefix(RETRY): values[name].item()
             for name in values.data_vars

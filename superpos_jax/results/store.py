@@ -168,7 +168,7 @@ def _of_a_grid(dataset: xr.Dataset) -> xr.Dataset:
     study, axes = _study(dataset), tuple(str(dim) for dim in dataset["verdict"].dims)
     fixed = json.loads(dataset.attrs["cell"])
     points = itertools.product(*(dataset[axis].values.tolist() for axis in axes))
-    cells = [study.cell_type(**fixed, **dict(zip(axes, point, strict=True))) for point in points]
+    cells = [study.Cell(**fixed, **dict(zip(axes, point, strict=True))) for point in points]
     table = flattened(dataset, axes, study, cells)
     return table.assign_attrs(format=FORMAT, swept=json.dumps(sorted(axes)))
 
@@ -176,7 +176,7 @@ def _of_a_grid(dataset: xr.Dataset) -> xr.Dataset:
 def _study(dataset: xr.Dataset) -> Any:
     """The study of a result, with its options."""
     study = load_study(dataset.attrs["study"])
-    return study(study.options_type(**json.loads(dataset.attrs["options"])))
+    return study(study.Options(**json.loads(dataset.attrs["options"])))
 
 
 def _checksums(dataset: xr.Dataset) -> dict[str, int]:

@@ -23,7 +23,8 @@ from superpos_jax.results.cells import (
     numbers_of,
     outcome_table,
 )
-from superpos_jax.results.sweep import Grid, Sweep
+from superpos_jax.results.grid import Grid
+from superpos_jax.results.sweep import Sweep
 
 FORMAT = 3
 """Of a store: 3 holds a table of cells, 2 held arrays over a grid."""
@@ -52,7 +53,7 @@ def describe(
     """
     *earlier, latest = runs or [{}]
     fixed = fixed_values(grid)
-    ever = {*swept(table), *(name for name in grid.study.cell_fields() if name not in fixed)}
+    ever = {*swept(table), *grid.swept}
     return table.drop_attrs(deep=False).assign_attrs(
         format=FORMAT,
         name=sweep.name,
@@ -84,14 +85,8 @@ def swept(table: xr.Dataset) -> list[str]:
 
 
 def fixed_values(grid: Grid) -> dict[str, Any]:
-    """The numbers that all cells of a grid have in common and that are no axis."""
-    first = asdict(grid.cells[0])
-    numbers = numbers_of(grid.study, grid.cells)
-    return {
-        name: value
-        for name, value in first.items()
-        if name not in grid.axes and (numbers[name] == value).all()
-    }
+    """The numbers that all cells of a grid have in common."""
+    return {name: value for name, value in asdict(grid.cells[0]).items() if name not in grid.swept}
 
 
 def shown_rows(table: xr.Dataset, grid: Grid) -> tuple[np.ndarray, list[Mapping[str, Any]]]:
@@ -104,8 +99,7 @@ def shown_rows(table: xr.Dataset, grid: Grid) -> tuple[np.ndarray, list[Mapping[
     """
     rows = {cell: row for row, cell in enumerate(cells_of(table, grid.study))}
     ends = table["verdict"].values
-    fixed = fixed_values(grid)
-    changes = [change for change in retries(table) if {*change} <= {*fixed}]
+    changes = [change for change in retries(table) if not {*change} & grid.swept]
     shown, made = np.full(len(grid.cells), -1), list[Mapping[str, Any]]()
     for i, cell in enumerate(grid.cells):
         row, values = rows.get(cell, -1), dict[str, Any]()
@@ -134,7 +128,6 @@ def to_grid(table: xr.Dataset, grid: Grid) -> xr.Dataset:
         grid: gives axes and cells; rows of other cells are hidden.
     """
     rows, changes = shown_rows(table, grid)
-    coordinates = coordinates_of(grid)
     taken = np.flatnonzero(rows >= 0)
     shown = table if len(taken) else table[list(OUTCOME)]
     trained = [replace(cell, **change) for cell, change in zip(grid.cells, changes, strict=True)]
@@ -146,17 +139,18 @@ def to_grid(table: xr.Dataset, grid: Grid) -> xr.Dataset:
             values = _at(steps, table[STEP].values, values)
         laid = np.full((len(rows), *values.shape[1:]), absent(name, values.dtype), values.dtype)
         laid[taken] = values[rows[taken]]
-        dims = (*coordinates, *map(str, variable.dims[1:]))
+        dims = (*grid.axes, *map(str, variable.dims[1:]))
         return xr.Variable(dims, laid.reshape((*grid.shape, *laid.shape[1:])), variable.attrs)
 
     variables = {str(name): over_axes(str(name), v) for name, v in shown.data_vars.items()}
     for name in dict.fromkeys(name for change in changes for name in change):
         values = np.array([change.get(name, np.nan) for change in changes], np.float64)
         attrs = {"long_name": f"{name} when retried"}
-        variables[RETRY + name] = xr.Variable(tuple(coordinates), values.reshape(grid.shape), attrs)
+        variables[RETRY + name] = xr.Variable(tuple(grid.axes), values.reshape(grid.shape), attrs)
     own = ("format", "name", "study", "sweep", "cell", "options", "provenance", "conventions")
     attrs = {name: table.attrs[name] for name in own if name in table.attrs}
-    return xr.Dataset(variables, {**coordinates, STEP: np.asarray(steps, np.int64)}, attrs)
+    coordinates = {**grid.coordinates(), STEP: np.asarray(steps, np.int64)}
+    return xr.Dataset(variables, coordinates, attrs)
 
 
 def from_grid(dataset: xr.Dataset, grid: Grid) -> xr.Dataset:
@@ -171,20 +165,17 @@ def from_grid(dataset: xr.Dataset, grid: Grid) -> xr.Dataset:
     Raises:
         ValueError: a coordinate of the dataset is no value of the grid.
     """
-    coordinates = coordinates_of(grid)
     places = []
-    for axis, values in coordinates.items():
-        order = {value: i for i, value in enumerate(values.tolist())}
+    for axis, values in grid.axes.items():
+        order = {value: i for i, value in enumerate(values)}
         try:
             places.append([order[value] for value in dataset[axis].values.tolist()])
         except KeyError as error:
             raise ValueError(f"{axis}: {error.args[0]!r} is not of the sweep") from None
     numbers = np.arange(len(grid.cells)).reshape(grid.shape)[np.ix_(*places)].ravel()
     cells = [grid.cells[i] for i in numbers]
-    fixed = fixed_values(grid)
-    varied = [name for name in grid.study.cell_fields() if name not in fixed]
-    table = flattened(dataset, tuple(coordinates), grid.study, cells)
-    return table.assign_attrs(swept=json.dumps(sorted(varied)))
+    table = flattened(dataset, tuple(grid.axes), grid.study, cells)
+    return table.assign_attrs(swept=json.dumps(sorted(grid.swept)))
 
 
 def flattened(
@@ -222,12 +213,6 @@ def flattened(
     return join(table, outcome_table(study, [cells[i] for i in retried], NON_FINITE))
 
 
-def coordinates_of(grid: Grid) -> dict[str, np.ndarray]:
-    """The values along each axis, as results hold them."""
-    values = grid.coordinates() if hasattr(grid, "coordinates") else grid.axes
-    return {str(axis): np.asarray(along) for axis, along in values.items()}
-
-
 def _steps(rows: xr.Dataset, study: Study, cells: Iterable[Any]) -> list[int]:
     """The steps that some cell records, and those at which some row has a history."""
     steps = {step for own in {study.recorded(cell) for cell in cells} for step in own}
@@ -244,14 +229,6 @@ def _at(wanted: Sequence[int], steps: np.ndarray, values: np.ndarray) -> np.ndar
     common = np.isin(wanted, steps)
     at_wanted[:, common] = values[:, np.searchsorted(steps, np.asarray(wanted)[common])]
     return at_wanted
-
-
-def cell_at(grid: Grid, point: Mapping[str, Any]) -> Any:
-    """The cell of a grid with these values along its axes."""
-    index = 0
-    for axis, values in coordinates_of(grid).items():
-        index = index * len(values) + values.tolist().index(point[axis])
-    return grid.cells[index]
 
 
 def ended_as(dataset: xr.Dataset, *ends: int) -> Iterator[dict[str, Any]]:

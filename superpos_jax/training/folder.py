@@ -21,9 +21,10 @@ import xarray as xr
 from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.errors import UserError
 from superpos_jax.results import store
+from superpos_jax.results.grid import Grid
 from superpos_jax.results.registry import load_study
 from superpos_jax.results.store import NEW, OLD, STORE
-from superpos_jax.results.sweep import Grid, Sweep
+from superpos_jax.results.sweep import Sweep
 from superpos_jax.results.view import fixed_values, swept
 
 SWEEP, PROVENANCE, FIGURES = "sweep.toml", "provenance.json", "figures"

@@ -23,13 +23,21 @@ from superpos_jax.engine import collective, memory
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.plan import make_plan, total_work
 from superpos_jax.engine.program import Program, make_mesh
-from superpos_jax.engine.study import Study
-from superpos_jax.engine.verdicts import ALIVE, DIVERGED, FINISHED, NON_FINITE, UNFINISHED
+from superpos_jax.engine.study import Study, end_verdicts
+from superpos_jax.engine.verdicts import (
+    ALIVE,
+    DIVERGED,
+    FINISHED,
+    NON_FINITE,
+    NOT_ENDED,
+    UNFINISHED,
+)
 from superpos_jax.errors import UserError
 from superpos_jax.results import cells, view
+from superpos_jax.results.grid import Grid, refuse_wrong
 from superpos_jax.results.registry import source_hash
 from superpos_jax.results.result import Result
-from superpos_jax.results.sweep import Grid, Sweep, read_sweep, refuse_wrong
+from superpos_jax.results.sweep import Sweep, read_sweep
 from superpos_jax.training import launch
 from superpos_jax.training.checkpoint import Checkpoints, Saved, about, drop_finished, find
 from superpos_jax.training.folder import Folder
@@ -37,9 +45,6 @@ from superpos_jax.training.logbook import Logbook
 from superpos_jax.training.loop import Progress, Training, advance
 from superpos_jax.training.provenance import SOURCE
 from superpos_jax.training.signals import stop_requests
-
-DIVERGED_FACTOR = 2.0
-"""A cell has diverged if its training loss ends above that many times its value at step 0."""
 
 logger = logging.getLogger(__name__)
 
@@ -236,17 +241,24 @@ def finished_rows(training: Training, run: int) -> xr.Dataset:
         training: of the program.
         run: which of the runs in the provenance trained them.
     """
-    study, trained, measured = (
-        training.program.study,
-        training.program.plan.cells,
-        training.measured,
-    )
-    params = training.program.params(training.state)
+    training.finish()
+    program, measured = training.program, training.measured
+    study, trained = program.study, program.plan.cells
+    params, memos = program.params(training.state), program.memos(training.state)
+    histories = cells.histories(study, trained, measured)
     with np.errstate(all="ignore"):  # a dead cell's weights may be huge; they are blanked
-        reports = [study.report(cell, own) for cell, own in zip(trained, params, strict=True)]
-    start, end = measured.values[0]["train_loss"], measured.values[-1]["train_loss"]
-    is_dead, is_far = measured.died_at() != ALIVE, end > DIVERGED_FACTOR * start
-    verdicts = np.select([is_dead, is_far], [NON_FINITE, DIVERGED], FINISHED)
+        reports = [
+            study.report(*each) for each in zip(trained, params, histories, memos, strict=True)
+        ]
+    is_dead, ended = measured.died_at() != ALIVE, measured.outcome("ended")
+    by_rule = np.array([*end_verdicts(study), UNFINISHED])[ended]  # the last one is of no rule
+    far = [
+        not dead and bool(study.diverged(cell, history))
+        for cell, history, dead in zip(trained, histories, is_dead.tolist(), strict=True)
+    ]
+    verdicts = np.select(
+        [is_dead, ended != NOT_ENDED, far], [NON_FINITE, by_rule, DIVERGED], FINISHED
+    )
     return cells.make_table(study, trained, measured, run, verdicts, reports)
 
 

@@ -12,8 +12,9 @@ import xarray as xr
 from superpos_jax.engine import collective
 from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.results import cells, view
+from superpos_jax.results.grid import Grid
 from superpos_jax.results.result import Result
-from superpos_jax.results.sweep import Grid, Sweep
+from superpos_jax.results.sweep import Sweep
 from superpos_jax.training import provenance
 from superpos_jax.training.folder import Folder
 from superpos_jax.training.provenance import Machine

@@ -58,18 +58,25 @@ class Training:
         self.state = jax.block_until_ready(self.program.advance(self.state, self.step))
 
     def record(self) -> None:
-        """Measure losses and norms at this step, and what the study traces."""
+        """Measure the cells that are at this step, and trace what the study traces."""
+        values = self.program.evaluate(self.state, self.step)
+        self.measured.add(self.step, values | self._traced())
+
+    def finish(self) -> None:
+        """Measure all cells at their end, which some may have come to between recorded steps."""
+        self.measured.final = self.program.finish(self.state)
+
+    def _traced(self) -> dict[str, np.ndarray]:
         study, cells = self.program.study, self.program.plan.cells
-        values = self.program.evaluate(self.state)
-        if study.traces:
-            pairs = zip(cells, self.program.params(self.state), strict=True)
-            with np.errstate(all="ignore"):  # a dead cell's weights may be huge
-                traces = [study.trace(cell, params) for cell, params in pairs]
-            values |= {
-                name: stack([np.asarray(trace[name], np.float32) for trace in traces])
-                for name in study.traces
-            }
-        self.measured.add(self.step, values)
+        if not study.traces:
+            return {}
+        pairs = zip(cells, self.program.params(self.state), strict=True)
+        with np.errstate(all="ignore"):  # a dead cell's weights may be huge
+            traces = [study.trace(cell, params) for cell, params in pairs]
+        return {
+            name: stack([np.asarray(trace[name], np.float32) for trace in traces])
+            for name in study.traces
+        }
 
     def arrays(self) -> Arrays:
         """All of it as arrays, from which a later `Training` goes on."""

@@ -330,8 +330,8 @@ def test_bad_flags_get_one_line_and_exit_code_2(superpos, sweep_file, trained, t
 
 def test_help_does_not_start_jax():
     program = (
-        "import sys; from superpos_jax import cli; sys.argv = ['superpos', '--help']\n"
-        "try: cli.main()\n"
+        "import sys; from superpos_jax.cli import app; sys.argv = ['superpos', '--help']\n"
+        "try: app.main()\n"
         "except SystemExit: assert not {'jax', 'xarray', 'matplotlib'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -23,7 +23,7 @@ class Weighing(Ridge):
 
     dtype = np.float32
 
-    def report(self, cell, params):
+    def report(self, cell, params, history, memo):
         of_cell = Variable(("sample",), np.ones(cell.T, self.dtype), {"units": "kg"})
         return {"weight": of_cell, "last": of_cell._replace(of_dead=True)}
 
@@ -36,12 +36,13 @@ def measured(cells, died_at=None, until=4):
     for step in range(until + 1):
         loss = np.float32(10 * np.arange(len(cells)) + np.minimum(step, updates))
         now = {"train_loss": loss, "died_at": died, "updates": np.minimum(step, updates)}
+        now["ended"] = np.full(len(cells), -1)
         values.add(step, now)
     return values
 
 
 def table(cells=GRID.cells, verdict=FINISHED, run=0, study=GRID.study, died_at=None):
-    reports = [study.report(cell, np.arange(24, dtype=np.float32)) for cell in cells]
+    reports = [study.report(cell, np.arange(24, dtype=np.float32), {}, ()) for cell in cells]
     verdicts = np.full(len(cells), verdict)
     rows = make_table(study, cells, measured(cells, died_at), run, verdicts, reports)
     return describe(rows, SWEEP, GRID, [])
@@ -100,7 +101,7 @@ def test_of_a_dead_cell_stays_what_outlives_it(dtype):
 
 def test_a_report_under_the_name_of_a_number_is_refused():
     class Clashing(Ridge):
-        def report(self, cell, params):
+        def report(self, cell, params, history, memo):
             return {"lr": Variable((), np.float32(1), {})}
 
     with pytest.raises(sp.UserError, match=r"Clashing.report: 'lr' is a number of the cell"):

@@ -14,16 +14,24 @@ GOOD = """study = "double_descent"
 name = "good"
 
 [axes]
-T = [3, 40]
+T = "geomspace(3, 40, 2)"
 m = [2, 3]
 reduction = ["sum", 0.5]
+
+[[zip]]
+S = [0.9, 0.8]
+steps = [20, 1e1]
+
+[arms.plain]
+
+[arms.fast]
+lr = 1e-2
+loss = "fourth"
 
 [cell]
 lr = 1e-3
 weight_decay = 0.01
 eps = 1e-8
-S = 0.9
-steps = 20
 seed = 3
 
 [options]
@@ -58,6 +66,23 @@ VALUES = [
         '"json:loads"',
         "'é'",
     ),
+    *(
+        '"range(3)"',
+        '"linspace(0, 0.5, 2)"',
+        '"logspace(-3, -2, 2)"',
+        '"geomspace(1, 1e9, 2)"',
+        '"geomspace(1, 9)"',
+        '"range(9e9)"',
+        '"rnge(3)"',
+        '"open(3)"',
+        "[0.5, 0.6]",
+        "[20, 30]",
+        "[{S = [0.5], m = [2]}]",
+    ),
+]
+TABLES = [
+    *("[axes]", "[cell]", "[options]", "[axis]", "[study]", "[cell.lr]"),
+    *("[[zip]]", "[zip]", "[arms]", "[[arms]]", "[arms.more]", "[arms.'a b']", "[arms.fast.lr]"),
 ]
 KEYS = [
     "T",
@@ -89,7 +114,7 @@ def mutate(rng: random.Random) -> bytes:
         elif what == 1:
             lines.insert(rng.randrange(len(lines)), lines[i])
         elif what == 2:
-            lines[i] = f"[{rng.choice(['axes', 'cell', 'options', 'axis', 'study', 'cell.lr'])}]"
+            lines[i] = rng.choice(TABLES)
         elif what == 3 and equals:
             lines[i] = f"{rng.choice(KEYS)} = {lines[i].partition(' = ')[2]}"
         elif equals:
@@ -114,6 +139,7 @@ def meaningful(cell) -> bool:
         and 0 < eps < math.inf
         and 0 <= decay < math.inf
         and 0 <= cell.reduction <= 1
+        and cell.loss in range(1, 9)
     )
 
 

@@ -16,17 +16,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from superpos_jax.engine.study import DataSet, Layout, Study, Variable
+from superpos_jax.engine.study import (
+    DataSet,
+    NotNegative,
+    Positive,
+    Seed,
+    Shapes,
+    Steps,
+    Study,
+    Variable,
+)
 from superpos_jax.errors import UserError
-from superpos_jax.studies.double_descent.cell import Float32, Seed
 from superpos_jax.studies.double_descent.geometry import maximal_dimensionality
 
 if TYPE_CHECKING:
@@ -36,13 +44,12 @@ IMAGES, PIXELS, CLASSES = 1797, 64, 10
 TEST = 297
 """Images held out: the last ones of the shuffled order."""
 
-ROWS = 128
 QUANTUM = 8
 """Hidden dimensions are padded to a multiple of it."""
 
 
 @dataclass(frozen=True)
-class Cell:
+class Numbers:
     """One classifier: every number that can be swept.
 
     T: training images, the first ones of an order that the seed shuffles. m: hidden units. lr:
@@ -52,15 +59,9 @@ class Cell:
     T: Annotated[int, Field(ge=1, le=IMAGES - TEST, description="images to train on")] = 1500
     m: Annotated[int, Field(ge=1, le=4096, description="hidden units")] = 32
     seed: Seed = 0
-    lr: Annotated[float, Float32] = 1e-2
-    weight_decay: Annotated[float, Field(ge=0, le=3e38, description="0 or more")] = 1e-2
-    steps: Annotated[int, Field(ge=1, le=100_000_000, description="updates of the weights")] = 2000
-
-
-class Options(BaseModel):
-    """No static choices: the images are what they are."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    lr: Positive = 1e-2
+    weight_decay: NotNegative = 1e-2
+    steps: Steps = 2000
 
 
 class Params(NamedTuple):
@@ -72,7 +73,7 @@ class Params(NamedTuple):
     d: Any
 
 
-class Block(NamedTuple):
+class Batch(NamedTuple):
     """Images x: (rows, 64) float32, and their classes y: (rows,) int32."""
 
     x: Any
@@ -101,8 +102,8 @@ def images() -> tuple[np.ndarray, np.ndarray]:
         raise UserError(
             "study digits: its images come with scikit-learn; pip install scikit-learn"
         ) from None
-    found = load_digits()
-    return (found.data / 16).astype(np.float32), found.target.astype(np.int32)
+    digits = load_digits()
+    return (digits.data / 16).astype(np.float32), digits.target.astype(np.int32)
 
 
 def order(seed: int) -> np.ndarray:
@@ -123,8 +124,7 @@ class Digits(Study):
     Losses are nats a sample; a uniform guess scores log 10 = 2.303.
     """
 
-    cell_type: ClassVar[type] = Cell
-    options_type: ClassVar[type[BaseModel]] = Options
+    Cell = Numbers
 
     @classmethod
     def figures(cls) -> Mapping[str, FigureSpec]:
@@ -133,35 +133,27 @@ class Digits(Study):
 
         return FIGURES
 
-    def layout(self, cell: Cell, platform: str) -> Layout:
+    def shapes(self, cell: Numbers, platform: str) -> Shapes:
         """Hidden units in multiples of 8."""
         hidden = -(-cell.m // QUANTUM) * QUANTUM
-        return Layout((ROWS, PIXELS), hidden, _operations(hidden))
+        return Shapes(hidden, row_cost=_operations(hidden))
 
-    def sample_cost(self, cell: Cell) -> float:
+    def sample_cost(self, cell: Numbers) -> float:
         """Operations of one image."""
         return _operations(cell.m)
 
-    def steps(self, cell: Cell) -> Any:
-        """The cell's number of updates."""
-        return cell.steps
-
-    def datasets(self, cell: Cell) -> Mapping[str, DataSet]:
+    def datasets(self, cell: Numbers) -> Mapping[str, DataSet]:
         """The first T images of the seed's order, and its last ones."""
         sizes = {"train": cell.T, "test": TEST}
         return {name: DataSet((int(cell.seed), name), size) for name, size in sizes.items()}
 
-    def blocks(self, dataset: DataSet, block: tuple[int, ...]) -> Block:
-        """Images and classes, block by block."""
-        rows, _ = block
-        x, y = (array[chosen(dataset)] for array in images())
-        missing = -len(y) % rows
-        x, y = np.pad(x, ((0, missing), (0, 0))), np.pad(y, (0, missing))
-        return Block(x.reshape(-1, rows, PIXELS), y.reshape(-1, rows))
+    def load(self, dataset: DataSet) -> Batch:
+        """Images and classes."""
+        return Batch(*(array[chosen(dataset)] for array in images()))
 
-    def init(self, cell: Cell, layout: Layout) -> Params:
+    def init(self, cell: Numbers, shapes: Shapes) -> Params:
         """Weights Xavier-uniform with the cell's own m, zero in the padding; biases 0."""
-        hidden: int = layout.shape
+        hidden: int = shapes.size
         key = jax.random.fold_in(jax.random.key(cell.seed), cell.m)
         used = jnp.arange(hidden) < cell.m
 
@@ -175,39 +167,44 @@ class Digits(Study):
         W, U = uniform(0, PIXELS), uniform(1, CLASSES).T
         return Params(W, jnp.zeros(hidden), U, jnp.zeros(CLASSES))
 
-    def optimizer(self, cell: Cell) -> optax.GradientTransformation:
-        """AdamW on the mean over images."""
+    def optimizer(self, cell: Numbers) -> optax.GradientTransformation:
+        """AdamW, cosine to 0."""
 
         def schedule(step: jax.Array) -> jax.Array:
             return cell.lr * (1 + jnp.cos(jnp.pi * step / cell.steps)) / 2
 
-        adamw = optax.adamw(schedule, weight_decay=cell.weight_decay)
-        return optax.chain(optax.scale(1 / cell.T), adamw)
+        return optax.adamw(schedule, weight_decay=cell.weight_decay)
 
-    def loss_and_grad(
-        self, cell: Cell, layout: Layout, view: Params, block: Block, count: jax.Array
-    ) -> tuple[jax.Array, Params]:
-        """Cross-entropy of a block, summed."""
-        valid = jnp.arange(layout.rows) < count
+    def loss(
+        self, cell: Numbers, shapes: Shapes, view: Params, batch: Batch, weight: jax.Array
+    ) -> jax.Array:
+        """Cross-entropy, summed."""
+        return (weight * cross_entropy(self.logits(view, batch.x), batch.y)).sum()
 
-        def loss(params: Params) -> jax.Array:
-            hidden = jnp.maximum(block.x @ params.W.T + params.c, 0)
-            logits = hidden @ params.U.T + params.d
-            each = optax.softmax_cross_entropy_with_integer_labels(logits, block.y)
-            return jnp.where(valid, each, 0).sum()
+    def measure(
+        self, cell: Numbers, shapes: Shapes, view: Params, batch: Batch, weight: jax.Array
+    ) -> dict[str, jax.Array]:
+        """Cross-entropy and right answers."""
+        logits = self.logits(view, batch.x)
+        right = logits.argmax(axis=1) == batch.y
+        return {
+            "loss": (weight * cross_entropy(logits, batch.y)).sum(),
+            "accuracy": (weight * right).sum(),
+        }
 
-        return jax.value_and_grad(loss)(view)
+    def logits(self, params: Params, x: jax.Array) -> jax.Array:
+        """The output of the network, (rows, 10)."""
+        return jnp.maximum(x @ params.W.T + params.c, 0) @ params.U.T + params.d
 
-    def summary(self, cell: Cell, params: Params) -> dict[str, jax.Array]:
+    def summarise(self, cell: Numbers, params: Params) -> dict[str, jax.Array]:
         """Frobenius norms of both weight matrices."""
         return {"W_norm": jnp.linalg.norm(params.W), "U_norm": jnp.linalg.norm(params.U)}
 
-    def report(self, cell: Cell, params: Params) -> dict[str, Variable]:
-        """Accuracy on the test images; of each training image D*_X and which one it is."""
+    def report(
+        self, cell: Numbers, params: Params, history: Mapping[str, np.ndarray], memo: Any
+    ) -> dict[str, Variable]:
+        """Of each training image D*_X and which one it is; the weights."""
         H = self.hidden(cell, params, "train")
-        logits = self.hidden(cell, params, "test") @ params.U[:, : cell.m].T + params.d
-        _, y = images()
-        right = logits.argmax(axis=1) == y[chosen(self.datasets(cell)["test"])]
         D = maximal_dimensionality(H).astype(np.float32)
         number = chosen(self.datasets(cell)["train"]).astype(np.int16)
         weights = {
@@ -216,18 +213,17 @@ class Digits(Study):
             "U": (("class", "hidden"), params.U[:, : cell.m]),
             "d": (("class",), params.d),
         }
-        found = {
-            "test_accuracy": Variable((), np.float32(right.mean()), {"long_name": "test accuracy"}),
+        reported = {
             "maximal_dimensionality": Variable(
                 ("sample",), D, {"long_name": "maximal data dimensionality D*_X"}
             ),
             "image": Variable(("sample",), number, {"long_name": "number of the image"}),
         }
         for name, (dims, values) in weights.items():
-            found[name] = Variable(dims, values, {"long_name": f"weights {name}"}, True)
-        return found
+            reported[name] = Variable(dims, values, {"long_name": f"weights {name}"}, True)
+        return reported
 
-    def inspect(self, cell: Cell, report: Mapping[str, np.ndarray]) -> Classifier:
+    def inspect(self, cell: Numbers, report: Mapping[str, np.ndarray]) -> Classifier:
         """The cell's weights beside its images and hidden vectors."""
         W, c, U, d = (report.get(name, np.full((1, 1), np.nan)) for name in "WcUd")
         params = Params(W[: cell.m], c[: cell.m], U[:, : cell.m], d)
@@ -236,10 +232,15 @@ class Digits(Study):
         X, y = (array[chosen(self.datasets(cell)["train"])] for array in images())
         return Classifier(params, X, y, self.hidden(cell, params, "train"))
 
-    def hidden(self, cell: Cell, params: Params, name: str) -> np.ndarray:
+    def hidden(self, cell: Numbers, params: Params, name: str) -> np.ndarray:
         """Hidden vectors of a data set: (samples, m)."""
         x = images()[0][chosen(self.datasets(cell)[name])]
         return np.maximum(x @ params.W[: cell.m].T + params.c[: cell.m], 0)
+
+
+def cross_entropy(logits: jax.Array, y: jax.Array) -> jax.Array:
+    """Nats of each sample, (rows,)."""
+    return optax.softmax_cross_entropy_with_integer_labels(logits, y)
 
 
 def _operations(hidden: int) -> float:

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from superpos_jax.engine.study import HISTORY_POINTS
-from superpos_jax.studies.double_descent.labels import LABELS
-
-
-def _named(field: str) -> BeforeValidator:
-    """Some numbers may be given by name."""
-    return BeforeValidator(partial(LABELS.number, field))
+from superpos_jax.engine.study import HISTORY_POINTS, NotNegative, Positive, Seed, Steps
 
 
 def _where(condition: Any, one: Any, other: Any) -> Any:
     """One where the condition holds, else the other: of host numbers and of traced ones."""
     return other + condition * (one - other)
-
-
-Seed = Annotated[int, Field(ge=0, lt=2**31, description="a seed fits 31 bits")]
-Float32 = Field(ge=1e-37, le=3e38, description="a positive number that float32 can hold")
 
 
 @dataclass(frozen=True)
@@ -49,23 +38,17 @@ class Cell:
     seed: Seed = 0
     data_seed: Seed = -1
     init_seed: Seed = -1
-    lr: Annotated[float, Float32] = 1e-3
-    weight_decay: Annotated[float, Field(ge=0, le=3e38, description="0 or more")] = 1e-2
-    eps: Annotated[float, Float32] = 1e-8
-    reduction: Annotated[
-        float, _named("reduction"), Field(ge=0, le=1, description="'sum' is 0, 'mean' is 1")
-    ] = 1.0
+    lr: Positive = 1e-3
+    weight_decay: NotNegative = 1e-2
+    eps: Positive = 1e-8
+    reduction: Annotated[float, Field(ge=0, le=1, description="'sum' is 0, 'mean' is 1")] = 1.0
     S: Annotated[
         float, Field(ge=0, lt=1, description="a probability of zeros; 1 leaves nothing")
     ] = 0.999
-    steps: Annotated[int, Field(ge=1, le=100_000_000, description="updates of the weights")] = (
-        50_000
-    )
+    steps: Steps = 50_000
     repeated: Annotated[int, Field(ge=0, le=1_000_000, description="samples to repeat")] = 0
     repeats: Annotated[int, Field(ge=1, le=1_000_000, description="times they are there")] = 1
-    loss: Annotated[
-        int, _named("loss"), Field(ge=1, le=8, description="the power p of |x - x'|^p")
-    ] = 2
+    loss: Annotated[int, Field(ge=1, le=8, description="the power p of |x - x'|^p")] = 2
     untied: Annotated[int, Field(ge=0, le=1, description="1: a decoder of its own")] = 0
     relu: Annotated[int, Field(ge=0, le=1, description="1: h = ReLU(W x)")] = 0
     online: Annotated[int, Field(ge=0, le=1, description="1: T new samples at every step")] = 0

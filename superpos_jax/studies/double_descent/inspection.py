@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from superpos_jax.engine.numerics import pinned
 from superpos_jax.errors import UserError
 from superpos_jax.studies.double_descent import data, geometry
 from superpos_jax.studies.double_descent.cell import Cell
-
-if TYPE_CHECKING:
-    from superpos_jax.studies.double_descent.study import DoubleDescent
 
 
 class Weights(NamedTuple):
@@ -23,6 +20,16 @@ class Weights(NamedTuple):
     W: np.ndarray
     b: np.ndarray
     V: np.ndarray
+
+
+def hidden(cell: Cell, stream: data.Stream, W: np.ndarray) -> np.ndarray:
+    """H = X W^T of the distinct training samples, from the non-zeros, (T, m); or its ReLU."""
+    parts = []
+    for samples in data.chunks(stream._replace(repeated=0, repeats=1), cell.T):
+        parts.append(np.zeros((samples.T, cell.m), np.float32))
+        np.add.at(parts[-1], samples.row, samples.val[:, None] * W.T[samples.col])
+    H = np.concatenate(parts)
+    return np.maximum(H, 0) if cell.relu else H
 
 
 @dataclass(frozen=True)
@@ -37,9 +44,11 @@ class Inspection:
         UserError: on what needs the final weights, where they were not stored.
     """
 
-    study: DoubleDescent
     cell: Cell
+    n: int
+    stream: data.Stream
     stored: Weights | None
+    initialise: Callable[[], Weights]
 
     @property
     def final(self) -> Weights:
@@ -69,12 +78,12 @@ class Inspection:
     @cached_property
     def X(self) -> np.ndarray:
         """Training samples, dense: (T + repeated (repeats - 1), n) float32."""
-        return data.draw(*self.study.datasets(self.cell)["train"]).dense(self.study.options.n)
+        return data.draw(self.stream, self.cell.rows).dense(self.n)
 
     @cached_property
     def H(self) -> np.ndarray:
         """Hidden vectors h = W x of the distinct training samples: (T, m) float32."""
-        return self.study.hidden(self.cell, self.W)
+        return hidden(self.cell, self.stream, self.W)
 
     @property
     def D_f(self) -> np.ndarray:
@@ -108,6 +117,4 @@ class Inspection:
 
     @cached_property
     def _initial(self) -> Weights:
-        layout = self.study.layout(self.cell, "cpu")
-        with pinned():
-            return self.study.crop(self.cell, self.study.init(self.cell, layout))
+        return self.initialise()

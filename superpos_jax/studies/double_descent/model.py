@@ -16,8 +16,8 @@ its value falls out of one of them for free:
     dL/dA = p h^T g,   dL/dh = p g A^T =: p u,   sum a^p = sum g z = sum h * u
 
 Padding is exact. Rows of W beyond m and columns beyond n start at zero and stay there: their
-gradients and their decay are zero. A row of the block beyond `count` has h = 0 and a 0 instead of
-the appended 1. An entry of value 0 adds nothing.
+gradients and their decay are zero. A row of weight 0 has h = 0 and a 0 instead of the appended
+1. An entry of value 0 adds nothing.
 """
 
 from __future__ import annotations
@@ -119,15 +119,14 @@ def view(params: Params, columns: int) -> View:
 
 
 def block_loss_and_grad(
-    view: View, block: Block, count: jax.Array, rows: int, form: Form = PLAIN
+    view: View, block: Block, weight: jax.Array, form: Form = PLAIN
 ) -> tuple[jax.Array, View]:
-    """Loss and its gradient, summed over the first `count` samples of a block.
+    """Loss and its gradient, summed over the samples of a block that a cell has.
 
     Args:
         view: of the parameters.
-        block: non-zeros of the block's samples, row < `rows`.
-        count: how many of the rows are samples of this cell.
-        rows: samples in a block (static).
+        block: non-zeros of the block's samples, row < rows.
+        weight: (rows,), 1 for the samples of this cell, which come first, and 0 beyond.
         form: of model and loss (static).
 
     Returns:
@@ -136,6 +135,7 @@ def block_loss_and_grad(
     """
     hidden, p = view.tiles.shape[1] - 1, form.power
     width = view.W.shape[1]
+    rows, count = len(weight), weight.sum().astype(jnp.int32)
     val = jnp.where(block.row < count, block.val, 0)
     encoder_at = view.W[block.col]
     decoder_at = encoder_at if view.V is None else view.V[block.col]
@@ -144,7 +144,7 @@ def block_loss_and_grad(
     h = jnp.zeros((rows, width)).at[block.row].add(val[:, None] * encoder_at)
     if form.relu:
         h = jnp.maximum(h, 0)
-    one = (jnp.arange(rows) < count)[:, None].astype(h.dtype)
+    one = weight[:, None]
 
     # all features
     h_and_one = jnp.concatenate([h[:, :hidden], one], axis=1)

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from pydantic import BaseModel
 
-from superpos_jax.engine.study import DataSet, Layout, Study, Variable, history_steps
+from superpos_jax.engine.numerics import pinned
+from superpos_jax.engine.study import (
+    DataSet,
+    Feed,
+    Fresh,
+    FullBatch,
+    Shapes,
+    Study,
+    Variable,
+    history_steps,
+)
+from superpos_jax.studies.double_descent import cell as numbers
 from superpos_jax.studies.double_descent import data, geometry, model, online
-from superpos_jax.studies.double_descent.cell import Cell, Options
 from superpos_jax.studies.double_descent.criteria import REGIMES
-from superpos_jax.studies.double_descent.inspection import Inspection, Weights
+from superpos_jax.studies.double_descent.inspection import Inspection, Weights, hidden
 from superpos_jax.studies.double_descent.labels import LABELS
 from superpos_jax.text import Labels
-
-if TYPE_CHECKING:
-    from superpos_jax.studies.double_descent.figures import FigureSpec
 
 DECODER = 1 << 20
 """Rows of V have random keys from here on; those of W from 0."""
@@ -30,7 +36,7 @@ WARMUP = 0.05
 """Share of the steps over which the learning rate rises."""
 
 
-class Shape(NamedTuple):
+class Size(NamedTuple):
     """Padded array shapes: hidden >= m, tiles * columns >= n; and the form of the model."""
 
     hidden: int
@@ -49,19 +55,19 @@ class DoubleDescent(Study):
     L = (1/T) sum_x sum_i (x_i - x'_i)^2; or |x_i - x'_i|^p, where it scores sum_i x_i^p.
     """
 
-    cell_type: ClassVar[type] = Cell
-    options_type: ClassVar[type[BaseModel]] = Options
-    options: Options
+    Cell = numbers.Cell
+    Options = numbers.Options
+    options: numbers.Options
     labels: ClassVar[Labels] = LABELS
 
     @classmethod
-    def figures(cls) -> Mapping[str, FigureSpec]:
+    def figures(cls) -> Mapping[str, Any]:
         """All of `superpos_jax.studies.double_descent.figures.FIGURES`."""
         from superpos_jax.studies.double_descent.figures import FIGURES
 
         return FIGURES
 
-    def layout(self, cell: Cell, platform: str) -> Layout:
+    def shapes(self, cell: numbers.Cell, platform: str) -> Shapes:
         """m rounded up to four sizes per power of two; features in tiles that fit a cache."""
         n = self.options.n
         quantum = max(1, 2 ** (int(cell.m - 1).bit_length() - 3))
@@ -74,29 +80,30 @@ class DoubleDescent(Study):
             rows = 4096 if cell.rows >= 8192 else rows
         form = model.Form(cell.loss, bool(cell.relu))
         slots = self.slots(cell)
-        shape = Shape(hidden, tiles, columns, form, bool(cell.untied), slots)
+        size = Size(hidden, tiles, columns, form, bool(cell.untied), slots)
         block = (rows, _entries(rows, n, cell.S, cell.repeated, cell.repeats))
-        return Layout(block, shape, _operations(hidden, tiles * columns, n * (1 - cell.S), slots))
+        cost = _operations(hidden, tiles * columns, n * (1 - cell.S), slots)
+        return Shapes(size, block, cost, beside=1)
 
-    def slots(self, cell: Cell) -> int:
+    def slots(self, cell: numbers.Cell) -> int:
         """Room for the non-zeros of a sample that is drawn at every step; 0 where it is stored."""
         n = self.options.n
         mean = n * (1 - cell.S)
         return min(n, int(mean + 8 * np.sqrt(mean)) + 16) if cell.online else 0
 
-    def sample_cost(self, cell: Cell) -> float:
+    def sample_cost(self, cell: numbers.Cell) -> float:
         """Operations of one training sample: `_operations` with the cell's own m and n."""
         n = self.options.n
         return _operations(cell.m, n, n * (1 - cell.S), self.slots(cell))
 
-    def update_cost(self, cell: Cell) -> float:
+    def update_cost(self, cell: numbers.Cell) -> float:
         """AdamW: a parameter, read and written several times, takes the time of 250 operations.
 
         On one core it took 2.5 ns at n = 1,000 and 4.4 ns at n = 10,000, where it leaves the cache.
         """
         return 250.0 * (cell.m * (1 + cell.untied) + 1) * self.options.n
 
-    def wrong(self, cell: Cell) -> str:
+    def wrong(self, cell: numbers.Cell) -> str:
         """Combinations of numbers that say nothing, or more than the engine counts."""
         if cell.online and cell.repeated and cell.repeats > 1:
             return "online = 1 repeats no sample; allowed: repeated = 0"
@@ -106,15 +113,11 @@ class DoubleDescent(Study):
             return f"S = {cell.S!r} is 1 in float32; allowed: less than 1"
         return ""
 
-    def steps(self, cell: Cell) -> Any:
-        """The cell's number of updates."""
-        return cell.steps
-
-    def recorded(self, cell: Cell) -> tuple[int, ...]:
+    def recorded(self, cell: numbers.Cell) -> tuple[int, ...]:
         """About `history_points` log-spaced steps."""
         return history_steps(cell.steps, self.options.history_points)
 
-    def datasets(self, cell: Cell) -> Mapping[str, DataSet]:
+    def datasets(self, cell: numbers.Cell) -> Mapping[str, DataSet]:
         """The training set and a held-out set of the same distribution and data seed."""
         seed = int(cell.data_key)
         n = self.options.n
@@ -128,104 +131,120 @@ class DoubleDescent(Study):
 
     def blocks(self, dataset: DataSet, block: tuple[int, ...]) -> model.Block:
         """Non-zeros of the data set, block by block."""
-        size = max(data.CHUNK, block[0])  # a multiple of the rows: both are powers of two
-        parts = [model.to_blocks(chunk, *block) for chunk in data.chunks(*dataset, size)]
+        length = max(data.CHUNK, block[0])  # a multiple of the rows: both are powers of two
+        parts = [model.to_blocks(chunk, *block) for chunk in data.chunks(*dataset[:2], length)]
         return model.Block(*(np.concatenate(leaves) for leaves in zip(*parts, strict=True)))
 
-    def init(self, cell: Cell, layout: Layout) -> model.Params:
+    def init(self, cell: numbers.Cell, shapes: Shapes) -> model.Params:
         """W (and V) Xavier-uniform with the cell's own m and n, zero in the padding; b = 0."""
-        shape: Shape = layout.shape
-        n, width = self.options.n, shape.tiles * shape.columns
+        size: Size = shapes.size
+        n, width = self.options.n, size.tiles * size.columns
         key = jax.random.key(cell.init_key)
         for value in (n, cell.m):
             key = jax.random.fold_in(key, value)
         bound = jnp.sqrt(6 / (cell.m + n))
 
         def uniform(first: int) -> jax.Array:
-            numbers = first + jnp.arange(shape.hidden)
-            keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(numbers)
+            rows = first + jnp.arange(size.hidden)
+            keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(rows)
             unit = jax.vmap(lambda k: jax.random.uniform(k, (n,), minval=-1.0, maxval=1.0))(keys)
-            used = jnp.arange(shape.hidden)[:, None] < cell.m
+            used = jnp.arange(size.hidden)[:, None] < cell.m
             return jnp.pad(jnp.where(used, bound * unit, 0), ((0, 0), (0, width - n)))
 
-        V = uniform(DECODER) if shape.untied else None
+        V = uniform(DECODER) if size.untied else None
         return model.Params(uniform(0), jnp.zeros(width), V)
 
-    def optimizer(self, cell: Cell) -> optax.GradientTransformation:
-        """AdamW on the mean over samples, divided by n^reduction."""
+    def optimizer(self, cell: numbers.Cell) -> optax.GradientTransformation:
+        """AdamW; the learning rate rises over the first 5 % of the steps, then falls to 0."""
 
         def schedule(step: jax.Array) -> jax.Array:
             done = step / cell.steps
             decay = (1 + jnp.cos(jnp.pi * (done - WARMUP) / (1 - WARMUP))) / 2
             return cell.lr * jnp.where(done < WARMUP, done / WARMUP, decay)
 
-        per_sample = 1 / (cell.rows * jnp.asarray(self.options.n, jnp.float32) ** cell.reduction)
-        adamw = optax.adamw(schedule, eps=cell.eps, weight_decay=cell.weight_decay)
-        return optax.chain(optax.scale(per_sample), adamw)
+        return optax.adamw(schedule, eps=cell.eps, weight_decay=cell.weight_decay)
 
-    def batch(
-        self, cell: Cell, layout: Layout, block: model.Block, step: jax.Array, index: jax.Array
+    def scale(self, cell: numbers.Cell, samples: jax.Array) -> jax.Array:
+        """The mean over samples, divided by n^reduction."""
+        return 1 / (samples * jnp.asarray(self.options.n, jnp.float32) ** cell.reduction)
+
+    def feed(self, cell: numbers.Cell) -> Feed:
+        """All samples at every update; or new ones, where the cell is `online`."""
+        return Fresh(cell.rows) if cell.online else FullBatch()
+
+    def draw(
+        self, cell: numbers.Cell, shapes: Shapes, step: jax.Array, index: jax.Array
     ) -> model.Block:
-        """The block; or new samples of the same distribution, where the cell is `online`."""
-        shape: Shape = layout.shape
-        if not shape.slots:
-            return block
+        """New samples of the distribution of the data."""
+        size: Size = shapes.size
         n = self.options.n
         key = jax.random.key(cell.data_key)
         for value in (n, data.STREAMS["online"], step, index):
             key = jax.random.fold_in(key, value)
-        return online.draw_block(key, layout.block, shape.slots, n, cell.S)
+        return online.draw_block(key, shapes.block, size.slots, n, cell.S)
 
-    def view(self, cell: Cell, layout: Layout, params: model.Params) -> model.View:
+    def prepare(self, cell: numbers.Cell, shapes: Shapes, params: model.Params) -> model.View:
         """The parameters in tiles, for all features, and by feature, for the non-zeros."""
-        shape: Shape = layout.shape
-        return model.view(params, shape.columns)
+        size: Size = shapes.size
+        return model.view(params, size.columns)
 
     def loss_and_grad(
-        self, cell: Cell, layout: Layout, view: model.View, block: model.Block, count: jax.Array
+        self,
+        cell: numbers.Cell,
+        shapes: Shapes,
+        view: model.View,
+        batch: model.Block,
+        weight: jax.Array,
     ) -> tuple[jax.Array, model.View]:
         """The error of a block, |x - x'|^p, summed over features and samples."""
-        shape: Shape = layout.shape
-        return model.block_loss_and_grad(view, block, count, layout.rows, shape.form)
+        size: Size = shapes.size
+        return model.block_loss_and_grad(view, batch, weight, size.form)
 
-    def summary(self, cell: Cell, params: model.Params) -> dict[str, jax.Array]:
+    def summarise(self, cell: numbers.Cell, params: model.Params) -> dict[str, jax.Array]:
         """Frobenius norm of W and Euclidean norm of b."""
         return {"W_norm": jnp.linalg.norm(params.W), "b_norm": jnp.linalg.norm(params.b)}
 
     @property
     def traces(self) -> Mapping[str, tuple[str, ...]]:
         """Dimensionalities with `trace_dimensions`, W with `trace_weights`."""
-        found: dict[str, tuple[str, ...]] = {}
+        dims: dict[str, tuple[str, ...]] = {}
         if self.options.trace_dimensions:
-            found |= {"feature_dimensionality": ("feature",), "sample_dimensionality": ("sample",)}
+            dims |= {"feature_dimensionality": ("feature",), "sample_dimensionality": ("sample",)}
         if self.options.trace_weights:
-            found |= {"W": ("hidden", "feature")}
-        return found
+            dims |= {"W": ("hidden", "feature")}
+        return dims
 
-    def trace(self, cell: Cell, params: model.Params) -> dict[str, np.ndarray]:
+    def trace(self, cell: numbers.Cell, params: model.Params) -> dict[str, np.ndarray]:
         """D_f, D_X of the first samples, and W."""
-        found = {"W": self.crop(cell, params).W}
+        W = self.crop(cell, params).W
+        arrays = {"W": W}
         if self.options.trace_dimensions:
-            D_X = geometry.dimensionality(self.hidden(cell, found["W"]))
-            found["feature_dimensionality"] = geometry.dimensionality(found["W"].T)
-            found["sample_dimensionality"] = D_X[: self.options.report_samples]
-        return found
+            D_X = geometry.dimensionality(hidden(cell, self.datasets(cell)["train"].key, W))
+            arrays["feature_dimensionality"] = geometry.dimensionality(W.T)
+            arrays["sample_dimensionality"] = D_X[: self.options.report_samples]
+        return arrays
 
-    def given(self, cell: Cell) -> dict[str, Variable]:
+    def given(self, cell: numbers.Cell) -> dict[str, Variable]:
         """What predicting zero scores on the test set, the mean of sum_i x_i^p; 1 where p = 2."""
-        score = _zero_loss(*self.datasets(cell)["test"], cell.loss)
+        score = _zero_loss(*self.datasets(cell)["test"][:2], cell.loss)
         name = {"long_name": "test loss of predicting zero"}
         return {"zero_test_loss": Variable((), np.float32(score), name)}
 
-    def report(self, cell: Cell, params: model.Params) -> dict[str, Variable]:
+    def report(
+        self,
+        cell: numbers.Cell,
+        params: model.Params,
+        history: Mapping[str, np.ndarray],
+        memo: None,
+    ) -> dict[str, Variable]:
         """Dimensionalities and regime; W and b, and H, if asked for."""
         W, b, V = self.crop(cell, params)
-        H = self.hidden(cell, W)
+        H = hidden(cell, self.datasets(cell)["train"].key, W)
         D_f, D_X = geometry.dimensionality(W.T), geometry.dimensionality(H)
         least = D_X[: cell.repeated].min(initial=np.inf)
         rank = (least < D_X).sum() if cell.repeated else -1
         flags = {"flag_values": [0, 1, 2], "flag_meanings": " ".join(REGIMES)}
-        found = {
+        reported = {
             "feature_dimensionality": Variable(
                 ("feature",), D_f.astype(np.float32), {"long_name": "feature dimensionality D_f"}
             ),
@@ -236,50 +255,49 @@ class DoubleDescent(Study):
             ),
             "regime": Variable((), np.int8(geometry.regime(D_f, D_X, cell.m)), flags),
         }
-        found["repeated_rank"] = Variable(
+        reported["repeated_rank"] = Variable(
             (), np.int32(rank), {"long_name": "samples of larger D_X than a repeated one; -1: none"}
         )
         if self.options.save_hidden:
             first = H[: self.options.report_samples]
-            found["H"] = Variable(("sample", "hidden"), first, {"long_name": "hidden vectors"})
+            reported["H"] = Variable(("sample", "hidden"), first, {"long_name": "hidden vectors"})
+        dims = "hidden", "feature"
         if self.options.save_weights:
-            found["W"] = Variable(("hidden", "feature"), W, {"long_name": "encoder weights"}, True)
+            reported["W"] = Variable(
+                ("hidden", "feature"), W, {"long_name": "encoder weights"}, True
+            )
             if params.V is not None:
                 long_name = {"long_name": "decoder weights"}
-                found["V"] = Variable(("hidden", "feature"), V, long_name, True)
-            found["b"] = Variable(("feature",), b, {"long_name": "decoder bias"}, True)
-        return found
+                reported["V"] = Variable(dims, V, long_name, True)
+            reported["b"] = Variable(("feature",), b, {"long_name": "decoder bias"}, True)
+        return reported
 
-    def result_bytes(self, cell: Cell) -> int:
+    def result_bytes(self, cell: numbers.Cell) -> int:
         """Of dimensionalities, weights and hidden vectors, and of what is kept along training."""
         o = self.options
         samples, W = min(cell.T, o.report_samples), cell.m * o.n
-        numbers = o.n + samples  # D_f, D_X
-        numbers += o.save_hidden * samples * cell.m
-        numbers += o.save_weights * ((1 + cell.untied) * W + o.n)
+        final = o.n + samples  # D_f, D_X
+        final += o.save_hidden * samples * cell.m
+        final += o.save_weights * ((1 + cell.untied) * W + o.n)
         traced = o.trace_weights * W + o.trace_dimensions * (o.n + samples)
-        return 4 * (numbers + traced * len(self.recorded(cell)))
+        return 4 * (final + traced * len(self.recorded(cell)))
 
-    def inspect(self, cell: Cell, report: Mapping[str, np.ndarray]) -> Inspection:
-        """The cell's stored weights beside data and initial weights regenerated from keys."""
-        W, b, V = (report.get(name) for name in ("W", "b", "V" if cell.untied else "W"))
-        if W is None or b is None or V is None:
-            return Inspection(self, cell, None)
-        held = Weights(W[: cell.m], b, V[: cell.m])
-        whole = all(np.isfinite(values).all() for values in held)
-        return Inspection(self, cell, held if whole else None)
+    def inspect(self, cell: numbers.Cell, report: Mapping[str, np.ndarray]) -> Inspection:
+        """The cell's stored weights beside data and initial weights made again from keys."""
+        arrays = (report.get(name) for name in ("W", "b", "V" if cell.untied else "W"))
+        W, b, V = (np.full((1, 1), np.nan) if array is None else array for array in arrays)
+        weights = Weights(W[: cell.m], b, V[: cell.m])
+        whole = all(np.isfinite(values).all() for values in weights)
 
-    def hidden(self, cell: Cell, W: np.ndarray) -> np.ndarray:
-        """H = X W^T of the distinct samples, from the non-zeros, (T, m); or its ReLU."""
-        stream: data.Stream = self.datasets(cell)["train"].key
-        parts = []
-        for samples in data.chunks(stream._replace(repeated=0, repeats=1), cell.T):
-            parts.append(np.zeros((samples.T, cell.m), np.float32))
-            np.add.at(parts[-1], samples.row, samples.val[:, None] * W.T[samples.col])
-        H = np.concatenate(parts)
-        return np.maximum(H, 0) if cell.relu else H
+        def initialise() -> Weights:
+            with pinned():
+                return self.crop(cell, self.init(cell, self.shapes(cell, "cpu")))
 
-    def crop(self, cell: Cell, params: model.Params) -> Weights:
+        stream = self.datasets(cell)["train"].key
+        stored = weights if whole else None
+        return Inspection(cell, self.options.n, stream, stored, initialise)
+
+    def crop(self, cell: numbers.Cell, params: model.Params) -> Weights:
         """W (m, n), b (n,) and V (m, n), which is W where the weights are tied; no padding."""
         m, n = cell.m, self.options.n
         W = np.asarray(params.W)[:m, :n]

@@ -1,0 +1,237 @@
+"""The training of one cell: a step, a look, a measurement. Everything else is a map over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from superpos_jax.engine import batches
+from superpos_jax.engine.plan import TRAIN, Layout, Pace, Range
+from superpos_jax.engine.study import Look, PyTree, Study
+from superpos_jax.engine.verdicts import ALIVE, NOT_ENDED
+
+OVER = "/"
+"""Between a data set and a quantity, in the name of a sum over its samples: `train/loss`."""
+
+BESIDE = "beside"
+"""The mapped axis of the cells that are computed side by side."""
+
+
+class State(NamedTuple):
+    """Training state of a cell; of the cells of a group with leading axes (devices, slots)."""
+
+    params: PyTree
+    optimizer: PyTree
+    step: jax.Array
+    """Updates done, int32."""
+    died_at: jax.Array
+    """Step at which the cell became non-finite, int32; `ALIVE` otherwise."""
+    ended: jax.Array
+    """Why it stopped early, a number of `Study.ends`, int32; `NOT_ENDED` otherwise."""
+    memo: PyTree
+    """What looks remember."""
+
+
+@dataclass(frozen=True)
+class OneCell:
+    """One cell and what its functions read.
+
+    Attributes:
+        study: static.
+        layout: of the cell, static.
+        evaluate: when each data set is measured, static.
+        pools: blocks of samples, by shape of a block.
+        cell: its numbers, traced.
+        data: where its data sets lie in the pool, traced.
+        pace: samples of an update and updates between looks, traced.
+        in_company: whether others are computed side by side with it, along the axis `BESIDE`.
+    """
+
+    study: Study
+    layout: Layout
+    evaluate: Mapping[str, str]
+    pools: Mapping[tuple[int, ...], PyTree]
+    cell: Any
+    data: Mapping[str, Range]
+    pace: Pace
+    in_company: bool = False
+
+    def init(self) -> State:
+        """The cell at step 0."""
+        study, shapes = self.study, self.layout.shapes
+        params = study.init(self.cell, shapes)
+        memo = jax.tree.map(jnp.asarray, study.memo(self.cell, shapes, params))
+        optimizer = study.optimizer(self.cell).init(params)
+        return State(params, optimizer, jnp.int32(0), jnp.int32(ALIVE), jnp.int32(NOT_ENDED), memo)
+
+    def train(self, state: State, stop: jax.Array) -> State:
+        """The cell after `stop` updates, or all of its own, or as it ended before."""
+        filled = self.data[TRAIN].samples > 0  # an empty slot does no step
+        steps = self.study.steps(self.cell)
+        end = jnp.where(filled, jnp.minimum(stop, steps), 0)
+
+        def goes_on(state: State, end: jax.Array = end) -> jax.Array:
+            return (state.step < end) & (state.died_at == ALIVE) & (state.ended == NOT_ENDED)
+
+        def train_to(state: State, end: jax.Array) -> State:
+            return jax.lax.while_loop(
+                lambda state: self.any_of(goes_on(state, end)),
+                lambda state: self.step(state, goes_on(state, end)),
+                state,
+            )
+
+        if not self.layout.looks:
+            return train_to(state, end)
+
+        def until_look(state: State) -> State:
+            next_look = (state.step // self.pace.every + 1) * self.pace.every
+            going = goes_on(state)
+            state = train_to(state, jnp.minimum(end, next_look))
+            due = (state.step == next_look) | (state.step == steps)
+            due &= going & (state.died_at == ALIVE)
+            return jax.lax.cond(due, self.look, lambda state: state, state)
+
+        return jax.lax.while_loop(lambda state: self.any_of(goes_on(state)), until_look, state)
+
+    def any_of(self, condition: jax.Array) -> jax.Array:
+        """Whether it holds for a cell of those side by side: they loop until none goes on.
+
+        Were each asked alone, `vmap` would choose between old and new state a second time.
+        """
+        if not self.in_company:
+            return condition
+        return jax.lax.pmax(condition.astype(jnp.int32), BESIDE) > 0
+
+    def step(self, state: State, going: jax.Array) -> State:
+        """One update where a cell is going on; of one that would become non-finite, its death."""
+        loss, grads = self.gradient(state)
+        updates, optimizer = self.update(state, loss, grads)
+        with jax.named_scope("optimizer"):
+            params = optax.apply_updates(state.params, updates)
+            finite = jnp.isfinite(loss)
+            for leaf in jax.tree.leaves(params):
+                finite &= jnp.isfinite(leaf).all()
+            new = state._replace(params=params, optimizer=optimizer, step=state.step + 1)
+            moves = finite & going if self.in_company else finite
+            kept = jax.tree.map(lambda new, old: jnp.where(moves, new, old), new, state)
+            dies = ~finite & going
+            return kept._replace(died_at=jnp.where(dies, state.step, state.died_at))
+
+    def gradient(self, state: State) -> tuple[jax.Array, PyTree]:
+        """Loss and gradient of the next update, scaled: the mean over its samples."""
+        study, layout = self.study, self.layout
+        shapes, train = layout.shapes, self.data[TRAIN]
+
+        def prepare(params: PyTree) -> PyTree:
+            with jax.named_scope("view"):
+                return study.prepare(self.cell, shapes, params)
+
+        view, pull_back = jax.vjp(prepare, state.params)
+        if layout.batch:
+            seed = study.batch_seed(self.cell)
+            index, weight = batches.choose(
+                layout.order, layout.batch, seed, state.step, self.pace.batch, train.samples
+            )
+            batch = jax.tree.map(
+                lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[train.first * shapes.rows + index],
+                self.pools[shapes.block],
+            )
+            loss, summed = study.loss_and_grad(self.cell, shapes, view, batch, weight)
+            scale = study.scale(self.cell, weight.sum())
+        else:
+
+            def block(index: jax.Array, number: jax.Array, weight: jax.Array) -> PyTree:
+                if layout.order == "fresh":
+                    batch = study.draw(self.cell, shapes, state.step, index)
+                else:
+                    batch = self.stored(number)
+                return study.loss_and_grad(self.cell, shapes, view, batch, weight)
+
+            zeros = jnp.float32(0), jax.tree.map(jnp.zeros_like, view)
+            seen = Range(train.first, self.pace.batch)
+            loss, summed = self.summed(block, seen, zeros)
+            scale = study.scale(self.cell, self.pace.batch)
+        with jax.named_scope("view"):
+            (grads,) = pull_back(summed)
+        return scale * loss, jax.tree.map(lambda leaf: scale * leaf, grads)
+
+    @jax.named_scope("optimizer")
+    def update(self, state: State, loss: jax.Array, grads: PyTree) -> tuple[PyTree, PyTree]:
+        """What the optimizer makes of a gradient, and its new state."""
+        optimizer = optax.with_extra_args_support(self.study.optimizer(self.cell))
+        return optimizer.update(grads, state.optimizer, state.params, value=loss)
+
+    def look(self, state: State) -> State:
+        """The state after the study has looked at it."""
+        now = Look(state.step, state.params, self.means("look", params=state.params))
+        memo, ended = self.study.look(self.cell, self.layout.shapes, now, state.memo)
+        memo = jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), memo, state.memo)
+        return state._replace(memo=memo, ended=jnp.asarray(ended, jnp.int32))
+
+    def means(self, *when: str, params: PyTree) -> dict[str, jax.Array]:
+        """Means over the data sets that are evaluated then: `train_loss`."""
+        return {
+            name.replace(OVER, "_"): total / self.data[name.partition(OVER)[0]].samples
+            for name, total in self.sums(*when, params=params).items()
+        }
+
+    def sums(self, *when: str, params: PyTree) -> dict[str, jax.Array]:
+        """What `Study.measure` gives, summed over the data sets that are evaluated then."""
+        study, shapes = self.study, self.layout.shapes
+        view = study.prepare(self.cell, shapes, params)
+
+        def measure(_: jax.Array, number: jax.Array, weight: jax.Array) -> PyTree:
+            return study.measure(self.cell, shapes, view, self.stored(number), weight)
+
+        scalar = jax.ShapeDtypeStruct((), jnp.int32), jax.ShapeDtypeStruct((), jnp.int32)
+        weight = jax.ShapeDtypeStruct((shapes.rows,), jnp.float32)
+        shape = jax.eval_shape(measure, *scalar, weight)
+        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, jnp.float32), shape)
+        return {
+            f"{name}{OVER}{quantity}": total
+            for name, dataset in self.data.items()
+            if self.evaluate[name] in when
+            for quantity, total in self.summed(measure, dataset, zeros, loop=True).items()
+        }
+
+    def measure(self, state: State, *when: str) -> dict[str, jax.Array]:
+        """Sums over data sets, and the study's summaries."""
+        study, params = self.study, state.params
+        measured: dict[str, jax.Array] = {**self.sums(*when, params=params)}
+        measured |= study.summarise(self.cell, params)
+        if type(study).summarise_update is not Study.summarise_update:
+            loss, grads = self.gradient(state)
+            updates, _ = self.update(state, loss, grads)
+            measured |= study.summarise_update(self.cell, params, grads, updates)
+        return measured
+
+    def stored(self, number: jax.Array) -> PyTree:
+        """A block of data, by its number in the pool of its shape."""
+        return jax.tree.map(lambda leaf: leaf[number], self.pools[self.layout.shapes.block])
+
+    def summed(
+        self, block: Callable[..., PyTree], dataset: Range, zeros: PyTree, loop: bool = False
+    ) -> PyTree:
+        """What a function of a block gives, summed over a data set.
+
+        Its arguments: which of the data set's blocks it is, its number in the pool, the weights of
+        its rows. Without `loop` a training set of a single block needs none.
+        """
+        rows = self.layout.shapes.rows
+
+        def weighted(i: jax.Array) -> PyTree:
+            weight = (jnp.arange(rows) < dataset.samples - i * rows).astype(jnp.float32)
+            return block(i, dataset.first + i, weight)
+
+        if self.layout.single and not loop:
+            return weighted(jnp.int32(0))
+
+        def add(i: jax.Array, total: PyTree) -> PyTree:
+            return jax.tree.map(jnp.add, total, weighted(i))
+
+        return jax.lax.fori_loop(0, -(-dataset.samples // rows), add, zeros)

@@ -1,0 +1,94 @@
+"""What the tables of a sweep hold: how it is read, written, and refused in one line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, SkipValidation, ValidationError
+from pydantic_core import PydanticCustomError
+
+from superpos_jax.results import ranges
+from superpos_jax.results.values import brief, nearest
+
+
+def _refusal(message: str, value: Any, *path: str | int) -> PydanticCustomError:
+    """What pydantic is to report of a value at a path within what it checks."""
+    context = {"message": message, "value": value, "path": path}
+    return PydanticCustomError("refused", "{message}", context)
+
+
+def _number(value: Any, *path: int) -> int | float | str:
+    """A number or a name; one of NumPy or JAX is fine in Python, the file only knows numbers."""
+    value = ranges.plain(value)
+    if type(value) not in (int, float, str):
+        raise _refusal("allowed: a number", value, *path)
+    return value
+
+
+def _values(value: Any) -> tuple[int | float | str, ...] | str:
+    """Values of an axis. Arrays and generators are fine in Python, the file only knows lists."""
+    if isinstance(value, str):
+        try:
+            ranges.expand(value)
+        except ValueError as error:
+            raise _refusal(str(error), value) from None
+        return value
+    values = ranges.listed(value)
+    if not isinstance(values, tuple):
+        raise _refusal(ranges.ALLOWED, value)
+    if not values:
+        raise _refusal("allowed: at least one value", [])
+    return tuple(_number(item, i) for i, item in enumerate(values))
+
+
+def _arm_names(arms: dict[str, Any]) -> dict[str, Any]:
+    for name in arms:
+        if not re.fullmatch("[A-Za-z0-9._-]+", name):
+            raise _refusal("allowed as name of an arm: letters, digits, '.', '_', '-'", name)
+    return arms
+
+
+# What these functions let through has the types already; pydantic need not look again.
+Value = Annotated[int | float | str, SkipValidation, BeforeValidator(_number)]
+Values = Annotated[tuple[int | float | str, ...] | str, SkipValidation, BeforeValidator(_values)]
+Arms = Annotated[dict[str, dict[str, Value]], AfterValidator(_arm_names)]
+
+
+def complaint(error: ValidationError, prefix: tuple[str, ...], allowed: Sequence[str]) -> str:
+    """The first of pydantic's complaints as one line that names the field."""
+    detail = error.errors()[0]
+    context = detail.get("ctx", {})
+    path = [*prefix, *detail["loc"], *context.get("path", ())]
+    where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
+    if detail["type"] == "refused":
+        return f"{where} = {brief(context['value'])}: {detail['msg']}"
+    if detail["type"] == "tuple_type":
+        return f"{where} = {brief(detail['input'])}: allowed: a list"
+    if detail["type"] == "dict_type":
+        return f"{where} = {brief(detail['input'])}: allowed: a table"
+    if detail["type"] == "extra_forbidden":
+        return f"{where}: unknown; {nearest(str(detail['loc'][-1]), allowed)}"
+    return f"{where} = {brief(detail['input'])}: {detail['msg']}"
+
+
+def written_key(name: str) -> str:
+    """A key as TOML has it."""
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else written(name)
+
+
+def written(value: Any) -> str:
+    """A value as TOML has it.
+
+    >>> written((1, 1e-05, "geomspace(1, 8, 4)", True))
+    '[1, 1e-05, "geomspace(1, 8, 4)", true]'
+    """
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(written, value))}]"
+    if isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, str):  # JSON's, but for what TOML has otherwise
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return repr(value)
