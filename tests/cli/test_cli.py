@@ -250,7 +250,7 @@ BAD_FILES = {
     ),
     "an unfinished study": (
         'study = "superpos_jax.engine.study:Study"',
-        "does not define blocks, datasets, init,",
+        "does not define datasets, init, optimizer",
     ),
     "S is 1": ("[cell]\nS = 1.0", "cell.S = 1.0: allowed: a number, at least 0, less than 1"),
     "negative lr": ("[cell]\nlr = -1.0", "cell.lr"),

@@ -1,6 +1,7 @@
 """Faults of files, folders and disks: one clear line, and nothing is lost."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.errors import Interrupted
 from superpos_jax.results.store import NEW, OLD, STORE, mend
 from superpos_jax.results.view import FORMAT
+from superpos_jax.training import checkpoint
 from superpos_jax.training.checkpoint import Checkpoints
 from superpos_jax.training.folder import CHECKPOINT, LOCK, OWNER, Folder
 
@@ -340,8 +342,10 @@ def test_a_checkpoint_of_another_kind_of_machine_is_refused(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         sp.run(SWEEP, out=tmp_path, checkpoint_seconds=0, progress=interrupt)
-    for about in (tmp_path / CHECKPOINT).glob("*/*/about/metadata"):
-        about.write_text(about.read_text().replace('"platform": "cpu"', '"platform": "gpu"'))
+    grid = SWEEP.grid()
+    there = checkpoint.about(grid.study, grid.cells, "gpu", [])
+    for file in (tmp_path / CHECKPOINT).glob("*/*/about/metadata"):
+        file.write_text(json.dumps(there._asdict()))
     with pytest.raises(sp.UserError, match="written on gpu, this is cpu"):
         sp.run(SWEEP, out=tmp_path)
     assert (tmp_path / CHECKPOINT).is_dir()
