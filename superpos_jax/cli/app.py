@@ -27,7 +27,7 @@ from superpos_jax.errors import Interrupted, LostProcess, UserError
 if TYPE_CHECKING:
     from superpos_jax.results.result import Result
     from superpos_jax.training.folder import Folder
-    from superpos_jax.training.job import Job
+    from superpos_jax.training.opening import Job
 
 DONE, SOME_DIED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -195,15 +195,15 @@ def _open(
         UserError: something is wrong with them.
     """
     from superpos_jax.results.sweep import read_sweep
-    from superpos_jax.training import job as jobs
     from superpos_jax.training.folder import Folder
+    from superpos_jax.training.opening import opened
 
     sweep, grid = read_sweep(source, overrides)
     target = out_folder or Path("results") / sweep.name
     folder = Folder(target, sweep, grid)
     if fresh:
         _ask_to_drop(folder, yes)
-    job = stack.enter_context(jobs.opened(sweep, grid, folder, fresh=fresh, mix=mix))
+    job = stack.enter_context(opened(sweep, grid, folder, fresh=fresh, mix=mix))
     left, whole = len(job.cells), len(grid.cells)
     if not left:
         out.print(f"{target} already holds this result; --fresh trains it again.")
@@ -228,8 +228,8 @@ def _open_retry(
     from superpos_jax.results.result import sweep_of
     from superpos_jax.results.store import read_attributes
     from superpos_jax.results.sweep import load_sweep, parse
-    from superpos_jax.training import job as jobs
     from superpos_jax.training.folder import Folder
+    from superpos_jax.training.opening import opened
 
     target = out_folder or Path("results") / load_sweep(source).name
     if fresh:
@@ -237,7 +237,7 @@ def _open_retry(
     sweep = sweep_of(read_attributes(target))
     grid = sweep.grid()
     folder, retry = Folder(target, sweep, grid), dict(map(parse, overrides))
-    job = stack.enter_context(jobs.opened(sweep, grid, folder, retry=retry, mix=mix))
+    job = stack.enter_context(opened(sweep, grid, folder, retry=retry, mix=mix))
     out.print(f"{target}: {len(job.cells) or 'no'} cells to be trained again")
     return job, target
 

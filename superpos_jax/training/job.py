@@ -9,8 +9,7 @@ import contextlib
 import functools
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from superpos_jax.engine import collective, memory
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.plan import make_plan, total_work
 from superpos_jax.engine.program import Program, make_mesh
-from superpos_jax.engine.study import Study, end_verdicts
+from superpos_jax.engine.study import end_verdicts
 from superpos_jax.engine.verdicts import (
     ALIVE,
     DIVERGED,
@@ -33,9 +32,7 @@ from superpos_jax.engine.verdicts import (
     UNFINISHED,
 )
 from superpos_jax.errors import UserError
-from superpos_jax.results import cells, view
-from superpos_jax.results.grid import Grid, refuse_wrong
-from superpos_jax.results.registry import source_hash
+from superpos_jax.results import cells, rows
 from superpos_jax.results.result import Result
 from superpos_jax.results.sweep import Sweep, read_sweep
 from superpos_jax.training import launch
@@ -43,63 +40,10 @@ from superpos_jax.training.checkpoint import Checkpoints, Saved, about, drop_fin
 from superpos_jax.training.folder import Folder
 from superpos_jax.training.logbook import Logbook
 from superpos_jax.training.loop import Progress, Training, advance
-from superpos_jax.training.provenance import SOURCE
+from superpos_jax.training.opening import Job, opened
 from superpos_jax.training.signals import stop_requests
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Job:
-    """What one run has to do.
-
-    Attributes:
-        sweep, grid: what the result shows.
-        folder: where it is kept; None for nowhere.
-        table: what the folder holds; None for nothing, or nothing that counts.
-        cells: to train, with the values to train them with.
-        retry: values in place of the sweep's, where failed cells are trained again.
-        fresh: whether the folder is emptied first.
-    """
-
-    sweep: Sweep
-    grid: Grid
-    folder: Folder | None
-    table: xr.Dataset | None
-    cells: tuple[Any, ...]
-    retry: Mapping[str, Any]
-    fresh: bool
-
-
-@contextlib.contextmanager
-def opened(
-    sweep: Sweep,
-    grid: Grid,
-    folder: Folder | None,
-    *,
-    fresh: bool = False,
-    retry: Mapping[str, Any] | None = None,
-    mix: bool = False,
-) -> Iterator[Job]:
-    """What there is to do in a folder, which no other run may enter meanwhile.
-
-    Args:
-        sweep: whose cells are to be trained.
-        grid: of the sweep.
-        folder: of the sweep; None for a result that is not kept.
-        fresh, retry, mix: as `run` takes them.
-
-    Raises:
-        UserError: the folder is in use, or holds something else; a value of the retry is wrong.
-    """
-    with folder.locked() if folder else contextlib.nullcontext():
-        table = folder.read() if folder and not fresh else None
-        values = grid.replacements(retry or {})
-        todo = _to_train(grid, table, None if retry is None else values)
-        refuse_wrong(grid.study, todo)
-        if folder and table is not None and todo and not mix:
-            _refuse_other_source(folder.path, view.provenance(table), type(grid.study))
-        yield Job(sweep, grid, folder, table, todo, values, fresh)
 
 
 @pinned()
@@ -221,10 +165,10 @@ def train(
                     training, book, checkpoint_seconds, asked_to_stop, told
                 )
                 told(Progress(1.0, "measuring", training.step, training.step))
-                rows = finished_rows(training, len(book.runs) - 1)
+                ended = finished_rows(training, len(book.runs) - 1)
                 if i + 1 == len(programs):
                     book.finish()
-                book.add(rows)
+                book.add(ended)
                 if checkpoints:
                     checkpoints.discard()
     elif job.folder and _shows_other(job.table, book.table):
@@ -245,7 +189,7 @@ def finished_rows(training: Training, run: int) -> xr.Dataset:
     program, measured = training.program, training.measured
     study, trained = program.study, program.plan.cells
     params, memos = program.params(training.state), program.memos(training.state)
-    histories = cells.histories(study, trained, measured)
+    histories = rows.histories(study, trained, measured)
     with np.errstate(all="ignore"):  # a dead cell's weights may be huge; they are blanked
         reports = [
             study.report(*each) for each in zip(trained, params, histories, memos, strict=True)
@@ -259,35 +203,7 @@ def finished_rows(training: Training, run: int) -> xr.Dataset:
     verdicts = np.select(
         [is_dead, ended != NOT_ENDED, far], [NON_FINITE, by_rule, DIVERGED], FINISHED
     )
-    return cells.make_table(study, trained, measured, run, verdicts, reports)
-
-
-def _to_train(
-    grid: Grid, table: xr.Dataset | None, retry: Mapping[str, Any] | None
-) -> tuple[Any, ...]:
-    """The cells that have no end yet; or those that failed, with the values of a retry."""
-    if table is None:
-        return grid.cells if retry is None else ()
-    verdicts = view.verdicts(table, grid)
-    if retry is None:
-        return tuple(grid.cells[i] for i in np.flatnonzero(verdicts == UNFINISHED))
-    ended = table["verdict"].values == FINISHED
-    finished = {*cells.cells_of(cells.take(table, ended), grid.study)}
-    failed = (grid.cells[i] for i in np.flatnonzero(np.isin(verdicts, view.FAILED)))
-    again = dict.fromkeys(replace(cell, **retry) for cell in failed)
-    return tuple(cell for cell in again if cell not in finished)
-
-
-def _refuse_other_source(path: Path, runs: Sequence[Any], study: type[Study]) -> None:
-    """Cells of two versions of a study are no one result, unless someone says so."""
-    present = source_hash(study)
-    others = {run.get(SOURCE) for run in runs} - {None, "", present}
-    if others and present:
-        raise UserError(
-            f"--out {path}: the code of {study.name()} has changed since its cells were trained "
-            f"({SOURCE} {', '.join(sorted(others))}, now {present}); --mix trains the other cells "
-            "with the code of now, or choose another --out"
-        )
+    return rows.make_table(study, trained, measured, run, verdicts, reports)
 
 
 def _programs(
@@ -354,7 +270,7 @@ def _train_program(
             written = checkpoints is None or checkpoints.save(training.step, arrays, owner)
             try:
                 run = len(book.runs) - 1
-                book.add(cells.make_table(program.study, trained, training.measured, run))
+                book.add(rows.make_table(program.study, trained, training.measured, run))
             except UserError as error:  # a full disk: the next time may be better
                 logger.warning("%s", error)
         return written

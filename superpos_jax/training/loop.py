@@ -12,7 +12,8 @@ import numpy as np
 from superpos_jax.engine import collective
 from superpos_jax.engine.program import Program
 from superpos_jax.errors import Interrupted
-from superpos_jax.results.cells import Measured, stack
+from superpos_jax.results.cells import stack
+from superpos_jax.results.rows import Measured
 from superpos_jax.training.checkpoint import Arrays, under
 
 CHUNK_SECONDS = 0.5

@@ -11,7 +11,8 @@ from ridge import Ridge
 import superpos_jax as sp
 from superpos_jax.engine.study import Variable
 from superpos_jax.engine.verdicts import DIVERGED, FINISHED, NON_FINITE, UNFINISHED
-from superpos_jax.results.cells import Measured, cells_of, join, make_table, outcome_table, take
+from superpos_jax.results.cells import cells_of, join, outcome_table, take
+from superpos_jax.results.rows import Measured, make_table
 from superpos_jax.results.view import describe, from_grid, to_grid
 
 SWEEP = sp.Sweep(study="ridge:Ridge", axes={"T": [3, 5], "steps": [2, 4]})
