@@ -5,13 +5,13 @@ Nothing here imports JAX before a command needs it, so `superpos --help` answers
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import os
 import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,8 +27,8 @@ from superpos_jax.errors import Interrupted, LostProcess, UserError
 
 if TYPE_CHECKING:
     from superpos_jax.results.result import Result
-    from superpos_jax.results.sweep import Sweep
     from superpos_jax.training.folder import Folder
+    from superpos_jax.training.opening import Job
 
 DONE, SOME_DIED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -91,6 +91,13 @@ def run(
             help="Train only the folder's dead and diverged cells again, changed by `--set`.",
         ),
     ] = False,
+    mix: Annotated[
+        bool,
+        typer.Option(
+            "--mix",
+            help="Train more cells though others were trained with other code of the study.",
+        ),
+    ] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Train again what the folder already holds.")
     ] = False,
@@ -128,9 +135,8 @@ def run(
         superpos run quickstart --retry-dead --set lr=1e-4
     """
     from superpos_jax.engine import collective
-    from superpos_jax.results.sweep import parse
     from superpos_jax.training import estimate, launch
-    from superpos_jax.training import job as train
+    from superpos_jax.training import job as jobs
     from superpos_jax.training.folder import FIGURES
 
     if (coordinator is None) != (index is None) or (coordinator is not None and count is None):
@@ -141,27 +147,33 @@ def run(
         raise UserError(f"--process {index}: allowed: 0 to {count - 1} of {count} processes")
     joined = launch.join(coordinator, count, index, launched_here=launch.follow())
     out.quiet = err.quiet = not collective.leads()
-    ready = functools.partial(_ready, sweep, out_folder, overrides, retry_dead, fresh, yes)
-    checked = collective.shared(ready)
-    loaded, target, left = checked
-    here = 1
-    if left and not joined:
-        study = loaded.grid().study
-        here = estimate.processes_for(study, left, devices, memory) if count is None else count
-    with launch.launched(here, [*_python(), "-m", "superpos_jax", *sys.argv[1:]]):
-        if here > 1:  # those just launched are where `ready` is shared
-            collective.shared(lambda: checked)
-        with progress_bar() as progress:
-            result = train.run(
-                loaded,
-                out=target,
-                devices=devices,
-                fresh=fresh,
-                retry=dict(map(parse, overrides)) if retry_dead else None,
-                limit=memory,
-                checkpoint_seconds=checkpoint_seconds,
-                progress=progress,
+    with contextlib.ExitStack() as stack:
+
+        def open_job() -> tuple[Job, Path]:
+            if retry_dead:
+                return _open_retry(stack, sweep, out_folder, overrides, fresh, mix)
+            return _open(stack, sweep, out_folder, overrides, fresh, yes, mix)
+
+        job, target = collective.shared(open_job)
+        here = 1
+        if job.cells and not joined:
+            study = job.grid.study
+            here = (
+                estimate.processes_for(study, job.cells, devices, memory)
+                if count is None
+                else count
             )
+        with launch.launched(here, [*_python(), "-m", "superpos_jax", *sys.argv[1:]]):
+            if here > 1:  # those just launched are where `open_job` is shared
+                collective.shared(lambda: (job, target))
+            with progress_bar() as progress:
+                result = jobs.train(
+                    job,
+                    devices=devices,
+                    limit=memory,
+                    checkpoint_seconds=checkpoint_seconds,
+                    progress=progress,
+                )
     if not collective.leads():
         return DONE
     print_result(result)
@@ -169,49 +181,68 @@ def run(
     return SOME_DIED if result.dead() else DONE
 
 
-def _ready(
-    sweep: str,
+def _open(
+    stack: contextlib.ExitStack,
+    source: str,
     out_folder: Path | None,
     overrides: list[str],
-    retry_dead: bool,
     fresh: bool,
     yes: bool,
-) -> tuple[Sweep, Path, list[Any]]:
-    """The sweep to train, its folder, and the cells that are left to do.
+    mix: bool,
+) -> tuple[Job, Path]:
+    """What is left to train of a sweep, and its folder, which is locked until the stack closes.
 
     Raises:
         UserError: something is wrong with them.
     """
     from superpos_jax.drawing.choose import check_figures
-    from superpos_jax.results.result import load
-    from superpos_jax.results.sweep import load_sweep
+    from superpos_jax.results.sweep import read_sweep
     from superpos_jax.training.folder import Folder
+    from superpos_jax.training.opening import opened
 
-    loaded = load_sweep(sweep, () if retry_dead else overrides)
-    check_figures(loaded, changed=bool(overrides))
-    target = out_folder or Path("results") / loaded.name
-    if retry_dead:
-        if fresh:
-            raise UserError("--retry-dead: keeps what is trained, --fresh drops it; give one")
-        failed = load(target)
-        loaded = failed.sweep
-    folder = Folder(target, loaded)
+    sweep, grid = read_sweep(source, overrides)
+    check_figures(sweep, grid, changed=bool(overrides))
+    target = out_folder or Path("results") / sweep.name
+    folder = Folder(target, sweep, grid)
     if fresh:
         _ask_to_drop(folder, yes)
-    whole = folder.grid.cells
-    if retry_dead:
-        rows = (*failed.dead(), *failed.diverged())
-        left = [failed.trained_cell(**{axis: row[axis] for axis in failed.axes}) for row in rows]
-        out.print(f"{target}: {len(left) or 'no'} cells to be trained again")
-        return loaded, target, left
-    left = list(whole) if fresh else folder.missing()
+    job = stack.enter_context(opened(sweep, grid, folder, fresh=fresh, mix=mix))
+    left, whole = len(job.cells), len(grid.cells)
     if not left:
         out.print(f"{target} already holds this result; --fresh trains it again.")
-    elif len(left) < len(whole):
-        out.print(
-            f"{target} holds {len(whole) - len(left)} of {len(whole)} cells; training the others."
-        )
-    return loaded, target, left
+    elif left < whole:
+        out.print(f"{target} holds {whole - left} of {whole} cells; training the others.")
+    return job, target
+
+
+def _open_retry(
+    stack: contextlib.ExitStack,
+    source: str,
+    out_folder: Path | None,
+    overrides: list[str],
+    fresh: bool,
+    mix: bool,
+) -> tuple[Job, Path]:
+    """The failed cells of a folder with other values, and the folder, locked as `_open` does it.
+
+    Raises:
+        UserError: something is wrong with them.
+    """
+    from superpos_jax.results.result import sweep_of
+    from superpos_jax.results.store import read_attributes
+    from superpos_jax.results.sweep import load_sweep, parse
+    from superpos_jax.training.folder import Folder
+    from superpos_jax.training.opening import opened
+
+    target = out_folder or Path("results") / load_sweep(source).name
+    if fresh:
+        raise UserError("--retry-dead: keeps what is trained, --fresh drops it; give one")
+    sweep = sweep_of(read_attributes(target))
+    grid = sweep.grid()
+    folder, retry = Folder(target, sweep, grid), dict(map(parse, overrides))
+    job = stack.enter_context(opened(sweep, grid, folder, retry=retry, mix=mix))
+    out.print(f"{target}: {len(job.cells) or 'no'} cells to be trained again")
+    return job, target
 
 
 @app.command()
@@ -228,12 +259,12 @@ def plan(
         superpos plan quickstart --set "T=[10, 100, 1000, 10000]"
     """
     from superpos_jax.drawing.choose import check_figures
-    from superpos_jax.results.sweep import load_sweep
+    from superpos_jax.results.sweep import read_sweep
     from superpos_jax.training import estimate
 
-    loaded = load_sweep(sweep, overrides)
-    check_figures(loaded, changed=bool(overrides))
-    rows = estimate.describe(loaded, devices, memory).items()
+    loaded, grid = read_sweep(sweep, overrides)
+    check_figures(loaded, grid, changed=bool(overrides))
+    rows = estimate.describe(grid, devices, memory).items()
     print_table(f"plan of {loaded.name}", (), rows)
     return DONE
 

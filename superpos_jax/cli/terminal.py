@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xarray import DataArray
 
     from superpos_jax.results.result import Result
-    from superpos_jax.training import job as train
+    from superpos_jax.training.loop import Progress as Standing
 
 UNWRAPPED = 10_000
 
@@ -56,10 +56,10 @@ class Pace:
     """Steps a second and seconds left, since the program that is training began or went on."""
 
     def __init__(self) -> None:
-        self.since: tuple[float, train.Progress] | None = None
+        self.since: tuple[float, Standing] | None = None
         self.step = 0
 
-    def of(self, now: train.Progress, clock: float) -> tuple[float, float] | None:
+    def of(self, now: Standing, clock: float) -> tuple[float, float] | None:
         """Both at a time in seconds; None before there is something to tell them from."""
         if now.step < self.step:  # the next program begins
             self.since = None
@@ -73,7 +73,7 @@ class Pace:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[train.Progress], None]]:
+def progress_bar() -> Iterator[Callable[[Standing], None]]:
     """A bar with rate and time left on a terminal; a line every ten seconds elsewhere."""
     started = last = time.monotonic()
     pace = Pace()
@@ -90,7 +90,7 @@ def progress_bar() -> Iterator[Callable[[train.Progress], None]]:
     )
     task = bar.add_task("", total=1.0, rate="")
 
-    def report(now: train.Progress) -> None:
+    def report(now: Standing) -> None:
         nonlocal last
         clock = time.monotonic()
         text, left = f"step {now.step:,}/{now.steps:,}", ""
@@ -113,9 +113,9 @@ def progress_bar() -> Iterator[Callable[[train.Progress], None]]:
 def print_result(result: Result) -> None:
     """Losses over the first two axes, seeds averaged; how many cells died, or are unfinished."""
     from superpos_jax.engine.verdicts import UNFINISHED
-    from superpos_jax.results.records import RETRY
+    from superpos_jax.results.view import RETRY
 
-    dataset, grid = result.dataset, result.sweep.grid()
+    dataset, grid = result.dataset, result.grid
     describe = grid.study.labels.describe
     losses = [f"{name}_loss" for name in grid.study.datasets(grid.cells[0])]
     losses = [name for name in losses if name in dataset]

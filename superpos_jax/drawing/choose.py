@@ -15,6 +15,7 @@ from superpos_jax.drawing.history import HISTORY
 from superpos_jax.drawing.plane import PLANE
 from superpos_jax.drawing.spec import FORMATS, FigureSpec, is_file, refuse
 from superpos_jax.errors import UserError
+from superpos_jax.results.grid import Grid
 from superpos_jax.results.registry import figure_names, load_study
 from superpos_jax.results.result import Result
 from superpos_jax.results.sweep import Sweep
@@ -50,18 +51,18 @@ def figure(result: Result, name: str, **select: Any) -> Figure:
     return chosen.draw(chosen.table(result, **select))
 
 
-def check_figures(sweep: Sweep, changed: bool = False) -> None:
+def check_figures(sweep: Sweep, grid: Grid, changed: bool = False) -> None:
     """Refuse a sweep that names a figure that cannot be drawn of its result.
 
     Args:
         sweep: not trained yet.
+        grid: of the sweep.
         changed: whether its file was overridden, which may have taken an axis from a figure: then
             the figure is not drawn, and a warning says so now.
 
     Raises:
         UserError: with the first one's reason, as far as axes and options tell.
     """
-    grid = sweep.grid()
     specs = figures_of(sweep.study)
     axes = {axis: values for axis, values in grid.axes.items() if axis != sweep.best}
     cell = grid.cells[0]

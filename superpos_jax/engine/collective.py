@@ -86,6 +86,8 @@ def gathered(tree: Any, by_all: bool = True) -> Any:
     if not several():
         return jax.tree.map(np.asarray, tree)
     leaves, structure = jax.tree.flatten(tree)
+    if not leaves:
+        return tree  # memos of a study that remembers nothing
     own = [np.concatenate([np.asarray(s.data) for s in _in_order(x)]) for x in leaves]
     # All leaves side by side, as bytes: gathered in a few pieces, however many leaves there are.
     rows = np.concatenate([x.reshape(len(x), -1).view(np.uint8) for x in own], axis=1)

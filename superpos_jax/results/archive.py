@@ -1,9 +1,9 @@
 """A result in one small file: what its figures read, and nothing else.
 
-An archive is a result store in a zip file, which `superpos plot` and `superpos show` read as they
-read a folder. Numbers, one a cell, and their histories stay. Of the arrays those stay that the
-sweep's figures read; of a large one, what they read of the first seed, and of the other seeds a few
-of the largest values, in five digits.
+An archive is a result store in a zip file. `superpos plot` and `superpos show` read it as they read
+a folder. It keeps the single numbers of each cell and their histories. It keeps an array only if a
+figure of the sweep reads it. Of a large array it keeps all values for the first seed, and a few of
+the largest values for other seeds, in five digits.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from superpos_jax.results.records import missing
+from superpos_jax.results.cells import missing
 from superpos_jax.results.result import Result
 from superpos_jax.text import seed_axes
 
@@ -63,7 +63,7 @@ def thin(result: Result, arrays: Mapping[str, int], best: str = "", large: int =
                 stays = stays | shown
             kept = array.where(stays, missing(array.dtype)).astype(array.dtype)
             dataset[name] = kept.copy(data=_rounded(kept.values))
-    return Result(dataset)
+    return Result(dataset, result.grid)
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:

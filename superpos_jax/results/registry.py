@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import importlib
+import inspect
 import itertools
 import pkgutil
+from functools import cache
+from pathlib import Path
 
 import xarray as xr
 
@@ -65,3 +70,47 @@ def labels_of(dataset: xr.Dataset) -> Labels:
     """What the study of a result calls its numbers."""
     study = dataset.attrs.get("study")
     return Labels() if study is None else load_study(study).labels
+
+
+@cache
+def source_hash(study: type[Study]) -> str:
+    """A hash of the code of a study: of its module, or of the modules of its package.
+
+    Comments and docstrings do not count, nor do folders inside the package. Empty where the source
+    cannot be read, as of a class that was typed into a notebook.
+
+    >>> len(source_hash(load_study("double_descent")))
+    16
+    """
+    try:
+        own = Path(inspect.getfile(study))
+        is_package = (own.parent / "__init__.py").exists()
+        files = sorted(own.parent.glob("*.py")) if is_package else [own]
+        code = [f"# {file.name}\n{_code(file.read_text(encoding='utf-8'))}" for file in files]
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return ""
+    return hashlib.sha256("\n".join(code).encode()).hexdigest()[:16]
+
+
+def _code(text: str) -> str:
+    """A module without comments and docstrings.
+
+    >>> _code("def f():\\n    'Docs.'\\n    return 1  # why")
+    'def f():\\n    return 1'
+    """
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            code = [statement for statement in body if not _is_text(statement)]
+            node.body = code or [ast.Pass()]  # type: ignore[attr-defined]
+    return ast.unparse(tree)
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    """Whether a statement is nothing but text: a docstring."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
+import html
 import json
-import os
-import shutil
-import zlib
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
-from zarr.codecs import BloscCodec
-from zarr.storage import LocalStore, ZipStore
 
-from superpos_jax.engine.verdicts import DIVERGED, FINISHED, NON_FINITE, UNFINISHED
+from superpos_jax.engine.verdicts import DIVERGED, FINISHED, NON_FINITE, UNFINISHED, VERDICTS
 from superpos_jax.errors import UserError
-from superpos_jax.results import records
+from superpos_jax.results.grid import Grid
 from superpos_jax.results.registry import labels_of
+from superpos_jax.results.store import read_table, write_table
+from superpos_jax.results.sweep import Sweep
+from superpos_jax.results.view import RETRY, ended_as, from_grid, to_grid
 from superpos_jax.text import counted
-
-if TYPE_CHECKING:
-    from superpos_jax.results.grid import Grid
-    from superpos_jax.results.sweep import Sweep
-
-STORE = "result.zarr"
-OLD, NEW = ".result.zarr.old", ".result.zarr.new"
-READS = 3
-"""A store that is replaced while it is read is read again, so often at most."""
-PACKED = BloscCodec(cname="zstd", clevel=5, shuffle="shuffle")
-"""Bytes of like weight side by side: exponents of floats are much the same, and pack."""
 
 
 class Result:
@@ -50,8 +41,10 @@ class Result:
     (3, 50)
     """
 
-    def __init__(self, dataset: xr.Dataset) -> None:
+    def __init__(self, dataset: xr.Dataset, grid: Grid | None = None) -> None:
         self.dataset = dataset
+        if grid is not None:
+            self.grid = grid
 
     @property
     def name(self) -> str:
@@ -61,12 +54,11 @@ class Result:
     @cached_property
     def sweep(self) -> Sweep:
         """The sweep that made this result."""
-        from superpos_jax.results.sweep import Sweep
-
-        return Sweep(**json.loads(self.dataset.attrs["sweep"]))
+        return sweep_of(self.dataset)
 
     @cached_property
-    def _grid(self) -> Grid:
+    def grid(self) -> Grid:
+        """The grid of the sweep: its study and its cells."""
         return self.sweep.grid()
 
     @property
@@ -87,30 +79,37 @@ class Result:
         if int(values["verdict"]) == UNFINISHED:
             raise UserError(f"cell: {_words(point)} is not trained yet")
         stored = {str(name): values[name].values for name in values.data_vars}
-        return self._grid.study.inspect(self.trained_cell(**point), stored)
+        return self.grid.study.inspect(self.trained_cell(**point), stored)
 
     def trained_cell(self, **point: Any) -> Any:
         """The numbers a cell was trained with: the sweep's, or those of its last retry."""
         values = self.at(**point)
-        record = {str(name): values[name] for name in values.data_vars}
-        own = {axis: values[axis].item() for axis in self.axes}  # T=5.0 names the T of 5
-        return records.as_trained(self._grid.cell(**own), record)
+        cell = self.grid.cell(**{axis: values[axis].item() for axis in self.grid.axes})
+        changes = {
+            str(name).removeprefix(RETRY): values[name].item()
+            for name in values.data_vars
+            if str(name).startswith(RETRY) and not np.isnan(values[name])
+        }
+        kinds = {name: type(getattr(cell, name)) for name in changes}
+        return replace(cell, **{name: kinds[name](value) for name, value in changes.items()})
 
     def at(self, **point: Any) -> xr.Dataset:
         """The values of one cell, named by its values of the swept axes."""
-        axes = self.axes
-        labels = labels_of(self.dataset)
-        point = {axis: labels.number(axis, value) for axis, value in point.items()}
+        axes, labels = self.axes, labels_of(self.dataset)
         if set(point) != set(axes):
             wanted = (
                 f"one value for each of {', '.join(axes)}" if axes else "nothing: it is one cell"
             )
             raise UserError(f"cell: give {wanted}")
+        chosen = {}
         for axis, value in point.items():
             values = self.dataset[axis].values.tolist()
-            if value not in values:
+            number = labels.number(axis, value)
+            same = (own for own in (value, number, labels.shown(axis, number)) if own in values)
+            chosen[axis] = next(same, None)
+            if chosen[axis] is None:
                 raise UserError(f"cell: {axis}={value!r} was not swept; allowed: {values}")
-        return self.dataset.sel(point)
+        return self.dataset.sel(chosen)
 
     def best(self, axis: str = "init_seed", by: str = "train_loss") -> Best:
         """Of several trainings along an axis, the one that has the smallest `by`; see `Best`.
@@ -132,29 +131,51 @@ class Result:
 
     def dead(self) -> list[dict[str, Any]]:
         """The cells that became non-finite: their axes' values, verdict and step of death."""
-        return list(records.ended_as(self.dataset, NON_FINITE))
+        return list(ended_as(self.dataset, NON_FINITE))
 
     def diverged(self) -> list[dict[str, Any]]:
         """The cells whose training loss is finite but ended far above its start."""
-        return list(records.ended_as(self.dataset, DIVERGED))
+        return list(ended_as(self.dataset, DIVERGED))
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row a cell: its values of the swept axes, and every single number of it.
+
+        >>> import superpos_jax as sp
+        >>> sweep = sp.Sweep(axes=dict(T=[3, 5]), cell=dict(steps=2, S=0.9), options=dict(n=50))
+        >>> sp.run(sweep).to_dataframe()[["T", "verdict"]].values.tolist()
+        [[3, 0], [5, 0]]
+        """
+        axes = self.axes
+        single = [name for name, array in self.dataset.data_vars.items() if array.dims == axes]
+        table = self.dataset[single]
+        if not axes:
+            return table.expand_dims("row").to_dataframe().reset_index(drop=True)
+        return table.to_dataframe().reset_index()
 
     def save(self, folder: str | Path) -> Path:
-        """Write `result.zarr` in a folder; readers see the old store or the whole new one."""
-        folder = Path(folder)
-        mend(folder)
-        remove(folder / NEW)
-        sealed = self.dataset.assign_attrs(
-            crc32=json.dumps(_checksums(self.dataset), sort_keys=True)
-        )
-        encoding = {name: {"compressors": (PACKED,)} for name in sealed.data_vars}
-        sealed.to_zarr(folder / NEW, mode="w", consolidated=False, zarr_format=3, encoding=encoding)
-        if hasattr(os, "sync"):
-            os.sync()  # its bytes are on the disk before it takes the old one's place
-        if (folder / STORE).exists():
-            (folder / STORE).rename(folder / OLD)
-        (folder / NEW).rename(folder / STORE)
-        remove(folder / OLD)
-        return folder / STORE
+        """Write `result.zarr` in a folder; readers see the old store or the whole new one.
+
+        Raises:
+            UserError: the dataset has a coordinate that is no value of its sweep.
+        """
+        try:
+            table = from_grid(self.dataset, self.grid)
+        except ValueError as error:
+            raise UserError(f"{folder}: not stored: {error}") from None
+        return write_table(table, Path(folder))
+
+    def __repr__(self) -> str:
+        return f"<superpos_jax.Result {self._summary()}>\n{self.dataset!r}"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a line, and the dataset below it."""
+        return f"<p>{html.escape(self._summary())}</p>{self.dataset._repr_html_()}"
+
+    def _summary(self) -> str:
+        """`quickstart, 48 cells: 46 finished, 2 non-finite`."""
+        numbers = {word: self.count(verdict) for verdict, word in enumerate(VERDICTS)}
+        ends = ", ".join(f"{number:,} {word}" for word, number in numbers.items() if number)
+        return f"{self.name}, {counted(self.dataset['verdict'].size, 'cell')}: {ends}"
 
 
 class Best(Result):
@@ -178,10 +199,15 @@ class Best(Result):
         fit = whole.dataset["verdict"].isin((FINISHED, DIVERGED))
         loss = whole.dataset[by].where(fit, np.inf).fillna(np.inf)
         several = counted(loss.sizes[axis], labels_of(whole.dataset).axis(axis))
-        said = f"of {several} that of lowest {by.replace('_', ' ')}"
-        chosen = whole.dataset.isel({axis: loss.argmin(axis)}).assign_attrs(best=said)
+        words = f"of {several} that of lowest {by.replace('_', ' ')}"
+        chosen = whole.dataset.isel({axis: loss.argmin(axis)}).assign_attrs(best=words)
         super().__init__(chosen)
         self._whole, self._axis = whole, axis
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The grid of the whole sweep."""
+        return self._whole.grid
 
     def at(self, **point: Any) -> xr.Dataset:
         """The values of one cell, named by its values of the other axes."""
@@ -203,98 +229,24 @@ class Best(Result):
         return point | {self._axis: super().at(**point)[self._axis].item()}
 
 
-def remove(path: Path) -> None:
-    """Remove a folder, or the file or link that is in its place."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    shutil.rmtree(path, ignore_errors=True)
-
-
-def mend(folder: Path) -> None:
-    """Finish what a `save` left that was killed between its two renames."""
-    if (folder / OLD).is_dir():
-        if not (folder / STORE).exists():
-            (folder / NEW if (folder / NEW).is_dir() else folder / OLD).rename(folder / STORE)
-        remove(folder / OLD)
-
-
 def load(folder: str | Path) -> Result:
     """Read a result folder, or an archive (`.zip`): the cells of its sweep, trained or not.
 
     Raises:
         UserError: the folder holds no readable result.
     """
-    dataset = load_all(Path(folder))
-    result = Result(dataset)
-    grid = result.sweep.grid()
-    if all(grid.axes.get(a) == tuple(dataset[a].values.tolist()) for a in result.axes):
-        return result
-    known = records.take_apart(dataset, stored_grid(dataset))  # some values are hidden
-    shown = {cell: known[cell] for cell in grid.cells if cell in known}
-    return Result(records.build(result.sweep, grid, shown, records.provenance(dataset)))
-
-
-def load_all(folder: Path) -> xr.Dataset:
-    """The whole store, with the values that the present sweep hides.
-
-    Raises:
-        UserError: the folder holds no readable result.
-    """
-    if folder.suffix == ".zip":
-        if not folder.exists():
-            raise UserError(f"{folder}: no such archive")
-        return _read(folder)
-    for _ in range(READS):
-        between = [folder / NEW, folder / OLD] if (folder / OLD).is_dir() else []  # two renames
-        store = next((path for path in (folder / STORE, *between) if path.is_dir()), None)
-        if store is None:
-            raise UserError(f"{folder}: no result here; expected a folder that holds {STORE}")
-        try:
-            return _read(store)
-        except UserError as error:  # perhaps it was replaced meanwhile
-            said = error
-    raise said
-
-
-def _read(store: Path) -> xr.Dataset:
+    table = read_table(Path(folder))
     try:
-        with ZipStore(store, mode="r") if store.suffix == ".zip" else LocalStore(store) as files:
-            dataset = xr.open_zarr(files, consolidated=False, chunks=None).load()
-        version = int(dataset.attrs["format"])
-        if version == records.FORMAT:
-            expected = json.loads(dataset.attrs.pop("crc32"))
-            found = _checksums(dataset)
-            if wrong := [name for name in expected if found.get(name) != expected[name]]:
-                raise ValueError(f"damaged: {', '.join(wrong)}")
-            for name in ("sweep", "cell", "provenance"):
-                json.loads(dataset.attrs[name])
-            Result(dataset).sweep.grid()
-    except Exception as error:  # whatever a damaged file makes a reader say
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"{store}: not a readable result ({reason})") from None
-    if version != records.FORMAT:
-        age = "a newer" if version > records.FORMAT else "an older"
-        raise UserError(
-            f"{store}: written by {age} version (format {version}); this one reads {records.FORMAT}"
-        )
-    return dataset
+        grid = sweep_of(table).grid()
+    except UserError as error:
+        raise UserError(f"{folder}: not a readable result ({error})") from None
+    return Result(to_grid(table, grid), grid)
 
 
-def _checksums(dataset: xr.Dataset) -> dict[str, int]:
-    """A number for the bytes of each array: a lost or mixed-up file does not go unnoticed."""
-    arrays = {str(name): np.ascontiguousarray(dataset[name].values) for name in dataset.variables}
-    return {name: zlib.crc32(array.tobytes()) for name, array in arrays.items()}
+def sweep_of(dataset: xr.Dataset) -> Sweep:
+    """The sweep that a store shows, from the attributes of its table or of a result."""
+    return Sweep(**json.loads(dataset.attrs["sweep"]))
 
 
-def stored_grid(dataset: xr.Dataset) -> Grid:
-    """The grid of all cells in a store, hidden ones too."""
-    from superpos_jax.results.grid import Grid
-    from superpos_jax.results.sweep import Sweep
-
-    study = Sweep(**json.loads(dataset.attrs["sweep"])).grid().study
-    axes = {str(dim): tuple(dataset[dim].values.tolist()) for dim in dataset["verdict"].dims}
-    return Grid(study, json.loads(dataset.attrs["cell"]), axes)
-
-
-def _words(point: dict[str, Any]) -> str:
+def _words(point: Mapping[str, Any]) -> str:
     return ", ".join(f"{axis}={value!r}" for axis, value in point.items())

@@ -139,6 +139,11 @@ def load_sweep(source: str | Path, overrides: Sequence[str] = ()) -> Sweep:
     >>> load_sweep("quickstart", ["T=geomspace(10, 1000, 5)"]).grid().axes["T"]
     (10, 32, 100, 316, 1000)
     """
+    return read_sweep(source, overrides)[0]
+
+
+def read_sweep(source: str | Path, overrides: Sequence[str] = ()) -> tuple[Sweep, Grid]:
+    """What `load_sweep` reads, and the grid that was built to check it."""
     path = _locate(source)
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -164,7 +169,7 @@ def load_sweep(source: str | Path, overrides: Sequence[str] = ()) -> Sweep:
         refuse_wrong(grid.study, grid.cells)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    return sweep
+    return sweep, grid
 
 
 def shipped() -> dict[str, Path]:

@@ -17,10 +17,11 @@ import xarray as xr
 from superpos_jax.drawing import choose as drawing
 from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.results import archive
-from superpos_jax.results.records import provenance
 from superpos_jax.results.registry import labels_of
-from superpos_jax.results.result import STORE, Result, load
+from superpos_jax.results.result import Result, load
 from superpos_jax.results.runs import fixed
+from superpos_jax.results.store import STORE
+from superpos_jax.results.view import provenance
 from superpos_jax.statements.checks import AGREES, DIFFERS, NOT_TRAINED, UNDECIDED, Finding, check
 from superpos_jax.statements.pages import Collection, Entry, Page, collections
 from superpos_jax.text import counted

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.errors import UserError
-from superpos_jax.results import records
 from superpos_jax.results.result import Result
 from superpos_jax.results.sweep import Sweep
-from superpos_jax.training.job import Progress, run
-from superpos_jax.training.provenance import machine
+from superpos_jax.results.view import provenance
+from superpos_jax.training.job import run
+from superpos_jax.training.loop import Progress
+from superpos_jax.training.provenance import differences, trainer
 
 
 @dataclass(frozen=True)
@@ -60,19 +61,16 @@ def audit(
     if not len(trained):
         raise UserError("audit: no cell is trained yet")
     chosen = np.random.default_rng(seed).permutation(len(trained))[:cells]
-    sweep, runs, here = result.sweep, records.provenance(result.dataset), _flat(machine())
-    given = {*sweep.cell, *sweep.axes}
+    sweep, runs, present = result.sweep, provenance(result.dataset), trainer(result.grid.study)
     for number, index in enumerate(trained[np.sort(chosen)]):
         point = {
             axis: result.dataset[axis].values[i].item()
             for axis, i in zip(result.axes, index, strict=True)
         }
-        stored = result.at(**point)
-        cell = result.trained_cell(**point)
-        retry = {name: stored.get(f"{records.RETRY}{name}", np.nan) for name in asdict(cell)}
-        retried = {name for name, value in retry.items() if not np.isnan(value)}
-        values = {name: v for name, v in asdict(cell).items() if name in given | retried}
-        alone = Sweep(study=sweep.study, cell=values, options=sweep.options)
+        stored, cell = result.at(**point), result.trained_cell(**point)
+        values = {field.name: getattr(cell, field.name) for field in fields(cell)}
+        given = {f.name: values[f.name] for f in fields(cell) if values[f.name] != f.default}
+        alone = Sweep(study=sweep.study, cell=given, options=sweep.options)
 
         def told(now: Progress, number: int = number) -> None:
             progress(now._replace(doing=f"{now.doing}, cell {number + 1} of {len(chosen)}"))
@@ -80,18 +78,13 @@ def audit(
         again = run(alone, progress=told).dataset
         made = runs[int(stored["run"])]
         changed = [
-            f"{key} {there.get(key)}, here {value}"
-            for there in map(_flat, (made, *made.get("continued", [])))
-            for key, value in here.items()
-            if there.get(key) != value
+            difference
+            for before in (made, *made.get("continued", []))
+            for difference in differences(before, present)
         ]
-        if not here["device"].startswith("cpu"):
+        if not present["device"].startswith("cpu"):
             changed.append("an accelerator computes cells side by side, how many decides rounding")
         yield Finding(point, *_compare(stored, again), "; ".join(dict.fromkeys(changed)))
-
-
-def _flat(run: dict[str, Any]) -> dict[str, Any]:
-    return run | run["versions"] | {"versions": None}
 
 
 def _compare(stored: Any, again: Any) -> tuple[bool, float, str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import logging
 import shutil
 import time
@@ -29,11 +28,25 @@ from superpos_jax.training.provenance import Machine
 SECONDS, SHARE = 30.0, 0.02
 """Least time between two checkpoints, and the largest share of a run's time they may take."""
 
-OWNERS = "study", "platform", "layouts", "machines"
-"""What a checkpoint says in words, beside the numbers of its cells."""
+ARRAYS, ABOUT = "arrays", "about"
+"""The items of a checkpoint: numbers of its cells' training, and whose it is, as JSON."""
 
-Tree = Mapping[str, np.ndarray]
+Arrays = Mapping[str, np.ndarray]
 logger = logging.getLogger(__name__)
+
+
+class About(NamedTuple):
+    """Whose a checkpoint is, and who trained it; stored as JSON."""
+
+    study: str
+    """Its name, options and the names of a cell's numbers."""
+    platform: str
+    layouts: str
+    """A hash of how the state is laid out: which cells share arrays, and their shapes."""
+    cells: list[list[float]]
+    """The numbers of each cell."""
+    machines: list[Machine]
+    """Those that trained it so far."""
 
 
 class Saved(NamedTuple):
@@ -44,16 +57,16 @@ class Saved(NamedTuple):
     platform: str
     machines: list[Machine]
     """Those that trained it so far."""
-    tree: Tree
+    arrays: Arrays
 
-    def part(self, study: Study, wanted: Sequence[Any]) -> Tree:
+    def part(self, study: Study, wanted: Sequence[Any]) -> Arrays:
         """What the checkpoint would hold had only some of its cells been trained."""
         places = {cell: row for row, cell in enumerate(self.cells)}
         rows = [places[cell] for cell in wanted]
-        state = choose(under("state.", self.tree), study, self.platform, self.cells, wanted)
-        measured = under("measured.", self.tree)
+        state = choose(under("state.", self.arrays), study, self.platform, self.cells, wanted)
+        measured = under("measured.", self.arrays)
         return (
-            {"step": self.tree["step"], "steps": self.tree["steps"]}
+            {"step": self.arrays["step"], "steps": self.arrays["steps"]}
             | {f"measured.{name}": values[:, rows] for name, values in measured.items()}
             | {f"state.{name}": leaf for name, leaf in state.items()}
         )
@@ -72,7 +85,8 @@ class Checkpoints:
     def __init__(
         self, folder: str | Path, cells: Sequence[Any], every: float | None = None
     ) -> None:
-        name = hashlib.sha256(_numbers(cells).tobytes()).hexdigest()[:16]
+        numbers = np.array([astuple(cell) for cell in cells], np.float64)
+        name = hashlib.sha256(numbers.tobytes()).hexdigest()[:16]
         self._path = Path(folder).resolve() / CHECKPOINT / name
         self._every, self._cost, self._last = every, 0.0, time.monotonic()
         self.spent = 0.0
@@ -93,12 +107,16 @@ class Checkpoints:
         self._cost = self._last - begin
         self.spent += self._cost
 
-    def save(self, step: int, tree: Tree) -> bool:
+    def save(self, step: int, arrays: Arrays, about: About) -> bool:
         """Write one, which counts only once it is whole; whether it is."""
+        items = {
+            ARRAYS: ocp.args.StandardSave(dict(arrays)),
+            ABOUT: ocp.args.JsonSave(about._asdict()),
+        }
         try:
             if step in self._manager.all_steps():  # it could not be read
                 self._manager.delete(step)
-            self._manager.save(step, args=ocp.args.StandardSave(dict(tree)), force=True)
+            self._manager.save(step, args=ocp.args.Composite(**items), force=True)
             self._manager.wait_until_finished()
         except Exception as error:  # whatever a full disk makes a writer say
             reason = str(error).partition("\n")[0]
@@ -116,52 +134,54 @@ class Checkpoints:
 
 def find(folder: Path, study: Study) -> list[Saved]:
     """The newest readable checkpoint of each set of cells of a study, the furthest one first."""
-    root = folder.resolve() / CHECKPOINT
-    found = []
-    for path in sorted(root.iterdir()) if root.is_dir() else []:
-        tree = _newest(path) if path.is_dir() else None
-        if tree is None:
+    checkpoints = []
+    for path in _places(folder):
+        newest = _newest(path)
+        if newest is None:
             continue
-        owner = {name: _text(tree[name]) for name in OWNERS if name in tree}
-        if set(owner) != set(OWNERS) or owner["study"] != _name(study):
+        about, arrays = newest
+        if about.study != _name(study):
             logger.warning("%s: a checkpoint of something else, left alone", path)
             continue
-        cells = [_cell(study, row) for row in tree["cells"].tolist()]
-        if owner["layouts"] != _layouts(study, cells, owner["platform"]):
+        cells = _cells(study, about)
+        if about.layouts != _layouts(study, cells, about.platform):
             logger.warning("%s: a checkpoint of a version with other layouts, left alone", path)
             continue
-        found.append(Saved(path, cells, owner["platform"], json.loads(owner["machines"]), tree))
-    return sorted(found, key=lambda one: -int(one.tree["step"]))
+        checkpoints.append(Saved(path, cells, about.platform, about.machines, arrays))
+    return sorted(checkpoints, key=lambda saved: -int(saved.arrays["step"]))
 
 
 def drop_finished(folder: Path, trained: set[Any], study: Study) -> None:
     """Remove the checkpoints all of whose cells are trained to their end."""
+    for path in _places(folder):
+        newest = _newest(path, (ABOUT,))
+        if newest is None or newest[0].study != _name(study):
+            continue
+        if trained.issuperset(_cells(study, newest[0])):
+            shutil.rmtree(path, ignore_errors=True)
     root = folder / CHECKPOINT
-    if not root.is_dir():
-        return
-    for saved in find(folder, study):
-        if trained.issuperset(saved.cells):
-            shutil.rmtree(saved.path, ignore_errors=True)
     with contextlib.suppress(OSError):
         for path in root.iterdir():
             path.rmdir()  # an empty one, of cells that finished before its first checkpoint
         root.rmdir()
 
 
-def owners(
-    study: Study, cells: Sequence[Any], platform: str, machines: Sequence[Machine]
-) -> dict[str, np.ndarray]:
-    """Whose a checkpoint is, and who trained it: to be stored in it."""
-    texts = (_name(study), platform, _layouts(study, cells, platform), json.dumps(machines))
-    return {"cells": _numbers(cells)} | {
-        name: np.frombuffer(text.encode(), np.uint8)
-        for name, text in zip(OWNERS, texts, strict=True)
-    }
+def about(study: Study, cells: Sequence[Any], platform: str, machines: Sequence[Machine]) -> About:
+    """What is said of a checkpoint of some cells."""
+    numbers = [list(astuple(cell)) for cell in cells]
+    layouts = _layouts(study, cells, platform)
+    return About(_name(study), platform, layouts, numbers, list(machines))
 
 
-def under(prefix: str, tree: Tree) -> dict[str, np.ndarray]:
-    """The part of a tree whose names begin with a prefix, without it."""
-    return {key.removeprefix(prefix): v for key, v in tree.items() if key.startswith(prefix)}
+def under(prefix: str, arrays: Arrays) -> dict[str, np.ndarray]:
+    """The arrays whose names begin with a prefix, by their names without it."""
+    return {key.removeprefix(prefix): v for key, v in arrays.items() if key.startswith(prefix)}
+
+
+def _places(folder: Path) -> list[Path]:
+    """The folders of a result folder that may hold checkpoints, one for each set of cells."""
+    root = folder.resolve() / CHECKPOINT
+    return [path for path in sorted(root.iterdir()) if path.is_dir()] if root.is_dir() else []
 
 
 def _manager(path: Path) -> ocp.CheckpointManager:
@@ -176,28 +196,36 @@ def _manager(path: Path) -> ocp.CheckpointManager:
     return ocp.CheckpointManager(path, options=options)
 
 
-def _newest(path: Path) -> dict[str, np.ndarray] | None:
-    """The newest readable checkpoint of a folder; None where there is none."""
+def _newest(
+    path: Path, items: Sequence[str] = (ARRAYS, ABOUT)
+) -> tuple[About, dict[str, np.ndarray]] | None:
+    """Items of the newest readable checkpoint of a folder; None where there is none."""
+    readers = {ARRAYS: ocp.args.StandardRestore(), ABOUT: ocp.args.JsonRestore()}
+    wanted = ocp.args.Composite(**{item: readers[item] for item in items})
     with contextlib.closing(_manager(path)) as manager:
         for step in sorted(manager.all_steps(), reverse=True):
+            if not (path / str(step) / ABOUT).exists():
+                logger.warning("%s: a checkpoint of another version, left alone", path / str(step))
+                continue
             try:
-                found = manager.restore(step, args=ocp.args.StandardRestore())
-                return {name: np.asarray(value) for name, value in found.items()}
+                read = manager.restore(step, args=wanted)
+                arrays = read[ARRAYS] if ARRAYS in items else {}
+                about = About(**read[ABOUT])
+                return about, {name: np.asarray(value) for name, value in arrays.items()}
             except Exception as error:  # whatever a damaged file makes a reader say
                 reason = str(error).partition("\n")[0]
                 logger.warning("checkpoint %d is damaged, using the one before: %s", step, reason)
     return None
 
 
-def _numbers(cells: Sequence[Any]) -> np.ndarray:
-    return np.array([astuple(cell) for cell in cells], np.float64)
-
-
-def _cell(study: Study, row: Sequence[float]) -> Any:
-    """A cell from its numbers, each of the type that its field has."""
+def _cells(study: Study, about: About) -> list[Any]:
+    """The cells of a checkpoint; each number has the type of its field."""
     hints = get_type_hints(study.Cell)
     kinds = [hints[name] for name in study.cell_fields()]
-    return study.Cell(*(kind(value) for kind, value in zip(kinds, row, strict=True)))
+    return [
+        study.Cell(*(kind(value) for kind, value in zip(kinds, numbers, strict=True)))
+        for numbers in about.cells
+    ]
 
 
 def _name(study: Study) -> str:
@@ -209,7 +237,3 @@ def _layouts(study: Study, cells: Sequence[Any], platform: str) -> str:
     groups = by_layout(study, cells, platform)
     text = repr(list(groups.items()))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _text(array: np.ndarray) -> str:
-    return array.tobytes().decode()

@@ -9,7 +9,7 @@ from superpos_jax.engine import memory
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.plan import make_plan, total_work
 from superpos_jax.engine.study import Study
-from superpos_jax.results.sweep import Sweep
+from superpos_jax.results.grid import Grid
 from superpos_jax.training import launch
 from superpos_jax.training.job import find_devices
 
@@ -43,13 +43,11 @@ def processes_for(
 
 
 @pinned()
-def describe(
-    sweep: Sweep, devices: int | None = None, limit: float | None = None
-) -> dict[str, str]:
-    """Cells, programs, padding, memory and time of a sweep, in words.
+def describe(grid: Grid, devices: int | None = None, limit: float | None = None) -> dict[str, str]:
+    """Cells, programs, padding, memory and time of a grid, in words.
 
     Args:
-        sweep: of any size.
+        grid: of any size.
         devices: to shard over; all by default.
         limit: GiB of memory of this machine; what is free by default.
 
@@ -57,10 +55,9 @@ def describe(
         UserError: a cell alone needs more memory than there is.
 
     >>> from superpos_jax.results.sweep import load_sweep
-    >>> describe(load_sweep("quickstart"))["programs"]
+    >>> describe(load_sweep("quickstart").grid())["programs"]
     '1'
     """
-    grid = sweep.grid()
     count = processes_for(grid.study, grid.cells, devices, limit)
     found = find_devices(devices)
     platform = found[0].platform

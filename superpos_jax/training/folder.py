@@ -9,22 +9,23 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import math
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import filelock
+import xarray as xr
 
 from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.errors import UserError
-from superpos_jax.results import records, result
-from superpos_jax.results.grid import MAX_CELLS, Grid
-from superpos_jax.results.result import NEW, OLD, STORE
+from superpos_jax.results import store
+from superpos_jax.results.grid import Grid
+from superpos_jax.results.registry import load_study
+from superpos_jax.results.store import NEW, OLD, STORE
 from superpos_jax.results.sweep import Sweep
+from superpos_jax.results.view import fixed_values, swept
 
 SWEEP, PROVENANCE, FIGURES = "sweep.toml", "provenance.json", "figures"
 CHECKPOINT = "checkpoint"
@@ -39,32 +40,22 @@ class Folder:
     Args:
         path: the folder; it need not exist.
         sweep: whose cells are to be trained in it.
+        grid: of the sweep.
 
     Raises:
         UserError: something else is there, or it cannot be read.
     """
 
-    def __init__(self, path: str | Path, sweep: Sweep) -> None:
-        self.path, self.sweep, self.grid = Path(path), sweep, sweep.grid()
-        self.stored: Sweep | None = None
-        """The sweep that the folder shows, once it was read."""
+    def __init__(self, path: str | Path, sweep: Sweep, grid: Grid) -> None:
+        self.path, self.sweep, self.grid = Path(path), sweep, grid
         _refuse_foreign(self.path, sweep)
-
-    def missing(self) -> list[Any]:
-        """The sweep's cells that are not trained yet.
-
-        Raises:
-            UserError: the folder holds another sweep's work.
-        """
-        known, _ = self._known()
-        return [cell for cell in self.grid.cells if records.verdict(known.get(cell)) == UNFINISHED]
 
     def worth(self) -> str:
         """What would be lost with the folder's work, in words; empty if nothing."""
         trained = 0
-        if any((self.path / name).exists() for name in (STORE, OLD)):
+        if self._has_store():
             try:
-                trained = int((result.load_all(self.path)["verdict"] != UNFINISHED).sum())
+                trained = int((store.read_table(self.path)["verdict"] != UNFINISHED).sum())
             except UserError:
                 return "a result that cannot be read"
         if trained:
@@ -73,12 +64,13 @@ class Folder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Make the folder, and keep other runs out of it.
+        """Make the folder, and keep other runs out of it; it goes again if it stays empty.
 
         Raises:
             UserError: another run is at work in it, or it cannot be written.
         """
         with self._writing():
+            is_new = not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(self.path / LOCK, blocking=False)
             try:
@@ -87,8 +79,8 @@ class Folder:
                 raise UserError(f"--out {self.path}: in use by {self._owner()}") from None
         try:
             with self._writing():
-                for left in filter(lambda path: _is_part(path.name), self.path.iterdir()):
-                    left.unlink()  # of a run that was killed while it wrote it
+                for part in filter(lambda path: _is_part(path.name), self.path.iterdir()):
+                    part.unlink()  # of a run that was killed while it wrote it
                 _write(self.path / OWNER, f"process {os.getpid()} on {socket.gethostname()}")
             yield
         finally:
@@ -96,16 +88,23 @@ class Folder:
                 (self.path / OWNER).unlink(missing_ok=True)
                 (self.path / LOCK).unlink(missing_ok=True)
             lock.release()
+            with contextlib.suppress(OSError):
+                if is_new:
+                    self.path.rmdir()  # only where nothing was written
 
-    def read(self) -> tuple[dict[Any, records.Record], list[Any]]:
-        """Records of all cells in the folder, and the runs that made them.
+    def read(self) -> xr.Dataset | None:
+        """The table of all cells in the folder; None where there is none yet.
 
         Raises:
             UserError: the folder holds another sweep's work, or cannot be read.
         """
         with self._writing():
-            result.mend(self.path)
-        return self._known()
+            store.mend(self.path)
+        if not self._has_store():
+            return None
+        table = store.read_table(self.path)
+        self._refuse_other(table)
+        return table
 
     def clear(self) -> None:
         """Remove a result, its figures and checkpoints; where there is none, nothing."""
@@ -113,90 +112,44 @@ class Folder:
             _write(self.path / SWEEP, self.sweep.to_toml())  # the folder stays a result folder
             if any((self.path / name).exists() for name in (STORE, NEW, OLD, CHECKPOINT)):
                 for name in (FIGURES, CHECKPOINT, STORE, NEW, OLD):
-                    result.remove(self.path / name)
+                    store.remove(self.path / name)
                 (self.path / PROVENANCE).unlink(missing_ok=True)
 
-    def shows_other(self) -> bool:
-        """Whether the folder shows other cells than the sweep's, or in another order."""
-        return self.stored is None or self.stored.to_toml() != self.sweep.to_toml()
-
-    def places(self, known: Mapping[Any, records.Record]) -> int:
-        """Cells of the grid that is stored: all combinations of what was ever swept."""
-        return math.prod(self.whole(known).shape)
-
-    def write(self, known: Mapping[Any, records.Record], runs: Sequence[Any]) -> None:
-        """Store the records, the sweep's own cells and hidden ones, in place of what is there."""
+    def write(self, table: xr.Dataset) -> None:
+        """Store a table, the sweep's own cells and hidden ones, in place of what is there."""
         with self._writing():
-            dataset = records.build(self.sweep, self.whole(known), known, runs)
             self.path.mkdir(parents=True, exist_ok=True)
             _write(self.path / SWEEP, self.sweep.to_toml())
-            provenance = json.loads(dataset.attrs["provenance"])
+            provenance = json.loads(table.attrs["provenance"])
             _write(self.path / PROVENANCE, json.dumps(provenance, indent=2) + "\n")
-            result.Result(dataset).save(self.path)
+            store.write_table(table, self.path)
 
-    def _known(self) -> tuple[dict[Any, records.Record], list[Any]]:
-        """Records and runs in the folder, which must be of a sweep that this one continues."""
-        if not any((self.path / name).is_dir() for name in (STORE, OLD)):
-            return {}, []  # NEW alone: killed while its first store was written
-        dataset = result.load_all(self.path)
-        self.stored = result.Result(dataset).sweep
-        grid = result.stored_grid(dataset)
-        self._refuse_other(self.stored.grid(), tuple(grid.axes))
-        known = records.take_apart(dataset, grid)
-        self._refuse_relabelled(known)
-        return known, records.provenance(dataset)
+    def _has_store(self) -> bool:
+        """Whether there is one; `NEW` alone is of a run that was killed in its first write."""
+        return any((self.path / name).is_dir() for name in (STORE, OLD))
 
-    def _refuse_relabelled(self, known: Mapping[Any, records.Record]) -> None:
-        """A cell that was retried keeps its label, which an axis would take for its value."""
-        held: set[str] = set().union(*known.values())
-        retried = [name for name in self.grid.axes if records.RETRY + name in held]
-        for cell in self.grid.cells if retried else ():
-            trained = records.as_trained(cell, known.get(cell, {}))
-            for name in retried:
-                label, value = getattr(cell, name), getattr(trained, name)
-                if label != value:
-                    raise UserError(
-                        f"--out {self.path}: axes.{name}: the cell of {label} was trained again"
-                        f" with {value}; choose another --out, or --fresh to replace it"
-                    )
-
-    def _refuse_other(self, old: Grid, grown: Sequence[str]) -> None:
+    def _refuse_other(self, table: xr.Dataset) -> None:
         """A folder is continued by a sweep that differs in its axes only."""
-        new = self.grid
-        swept = {*old.axes, *new.axes, *grown}
-        before, after = (
-            {"study": grid.study.name()}
-            | {f"options.{k}": v for k, v in grid.study.options.model_dump().items()}
-            | {f"cell.{k}": v for k, v in asdict(grid.cells[0]).items() if k not in swept}
-            for grid in (old, new)
-        )
+        attrs, study = table.attrs, self.grid.study
+        is_same = attrs["study"] == self.sweep.study
+        old = {"study": study.name() if is_same else load_study(attrs["study"]).name()}
+        new: dict[str, Any] = {"study": study.name()}
+        old |= _prefixed("options", json.loads(attrs["options"]))
+        new |= _prefixed("options", study.options.model_dump(mode="json"))
+        fixed, now_fixed = json.loads(attrs["cell"]), fixed_values(self.grid)
+        comparable = [n for n in fixed if n in now_fixed and n not in swept(table)]
+        old |= _prefixed("cell", {name: fixed[name] for name in comparable})
+        new |= _prefixed("cell", {name: now_fixed[name] for name in comparable})
         changes = [
-            f"{key} = {before.get(key)}, not {after.get(key)}"
-            for key in {**before, **after}
-            if before.get(key) != after.get(key)
+            f"{key} = {old.get(key)}, not {new.get(key)}"
+            for key in {**old, **new}
+            if old.get(key) != new.get(key)
         ]
         if changes:
             raise UserError(
                 f"--out {self.path}: holds another sweep, {'; '.join(changes)}; "
                 "choose another --out, or --fresh to replace it"
             )
-
-    def whole(self, known: Mapping[Any, records.Record]) -> Grid:
-        """The sweep's grid, widened by the values of hidden cells."""
-        grid = self.grid
-        axes = {name: list(values) for name, values in grid.axes.items()}
-        for name, own in asdict(grid.cells[0]).items():
-            values = dict.fromkeys(axes.get(name, [own]))
-            values |= dict.fromkeys(getattr(cell, name) for cell in known)
-            if name in axes or len(values) > 1:
-                axes[name] = list(values)
-        if math.prod(map(len, axes.values())) > MAX_CELLS:
-            raise UserError(
-                f"--out {self.path}: more than {MAX_CELLS:,} combinations of the values of this "
-                "and of earlier sweeps; choose another --out"
-            )
-        base = {name: value for name, value in grid.base.items() if name not in axes}
-        return Grid(grid.study, base, {name: tuple(values) for name, values in axes.items()})
 
     def _owner(self) -> str:
         with contextlib.suppress(OSError):
@@ -234,6 +187,10 @@ def _refuse_foreign(folder: Path, sweep: Sweep) -> None:
     held = {name for name in held if name != LOCK and not _is_part(name)}
     if held and not held & ours and not begun:
         raise UserError(f"--out {folder}: not empty and not a result folder; choose another")
+
+
+def _prefixed(table: str, values: dict[str, Any]) -> dict[str, Any]:
+    return {f"{table}.{name}": value for name, value in values.items()}
 
 
 def _is_part(name: str) -> bool:

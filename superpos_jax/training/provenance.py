@@ -1,10 +1,11 @@
-"""Who trained a result: machine, versions, commit, times."""
+"""Who trained a result, with which code: machine, versions, hash of the study, times."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime
 import hashlib
+import os
 import platform as host_platform
 import subprocess
 from importlib.metadata import version
@@ -13,7 +14,11 @@ from typing import Any
 
 import jax
 
+from superpos_jax.engine.study import Study
+from superpos_jax.results.registry import source_hash
+
 Machine = dict[str, Any]
+SOURCE, FLAGS = "study_source", "XLA_FLAGS"
 
 
 def machine() -> Machine:
@@ -26,14 +31,20 @@ def machine() -> Machine:
         "machine": host_platform.machine(),
         "processor": _processor(),
         "device": f"{device.platform}: {device.device_kind}",
+        FLAGS: os.environ.get(FLAGS, ""),
     }
 
 
-def begun(mesh: jax.sharding.Mesh) -> dict[str, Any]:
+def trainer(study: Study) -> Machine:
+    """The machine, and a hash of the study's source; empty where there is no source to read."""
+    return {**machine(), SOURCE: source_hash(type(study))}
+
+
+def begun(mesh: jax.sharding.Mesh, study: Study) -> dict[str, Any]:
     """The entry of a run that begins now on a mesh."""
     return {
         "started": now(),
-        **machine(),
+        **trainer(study),
         "python": host_platform.python_version(),
         "devices": mesh.size,
         "processes": jax.process_count(),
@@ -43,9 +54,27 @@ def begun(mesh: jax.sharding.Mesh) -> dict[str, Any]:
     }
 
 
+def differences(run: Machine, present: Machine) -> list[str]:
+    """What of machine, versions and code differs between a run and the present, in words.
+
+    A run of version 0.1 has no hash of its study: that is no difference.
+    """
+    then, today = _flat(run), _flat(present)
+    unknown = {SOURCE: today.get(SOURCE), FLAGS: ""}
+    return [
+        f"{key} {then.get(key, unknown.get(key))}, here {value}"
+        for key, value in today.items()
+        if then.get(key, unknown.get(key)) != value
+    ]
+
+
 def now() -> str:
     """The time, for a reader anywhere."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _flat(run: Machine) -> dict[str, Any]:
+    return {key: value for key, value in run.items() if key != "versions"} | run["versions"]
 
 
 def _processor() -> str:

@@ -214,7 +214,7 @@ def test_interrupting_is_exit_code_130(superpos, sweep_file, tmp_path, monkeypat
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("superpos_jax.training.job.run", interrupted)
+    monkeypatch.setattr("superpos_jax.training.job.train", interrupted)
     code, _, err = superpos("run", sweep_file, "--out", tmp_path / "out")
     assert code == 130
     assert err.count("\n") == 1
@@ -250,7 +250,7 @@ BAD_FILES = {
     ),
     "an unfinished study": (
         'study = "superpos_jax.engine.study:Study"',
-        "does not define datasets, init,",
+        "does not define datasets, init, optimizer",
     ),
     "S is 1": ("[cell]\nS = 1.0", "cell.S = 1.0: allowed: a number, at least 0, less than 1"),
     "negative lr": ("[cell]\nlr = -1.0", "cell.lr"),

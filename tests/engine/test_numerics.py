@@ -51,9 +51,9 @@ def test_flags_change_nothing(plain, flag):
 
 def test_a_plan_counts_what_a_run_takes():
     quickstart = load_sweep("quickstart")
-    plain = describe(quickstart, limit=8)
+    plain = describe(quickstart.grid(), limit=8)
     with jax.enable_x64(True):
-        assert describe(quickstart, limit=8) == plain
+        assert describe(quickstart.grid(), limit=8) == plain
 
 
 def test_products_are_of_full_precision():

@@ -10,7 +10,6 @@ from test_growth import sweep
 import superpos_jax as sp
 from superpos_jax.cli import app as cli
 from superpos_jax.errors import Interrupted
-from superpos_jax.training import audit as audits
 from superpos_jax.training import provenance
 from superpos_jax.training.audit import audit
 
@@ -87,7 +86,6 @@ def test_bits_of_accelerators_are_not_promised(tmp_path, monkeypatch):
     """How many cells are computed side by side decides how their sums are rounded."""
     one = provenance.machine() | {"device": "gpu: H100"}
     monkeypatch.setattr(provenance, "machine", lambda: one)
-    monkeypatch.setattr(audits, "machine", lambda: one)
     (finding,) = audit(sp.run(sweep({"T": [30]})), 1)
     assert "side by side" in finding.changed
 
@@ -105,3 +103,9 @@ def test_seeds_that_had_no_value_can_become_axes_and_be_retried(tmp_path):
     sp.run(grown, out=tmp_path)
     assert sp.load(tmp_path).dataset.sizes["data_seed"] == 1
     assert sp.run(base, out=tmp_path).axes == ("lr",)
+
+
+def test_other_compiler_flags_are_not_promised(folder, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
+    (finding,) = audit(sp.load(folder), 1)
+    assert finding.changed == "XLA_FLAGS , here --xla_cpu_enable_fast_math=true"

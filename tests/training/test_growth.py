@@ -10,10 +10,9 @@ import xarray as xr
 from ridge import Ridge
 
 import superpos_jax as sp
-from superpos_jax.engine.verdicts import DIVERGED, FINISHED, UNFINISHED, VERDICTS
+from superpos_jax.engine.verdicts import DIVERGED, FINISHED, NON_FINITE, VERDICTS
 from superpos_jax.errors import Interrupted
-from superpos_jax.results import records
-from superpos_jax.training.folder import CHECKPOINT, Folder
+from superpos_jax.training.folder import CHECKPOINT
 
 
 def sweep(axes, **cell):
@@ -36,6 +35,11 @@ def same(one: xr.Dataset, other: xr.Dataset) -> None:
     xr.testing.assert_identical(one, other)
 
 
+def never(now):
+    """A progress callback for a run that has nothing to train."""
+    raise AssertionError(f"trained something: {now}")
+
+
 @pytest.fixture(scope="module")
 def small():
     return sp.run(SMALL).dataset
@@ -56,19 +60,26 @@ def grown(tmp_path_factory, small):
     return folder, seen
 
 
-def test_a_number_that_was_retried_is_no_axis(tmp_path):
-    """What was trained again with another lr keeps the label of the first, and could not stay."""
+def test_a_retry_is_a_cell_with_other_values(tmp_path):
+    """It stands in the place of the one that failed; where its value is swept, in its own."""
     blown = sweep({"T": [3]}, lr=1e38)
     assert sp.run(blown, out=tmp_path).count(FINISHED) == 0
-    assert sp.run(blown, out=tmp_path, retry={"lr": 0.1}).count(FINISHED) == 1
-    held = sp.load(tmp_path).dataset
-    with pytest.raises(sp.UserError, match=r"axes\.lr: the cell of 1e\+38 was trained again"):
-        sp.run(sweep({"T": [3], "lr": [1e38, 0.1]}), out=tmp_path)
-    same(sp.load(tmp_path).dataset, held)
-    grown = sp.run(sweep({"T": [3, 12], "lr": [0.1]}), out=tmp_path)  # that one hidden
-    assert grown.count(FINISHED) == 2
-    with pytest.raises(sp.UserError, match="--set lr: an axis of this result"):
-        sp.run(sweep({"T": [3]}, lr=1e38), out=tmp_path, retry={"lr": 0.2})
+    retried = sp.run(blown, out=tmp_path, retry={"lr": 0.1})
+    assert retried.count(FINISHED) == 1
+    assert retried.dataset.retry_lr.values.tolist() == [0.1]
+    swept = sp.run(sweep({"T": [3], "lr": [1e38, 0.1]}), out=tmp_path, progress=never).dataset
+    assert swept.verdict.values.tolist() == [[NON_FINITE, FINISHED]]
+    assert "retry_lr" not in swept
+    np.testing.assert_array_equal(swept.w.sel(lr=0.1), retried.dataset.w)
+    grown = sp.run(sweep({"T": [3, 12], "lr": [0.1]}), out=tmp_path)
+    assert grown.dataset.run.values.tolist() == [[1], [2]]
+    again = sp.run(blown, out=tmp_path, progress=never)
+    same(again.dataset, retried.dataset)
+    # A cell that was never trained is trained before a retry stands in its place.
+    seen = []
+    wider = sp.run(sweep({"T": [3, 12]}, lr=1e38), out=tmp_path, progress=seen.append)
+    assert {now.cells for now in seen} == {1}
+    assert wider.dataset.retry_lr.values.tolist() == [0.1, 0.1]
 
 
 def test_a_retry_is_checked_as_a_sweep_is(tmp_path):
@@ -96,19 +107,15 @@ def test_a_grown_plane_is_the_plane_trained_at_once(grown, large, small):
     same(old, small)
 
 
-def test_removed_values_are_hidden_and_come_back(grown, small, large, monkeypatch):
+def test_removed_values_are_hidden_and_come_back(grown, small, large):
     folder, _ = grown
 
-    def never(*_):
-        raise AssertionError("trained something")
-
-    monkeypatch.setattr("superpos_jax.training.job._Job.train", never)
-    same(sp.run(SMALL, out=folder).dataset, small)
+    same(sp.run(SMALL, out=folder, progress=never).dataset, small)
     same(sp.load(folder).dataset, small)
     assert sp.load(folder).sweep == SMALL
     other = sweep({"width": [20, 24]}, T=12, lr=0.05)
-    same(sp.run(other, out=folder).dataset, large.sel(T=12, lr=0.05, drop=True))
-    same(sp.run(LARGE, out=folder).dataset, large)
+    same(sp.run(other, out=folder, progress=never).dataset, large.sel(T=12, lr=0.05, drop=True))
+    same(sp.run(LARGE, out=folder, progress=never).dataset, large)
 
 
 def interrupt(now):
@@ -253,20 +260,3 @@ def test_a_cell_that_diverges_says_so_and_counts():
     assert result.diverged() == [{"T": 30, "lr": 2.0, "verdict": VERDICTS[DIVERGED], "step": ""}]
     assert np.isfinite(result.dataset.test_loss).all()
     assert result.dead() == []
-
-
-def test_a_grid_without_records_is_unfinished():
-    grid = LARGE.grid()
-    dataset = records.build(LARGE, grid, {}, [])
-    assert (dataset.verdict == UNFINISHED).all()
-    assert dataset.verdict.shape == grid.shape
-    assert records.take_apart(dataset, grid) == {}
-
-
-def test_a_folder_counts_the_places_of_its_grid(tmp_path):
-    """Hidden values make combinations that no sweep asked for."""
-    sp.run(sweep({"T": [3, 5], "seed": [0, 1]}), out=tmp_path)
-    other = sweep({"T": [3], "seed": [0], "lr": [0.1, 0.2, 0.3]})
-    folder = Folder(tmp_path, other)
-    known, _ = folder.read()
-    assert folder.places(known) == 2 * 2 * 3

@@ -89,7 +89,7 @@ def test_results_that_do_not_fit_are_refused(tmp_path, monkeypatch):
     with pytest.raises(sp.UserError, match=r"1\.0 GiB for the results of the sweep"):
         sp.run(large, out=tmp_path, limit=limit)
     with pytest.raises(sp.UserError, match=r"1\.0 GiB for the results of the sweep"):
-        describe(large, limit=limit)
+        describe(large.grid(), limit=limit)
 
 
 def test_several_programs_train_the_same_plane(tmp_path):

@@ -236,7 +236,7 @@ def test_a_plan_deals_cells_to_processes(monkeypatch):
     """As `run` will: here is one device, there one for each of three processes."""
     monkeypatch.setattr(estimate, "processes_for", lambda *_: 3)
     sweep = sp.Sweep(axes={"T": [100], "seed": [0, 1, 2]}, cell={"steps": 10}, options={"n": 20})
-    plan = estimate.describe(sweep, devices=1)
+    plan = estimate.describe(sweep.grid(), devices=1)
     assert plan["devices"] == "3 x cpu, in 3 processes"
     assert plan["busiest device / mean"] == "1.000"
 

@@ -1,5 +1,6 @@
 """An interrupted run, however it was interrupted, ends with the bits of an uninterrupted one."""
 
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import xarray as xr
 import superpos_jax as sp
 from superpos_jax.errors import Interrupted
 from superpos_jax.training import checkpoint
-from superpos_jax.training.checkpoint import Checkpoints, find
+from superpos_jax.training.checkpoint import Checkpoints, about, find
 from superpos_jax.training.folder import CHECKPOINT
 
 SWEEP = sp.Sweep(
@@ -80,17 +81,39 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(uninterrupted, tmp_pa
     assert same_bits(final, uninterrupted)
 
 
-def test_a_step_that_cannot_be_read_is_written_again(tmp_path, caplog):
-    kept = Checkpoints(tmp_path, SWEEP.grid().cells, every=0)
-    kept.save(1, {"x": np.arange(1)})
-    kept.save(2, {"x": np.arange(2)})
+def test_a_step_that_cannot_be_read_is_written_again(uninterrupted, tmp_path, caplog):
+    """Of two checkpoints of a step the later one counts."""
+
+    def stop(now):
+        if now.step >= 300:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        sp.run(SWEEP, out=tmp_path, checkpoint_seconds=0, progress=stop)
     (place,) = (tmp_path / CHECKPOINT).iterdir()
-    for path in (place / "2").rglob("*"):
+    newest = max(place.iterdir(), key=lambda path: int(path.name))
+    study = SWEEP.grid().study
+    (saved,) = find(tmp_path, study)
+    for path in newest.rglob("*"):
         if path.is_file():
             path.write_bytes(b"")
-    kept.save(2, {"x": np.arange(3)})
-    assert caplog.text == ""
-    assert checkpoint._newest(place)["x"].tolist() == [0, 1, 2]
+    kept = Checkpoints(tmp_path, saved.cells, every=0)
+    owner = about(study, saved.cells, saved.platform, saved.machines)
+    assert kept.save(int(newest.name), saved.arrays, owner)
+    assert "no checkpoint" not in caplog.text
+    assert find(tmp_path, study)[0].arrays["step"] == int(newest.name)
+    assert same_bits(sp.run(SWEEP, out=tmp_path).dataset, uninterrupted)
+
+
+def test_what_is_said_of_a_checkpoint_is_json(tmp_path):
+    with pytest.raises(Interrupted):
+        sp.run(SWEEP, out=tmp_path, progress=interrupt_at(1))
+    (file,) = (tmp_path / CHECKPOINT).glob("*/*/about/metadata")
+    said = json.loads(file.read_text())
+    assert said["platform"] == "cpu"
+    assert said["study"].startswith("ridge:Ridge ")
+    assert len(said["cells"]) == 8
+    assert said["machines"][0]["study_source"]
 
 
 def test_terminate_the_command(uninterrupted, tmp_path):
@@ -168,7 +191,7 @@ def test_losses_so_far_stay_until_there_are_later_ones(tmp_path):
 
 def test_it_is_said_from_where_it_goes_on(tmp_path, monkeypatch):
     """A full disk keeps the last checkpoint from being written."""
-    monkeypatch.setattr(Checkpoints, "save", lambda self, step, tree: step < 100)
+    monkeypatch.setattr(Checkpoints, "save", lambda self, step, *_: step < 100)
 
     def progress(now):
         if now.step >= 200:

@@ -1,0 +1,185 @@
+"""The store on disk: `result.zarr` in a folder, or an archive, holds a table of cells.
+
+Format 2, which version 0.1 wrote, held arrays over a grid; it is made a table when it is read.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from zarr.codecs import BloscCodec
+from zarr.storage import LocalStore, ZipStore
+
+from superpos_jax.errors import UserError
+from superpos_jax.results.cells import cells_of, numbers_of
+from superpos_jax.results.registry import load_study
+from superpos_jax.results.view import FORMAT, flattened
+
+STORE = "result.zarr"
+OLD, NEW = ".result.zarr.old", ".result.zarr.new"
+READS = 3
+"""A store that is replaced while it is read is read again, so often at most."""
+PACKED = BloscCodec(cname="zstd", clevel=5, shuffle="shuffle")
+"""Bytes of like weight side by side: exponents of floats are much the same, and pack."""
+OF_A_GRID = 2
+"""The format of version 0.1."""
+
+
+def read_table(path: Path) -> xr.Dataset:
+    """The table of a result folder or of an archive (`.zip`), with the cells that are hidden.
+
+    Raises:
+        UserError: the folder holds no readable result.
+    """
+    if path.suffix == ".zip":
+        if not path.exists():
+            raise UserError(f"{path}: no such archive")
+        return _read(path)
+    for _ in range(READS):
+        store = _place(path)
+        try:
+            return _read(store)
+        except UserError as error:  # perhaps it was replaced meanwhile
+            reason = error
+    raise reason
+
+
+def read_attributes(folder: Path) -> xr.Dataset:
+    """A dataset without arrays, with the attributes of the store in a result folder.
+
+    Raises:
+        UserError: the folder holds no readable result.
+    """
+    store = _place(folder)
+    try:
+        attributes = dict(zarr.open_group(LocalStore(store), mode="r").attrs)
+        json.loads(str(attributes["sweep"]))
+    except Exception as error:  # whatever a damaged file makes a reader say
+        raise _unreadable(store, error) from None
+    return xr.Dataset(attrs=attributes)
+
+
+def write_table(table: xr.Dataset, folder: Path) -> Path:
+    """Write `result.zarr` in a folder; readers see the old store or the whole new one."""
+    mend(folder)
+    remove(folder / NEW)
+    sealed = table.assign_attrs(crc32=json.dumps(_checksums(table), sort_keys=True))
+    encoding = {name: {"compressors": (PACKED,)} for name in sealed.data_vars}
+    sealed.to_zarr(folder / NEW, mode="w", consolidated=False, zarr_format=3, encoding=encoding)
+    fsync_tree(folder / NEW)  # its bytes are on the disk before it takes the old one's place
+    if (folder / STORE).exists():
+        (folder / STORE).rename(folder / OLD)
+    (folder / NEW).rename(folder / STORE)
+    _fsync(folder)
+    remove(folder / OLD)
+    return folder / STORE
+
+
+def remove(path: Path) -> None:
+    """Remove a folder, or the file or link that is in its place."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def mend(folder: Path) -> None:
+    """Finish what a `write_table` left that was killed between its two renames."""
+    if (folder / OLD).is_dir():
+        if not (folder / STORE).exists():
+            (folder / NEW if (folder / NEW).is_dir() else folder / OLD).rename(folder / STORE)
+        remove(folder / OLD)
+
+
+def fsync_tree(root: Path) -> None:
+    """Wait until the files and folders below a folder are on the disk."""
+    for folder, _, files in os.walk(root):
+        for name in files:
+            _fsync(Path(folder, name))
+        _fsync(Path(folder))
+
+
+def _fsync(path: Path) -> None:
+    if path.is_dir() and os.name != "posix":
+        return  # Windows opens no folders
+    descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _place(folder: Path) -> Path:
+    """Where the store of a folder lies, in the moment between two renames too."""
+    between = [folder / NEW, folder / OLD] if (folder / OLD).is_dir() else []
+    for place in (folder / STORE, *between):
+        if place.is_dir():
+            return place
+    raise UserError(f"{folder}: no result here; expected a folder that holds {STORE}")
+
+
+def _unreadable(store: Path, error: Exception) -> UserError:
+    reason = str(error).partition("\n")[0]
+    return UserError(f"{store}: not a readable result ({reason})")
+
+
+def _read(store: Path) -> xr.Dataset:
+    try:
+        with ZipStore(store, mode="r") if store.suffix == ".zip" else LocalStore(store) as files:
+            dataset = xr.open_zarr(files, consolidated=False, chunks=None).load().drop_encoding()
+        version = int(dataset.attrs["format"])
+        if version in (FORMAT, OF_A_GRID):
+            expected = json.loads(dataset.attrs.pop("crc32"))
+            read = _checksums(dataset)
+            if wrong := [name for name in expected if read.get(name) != expected[name]]:
+                raise ValueError(f"damaged: {', '.join(wrong)}")
+            table = _of_a_grid(dataset) if version == OF_A_GRID else _current(dataset)
+    except Exception as error:  # whatever a damaged file makes a reader say
+        raise _unreadable(store, error) from None
+    if version not in (FORMAT, OF_A_GRID):
+        age = "a newer" if version > FORMAT else "an older"
+        raise UserError(
+            f"{store}: written by {age} version (format {version}); this one reads {OF_A_GRID} "
+            f"and {FORMAT}"
+        )
+    return table
+
+
+def _current(table: xr.Dataset) -> xr.Dataset:
+    """A table as it was read, with the numbers that the study has got since."""
+    for name in ("sweep", "cell", "provenance", "retries", "swept"):
+        json.loads(table.attrs[name])
+    study = _study(table)
+    numbers = numbers_of(study, cells_of(table, study))
+    return table.assign_coords({name: ("cell", values) for name, values in numbers.items()})
+
+
+def _of_a_grid(dataset: xr.Dataset) -> xr.Dataset:
+    """The table of a store of version 0.1."""
+    json.loads(dataset.attrs["provenance"])
+    study, axes = _study(dataset), tuple(str(dim) for dim in dataset["verdict"].dims)
+    fixed = json.loads(dataset.attrs["cell"])
+    points = itertools.product(*(dataset[axis].values.tolist() for axis in axes))
+    cells = [study.Cell(**fixed, **dict(zip(axes, point, strict=True))) for point in points]
+    table = flattened(dataset, axes, study, cells)
+    return table.assign_attrs(format=FORMAT, swept=json.dumps(sorted(axes)))
+
+
+def _study(dataset: xr.Dataset) -> Any:
+    """The study of a result, with its options."""
+    study = load_study(dataset.attrs["study"])
+    return study(study.Options(**json.loads(dataset.attrs["options"])))
+
+
+def _checksums(dataset: xr.Dataset) -> dict[str, int]:
+    """A number for the bytes of each array: a lost or mixed-up file does not go unnoticed."""
+    arrays = {str(name): np.ascontiguousarray(dataset[name].values) for name in dataset.variables}
+    return {name: zlib.crc32(array.tobytes()) for name, array in arrays.items()}

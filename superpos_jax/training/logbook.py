@@ -1,0 +1,117 @@
+"""What a run has found so far: a table of cells, and the runs that trained them, in a folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import xarray as xr
+
+from superpos_jax.engine import collective
+from superpos_jax.engine.verdicts import UNFINISHED
+from superpos_jax.results import cells, view
+from superpos_jax.results.grid import Grid
+from superpos_jax.results.result import Result
+from superpos_jax.results.sweep import Sweep
+from superpos_jax.training import provenance
+from superpos_jax.training.folder import Folder
+from superpos_jax.training.provenance import Machine
+
+
+class Logbook:
+    """The table of all cells so far, with the runs that trained them.
+
+    Args:
+        sweep: what the folder shows.
+        grid: of the sweep.
+        folder: where all of it is kept; None for nowhere.
+        table: what the folder holds already; None for nothing.
+        retry: values with which failed cells are trained now.
+    """
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        grid: Grid,
+        folder: Folder | None,
+        table: xr.Dataset | None,
+        retry: Mapping[str, Any],
+    ) -> None:
+        self.sweep, self.grid, self.folder = sweep, grid, folder
+        self.runs: list[Any] = [] if table is None else view.provenance(table)
+        self.machines: list[Machine] = []
+        """Whose bits are in the cells that are trained now."""
+        self._retries = [] if table is None else view.retries(table)
+        if retry:
+            self._retries = [*(one for one in self._retries if one != retry), dict(retry)]
+        self._clock = 0.0
+        self.table = self._described(
+            cells.outcome_table(grid.study, ()) if table is None else table
+        )
+
+    def begin(self, mesh: jax.sharding.Mesh, before: Sequence[Machine]) -> None:
+        """Note who trains; an interrupted run on this machine goes on under its old entry.
+
+        Args:
+            mesh: of the devices.
+            before: the machines that trained the checkpoints from which it goes on: bits of theirs
+                are in its cells.
+        """
+        study = self.grid.study
+        present, run = provenance.trainer(study), provenance.begun(mesh, study)
+        if self.runs and "finished" not in self.runs[-1]:
+            *finished, interrupted = self.runs
+            if {key: interrupted.get(key) for key in present} == present:
+                self.runs, run = finished, interrupted
+        others: list[Machine] = []
+        for machine in (*run.get("continued", []), *before):
+            if machine not in (present, *others):
+                others.append(machine)
+        if others:
+            run["continued"] = others
+        self.machines = [*others, present]
+        self.runs = [*self.runs, run]
+        self._clock = time.monotonic()
+
+    def add_seconds(self, name: str, seconds: float) -> None:
+        """Add to the seconds that the present run spent on something."""
+        self.runs[-1][name] += round(seconds, 3)
+
+    def finish(self) -> None:
+        """Note that the present run is at its end."""
+        self.runs[-1]["finished"] = provenance.now()
+
+    def add(self, rows: xr.Dataset) -> None:
+        """Take rows of cells in and write all there is. What has ended is not unfinished again."""
+        ended = self.table["verdict"].values != UNFINISHED
+        keys = {key for key, has in zip(cells.keys(self.table), ended, strict=True) if has}
+        is_later = [
+            verdict != UNFINISHED or key not in keys
+            for verdict, key in zip(rows["verdict"].values, cells.keys(rows), strict=True)
+        ]
+        self.table = cells.join(self.table, cells.take(rows, is_later))
+        self.write()
+
+    def write(self) -> None:
+        """Write the table to the folder, if there is one."""
+        if self._clock:
+            now = time.monotonic()
+            self.add_seconds("wall_seconds", now - self._clock)
+            self._clock = now
+        self.table = self._described(self.table)
+        if folder := self.folder:
+            collective.shared(lambda: folder.write(self.table))
+
+    def trained(self) -> set[Any]:
+        """The cells that are trained to their end, with the values they were trained with."""
+        ended = self.table["verdict"].values != UNFINISHED
+        return {*cells.cells_of(cells.take(self.table, ended), self.grid.study)}
+
+    def result(self) -> Result:
+        """What the sweep shows."""
+        return Result(view.to_grid(self.table, self.grid), self.grid)
+
+    def _described(self, table: xr.Dataset) -> xr.Dataset:
+        return view.describe(table, self.sweep, self.grid, self.runs, self._retries)

@@ -1,0 +1,134 @@
+"""The training of one program: in chunks, measured on the way, from the start or a checkpoint."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from superpos_jax.engine import collective
+from superpos_jax.engine.program import Program
+from superpos_jax.errors import Interrupted
+from superpos_jax.results.cells import stack
+from superpos_jax.results.rows import Measured
+from superpos_jax.training.checkpoint import Arrays, under
+
+CHUNK_SECONDS = 0.5
+
+
+class Progress(NamedTuple):
+    """Where a run stands: share of all work done, what is happening, steps done and to do."""
+
+    done: float
+    doing: str
+    step: int
+    steps: int
+    cells: int = 0
+    """Cells that this run trains."""
+
+
+class Training:
+    """Where the training of a program stands: step, state of all cells, what was measured.
+
+    Args:
+        program: whose cells are trained.
+        saved: what `arrays` gave at an earlier step; by default training starts at step 0.
+    """
+
+    def __init__(self, program: Program, saved: Arrays | None = None) -> None:
+        begin = time.perf_counter()
+        self.program, self.step, self.measured = program, 0, Measured()
+        if saved is None:
+            self.state = program.init()
+            self.record()
+        else:
+            self.step = int(saved["step"])
+            measured = under("measured.", saved)
+            for i, step in enumerate(saved["steps"].tolist()):
+                self.measured.add(step, {name: values[i] for name, values in measured.items()})
+            self.state = program.from_host(under("state.", saved))
+        self.state = program.advance(self.state, self.step)
+        self.compile_seconds = time.perf_counter() - begin
+
+    def advance(self, count: int) -> None:
+        """Do so many updates."""
+        self.step += count
+        self.state = jax.block_until_ready(self.program.advance(self.state, self.step))
+
+    def record(self) -> None:
+        """Measure the cells that are at this step, and trace what the study traces."""
+        values = self.program.evaluate(self.state, self.step)
+        self.measured.add(self.step, values | self._traced())
+
+    def finish(self) -> None:
+        """Measure all cells at their end, which some may have come to between recorded steps."""
+        self.measured.final = self.program.finish(self.state)
+
+    def _traced(self) -> dict[str, np.ndarray]:
+        study, cells = self.program.study, self.program.plan.cells
+        if not study.traces:
+            return {}
+        pairs = zip(cells, self.program.params(self.state), strict=True)
+        with np.errstate(all="ignore"):  # a dead cell's weights may be huge
+            traces = [study.trace(cell, params) for cell, params in pairs]
+        return {
+            name: stack([np.asarray(trace[name], np.float32) for trace in traces])
+            for name in study.traces
+        }
+
+    def arrays(self) -> Arrays:
+        """All of it as arrays, from which a later `Training` goes on."""
+        values = self.measured.values
+        measured = {name: stack([value[name] for value in values]) for name in values[0]}
+        return (
+            {"step": np.asarray(self.step), "steps": np.asarray(self.measured.steps)}
+            | {f"measured.{name}": value for name, value in measured.items()}
+            | {f"state.{name}": leaf for name, leaf in self.program.to_host(self.state).items()}
+        )
+
+
+def advance(
+    training: Training,
+    is_due: Callable[[], bool],
+    save: Callable[[], bool],
+    asked_to_stop: Callable[[], bool],
+    progress: Callable[[Progress], None],
+) -> None:
+    """Train a program's cells to their end; save and stop on the way when it is time to.
+
+    Args:
+        training: of the program.
+        is_due: whether it is time to save.
+        save: saves where training stands; whether that worked.
+        asked_to_stop: whether a user wants training to stop.
+        progress: called between chunks.
+
+    Raises:
+        Interrupted: someone asked to stop.
+    """
+    plan, study = training.program.plan, training.program.study
+    recorded = {step for cell in plan.cells for step in study.recorded(cell)}
+    stops = sorted(recorded | {int(plan.updates.max())})
+    chunk, saved = 1, training.step
+    while training.step < stops[-1]:
+        stop = next(stop for stop in stops if stop > training.step)
+        count, due, halt = collective.agreed(
+            min(chunk, stop - training.step), is_due(), asked_to_stop()
+        )
+        if (due or halt) and training.step > saved and save():
+            saved = training.step
+        if halt:
+            raise Interrupted(
+                f"interrupted at step {training.step:,} of {stops[-1]:,}",
+                "there" if saved == training.step else f"step {saved:,}",
+            )
+        begin = time.perf_counter()
+        training.advance(count)
+        seconds = (time.perf_counter() - begin) / count
+        chunk = max(1, min(2 * count, int(CHUNK_SECONDS / seconds)))
+        if training.step == stop:
+            training.record()
+        progress(Progress(plan.share(training.step), "training", training.step, stops[-1]))

@@ -1,0 +1,103 @@
+"""What a run has to do in a folder: which cells are left to train, and with which values."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from superpos_jax.engine.study import Study
+from superpos_jax.engine.verdicts import FINISHED, UNFINISHED
+from superpos_jax.errors import UserError
+from superpos_jax.results import cells, view
+from superpos_jax.results.grid import Grid, refuse_wrong
+from superpos_jax.results.registry import source_hash
+from superpos_jax.results.sweep import Sweep
+from superpos_jax.training.folder import Folder
+from superpos_jax.training.provenance import SOURCE
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one run has to do.
+
+    Attributes:
+        sweep, grid: what the result shows.
+        folder: where it is kept; None for nowhere.
+        table: what the folder holds; None for nothing, or nothing that counts.
+        cells: to train, with the values to train them with.
+        retry: values in place of the sweep's, where failed cells are trained again.
+        fresh: whether the folder is emptied first.
+    """
+
+    sweep: Sweep
+    grid: Grid
+    folder: Folder | None
+    table: xr.Dataset | None
+    cells: tuple[Any, ...]
+    retry: Mapping[str, Any]
+    fresh: bool
+
+
+@contextlib.contextmanager
+def opened(
+    sweep: Sweep,
+    grid: Grid,
+    folder: Folder | None,
+    *,
+    fresh: bool = False,
+    retry: Mapping[str, Any] | None = None,
+    mix: bool = False,
+) -> Iterator[Job]:
+    """What there is to do in a folder, which no other run may enter meanwhile.
+
+    Args:
+        sweep: whose cells are to be trained.
+        grid: of the sweep.
+        folder: of the sweep; None for a result that is not kept.
+        fresh, retry, mix: as `run` takes them.
+
+    Raises:
+        UserError: the folder is in use, or holds something else; a value of the retry is wrong.
+    """
+    with folder.locked() if folder else contextlib.nullcontext():
+        table = folder.read() if folder and not fresh else None
+        values = grid.replacements(retry or {})
+        todo = _to_train(grid, table, None if retry is None else values)
+        refuse_wrong(grid.study, todo)
+        if folder and table is not None and todo and not mix:
+            _refuse_other_source(folder.path, view.provenance(table), type(grid.study))
+        yield Job(sweep, grid, folder, table, todo, values, fresh)
+
+
+def _to_train(
+    grid: Grid, table: xr.Dataset | None, retry: Mapping[str, Any] | None
+) -> tuple[Any, ...]:
+    """The cells that have no end yet; or those that failed, with the values of a retry."""
+    if table is None:
+        return grid.cells if retry is None else ()
+    verdicts = view.verdicts(table, grid)
+    if retry is None:
+        return tuple(grid.cells[i] for i in np.flatnonzero(verdicts == UNFINISHED))
+    ended = table["verdict"].values == FINISHED
+    finished = {*cells.cells_of(cells.take(table, ended), grid.study)}
+    failed = (grid.cells[i] for i in np.flatnonzero(np.isin(verdicts, view.FAILED)))
+    again = dict.fromkeys(replace(cell, **retry) for cell in failed)
+    return tuple(cell for cell in again if cell not in finished)
+
+
+def _refuse_other_source(path: Path, runs: Sequence[Any], study: type[Study]) -> None:
+    """Cells of two versions of a study are no one result, unless someone says so."""
+    present = source_hash(study)
+    others = {run.get(SOURCE) for run in runs} - {None, "", present}
+    if others and present:
+        raise UserError(
+            f"--out {path}: the code of {study.name()} has changed since its cells were trained "
+            f"({SOURCE} {', '.join(sorted(others))}, now {present}); --mix trains the other cells "
+            "with the code of now, or choose another --out"
+        )

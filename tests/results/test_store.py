@@ -1,0 +1,137 @@
+"""The store on disk: tables of cells, stores of version 0.1, other tools."""
+
+import json
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import superpos_jax as sp
+from superpos_jax.engine.verdicts import FINISHED, NON_FINITE
+from superpos_jax.results.store import read_table
+
+VERSION_0_1 = Path(__file__).with_name("version_0_1.zip")
+"""Two result folders. `plain` has two T. `retried` has three, of which two were retried and one of
+these is hidden; the third is dead."""
+
+
+@pytest.fixture
+def old(tmp_path):
+    """The result folders that version 0.1 wrote."""
+    with zipfile.ZipFile(VERSION_0_1) as archive:
+        archive.extractall(tmp_path)
+    return tmp_path
+
+
+def as_stored(folder):
+    """What is on the disk, as xarray reads it."""
+    return xr.open_zarr(folder / "result.zarr", consolidated=False, chunks=None).load()
+
+
+def test_a_result_of_version_0_1_shows_what_it_holds(old, superpos):
+    stored, dataset = as_stored(old / "plain"), sp.load(old / "plain").dataset
+    assert stored.attrs["format"] == 2
+    xr.testing.assert_identical(dataset.drop_attrs(deep=False), stored.drop_attrs(deep=False))
+    code, out, err = superpos("show", old / "plain")
+    assert (code, err) == (0, "")
+    assert "test loss of plain" in out
+
+
+def test_a_result_of_version_0_1_is_drawn(old, superpos):
+    assert superpos("plot", old / "plain", "t_sweep")[0] == 0
+    assert (old / "plain/figures/t_sweep.png").exists()
+
+
+def test_a_result_of_version_0_1_grows(old, superpos):
+    before = as_stored(old / "plain")
+    sweep = sp.load(old / "plain").sweep
+    (old / "grown.toml").write_text(sweep.to_toml())
+    code, out, err = superpos(
+        "run", old / "grown.toml", "--set", "T=[5, 10, 20]", "--out", old / "plain"
+    )
+    assert code == 0, err
+    assert "holds 2 of 3 cells; training the others" in out
+    grown = sp.load(old / "plain").dataset
+    assert grown["run"].values.tolist() == [0, 0, 1]
+    for name, array in before.data_vars.items():
+        new = grown[name].sel(T=[5, 10])[tuple(map(slice, array.shape))]  # padded for 20 samples
+        np.testing.assert_array_equal(new, array)
+    assert as_stored(old / "plain").attrs["format"] == 3
+    assert as_stored(old / "plain").sizes["cell"] == 3
+
+
+def test_retries_of_version_0_1_keep_their_values(old):
+    stored, result = as_stored(old / "retried"), sp.load(old / "retried")
+    assert stored["T"].values.tolist() == [5, 15, 10]  # one is hidden
+    expected = stored.sel(T=[5, 15]).drop_attrs(deep=False)
+    xr.testing.assert_identical(result.dataset.drop_attrs(deep=False), expected)
+    assert result.trained_cell(T=5).lr == 1e-2
+    assert result.trained_cell(T=5).steps == 10
+    whole = result.sweep.model_copy(update={"axes": {"T": (5, 10, 15)}})
+
+    def never(now):
+        raise AssertionError(f"trained something: {now}")
+
+    shown = sp.run(whole, out=old / "retried", progress=never).dataset
+    assert shown["verdict"].values.tolist() == [FINISHED, FINISHED, NON_FINITE]
+    np.testing.assert_array_equal(shown["retry_lr"], [1e-2, 1e-2, np.nan])
+    np.testing.assert_array_equal(shown["W"].sel(T=10), stored["W"].sel(T=10))
+    again = sp.run(whole, out=old / "retried", retry={"lr": 1e-2, "steps": 10})
+    assert again.count(FINISHED) == 3
+    assert (
+        again.dataset["run"].sel(T=[5, 10]).values.tolist()
+        == stored["run"].sel(T=[5, 10]).values.tolist()
+    )
+
+
+def test_a_loaded_result_can_be_exported_for_tools_that_read_zarr_2(old, tmp_path):
+    dataset = sp.load(old / "plain").dataset
+    dataset.to_zarr(tmp_path / "two", zarr_format=2, consolidated=False)
+    copy = xr.open_zarr(tmp_path / "two", consolidated=False, chunks=None)
+    xr.testing.assert_equal(copy, dataset)
+    sp.Result(dataset).save(tmp_path)
+    sp.load(tmp_path).dataset.to_zarr(tmp_path / "again", zarr_format=2, consolidated=False)
+
+
+def test_every_file_of_a_store_is_on_the_disk_before_it_replaces_the_old_one(
+    old, tmp_path, monkeypatch
+):
+    synced, sync = set(), os.fsync
+    names = {}
+
+    def fsync(descriptor):
+        synced.add(os.readlink(f"/proc/self/fd/{descriptor}"))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    rename = Path.rename
+
+    def watched(self, target):
+        if self.name == ".result.zarr.new":
+            names[self] = {str(path) for path in self.rglob("*")}
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", watched)
+    sp.load(old / "plain").save(tmp_path)
+    (written,) = names.values()
+    assert len(written) > 50
+    assert written <= synced
+
+
+def test_a_number_that_the_study_has_got_since_has_its_default(old, tmp_path):
+    sp.load(old / "plain").save(tmp_path)
+    stored = as_stored(tmp_path)
+    assert "relu" in stored.coords
+    metadata = tmp_path / "result.zarr/zarr.json"
+    text = json.loads(metadata.read_text())
+    text["attributes"]["crc32"] = json.dumps(
+        {n: v for n, v in json.loads(text["attributes"]["crc32"]).items() if n != "relu"}
+    )
+    text["attributes"].pop("coordinates", None)
+    metadata.write_text(json.dumps(text))
+    shutil.rmtree(tmp_path / "result.zarr/relu")
+    assert read_table(tmp_path)["relu"].values.tolist() == [0, 0]

@@ -1,0 +1,169 @@
+"""What a run does once, and what it refuses: through the real command."""
+
+import shutil
+import sys
+from types import ModuleType
+
+import pytest
+import xarray as xr
+from ridge import Ridge
+from test_growth import sweep
+
+import superpos_jax as sp
+from superpos_jax.engine import plan
+from superpos_jax.results import registry
+from superpos_jax.results.grid import Grid
+from superpos_jax.results.registry import source_hash
+from superpos_jax.results.sweep import Sweep
+from superpos_jax.training import job as jobs
+from superpos_jax.training.audit import audit
+
+STUDY = """
+'''A study in a file of its own.'''
+from ridge import Ridge
+
+class Mine(Ridge):
+    '''Ridge regression.'''
+    factor = 1.0  # of nothing
+"""
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """Write the file of a study, and import it anew: `mine:Mine`."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(text):
+        (tmp_path / "mine.py").write_text(text)
+        shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
+        monkeypatch.delitem(sys.modules, "mine", raising=False)
+        registry.source_hash.cache_clear()
+        return registry.load_study("mine:Mine")
+
+    return write
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How often a method was called."""
+    counts = {}
+
+    def count(owner, name):
+        call = getattr(owner, name)
+        counts[name] = 0
+
+        def counting(*arguments, **named):
+            counts[name] += 1
+            return call(*arguments, **named)
+
+        monkeypatch.setattr(owner, name, counting)
+        return counts
+
+    return count
+
+
+def test_a_grid_is_built_and_a_store_is_read_once_a_run(tmp_path, superpos, counted):
+    (tmp_path / "small.toml").write_text(sweep({"T": [3, 5]}).to_toml())
+    command = ["run", tmp_path / "small.toml", "--out", tmp_path / "out"]
+    assert superpos(*command)[0] == 0
+    counted(Sweep, "grid")
+    counts = counted(xr, "open_zarr")
+    for more, reads in (("--set", "T=[3, 5, 7]"), 1), (("--fresh", "--yes"), 1), ((), 1):
+        counts |= dict.fromkeys(counts, 0)
+        assert superpos(*command, *more)[0] == 0
+        assert counts == {"grid": 1, "open_zarr": reads}
+
+
+def test_a_program_is_planned_once(counted):
+    counts = counted(jobs, "make_plan")
+    sp.run(sweep({"T": [3, 5]}))
+    assert counts == {"make_plan": 1}
+    assert plan.make_plan is not jobs.make_plan
+
+
+def test_a_retry_by_the_command(tmp_path, superpos):
+    (tmp_path / "small.toml").write_text(sweep({"T": [3, 5]}, lr=3e38).to_toml())
+    command = ["run", tmp_path / "small.toml", "--out", tmp_path / "out"]
+    assert superpos(*command)[0] == 1
+    code, out, _ = superpos(*command, "--retry-dead", "--set", "lr=0.05")
+    assert code == 0
+    assert "2 cells to be trained again" in out
+    assert "2 cells were trained again with another lr." in out
+    result = sp.load(tmp_path / "out")
+    assert result.dataset.retry_lr.values.tolist() == [0.05, 0.05]
+    assert xr.open_zarr(tmp_path / "out/result.zarr", consolidated=False).sizes["cell"] == 4
+    assert superpos(*command)[0] == 0  # nothing is left to do
+    assert superpos(*command, "--retry-dead", "--set", "lr=0.02")[0] == 0
+    assert sp.load(tmp_path / "out").dataset.retry_lr.values.tolist() == [0.05, 0.05]
+
+
+def test_a_folder_that_stays_empty_is_removed(tmp_path):
+    with pytest.raises(sp.UserError, match="devices"):
+        sp.run(sweep({"T": [3]}), out=tmp_path / "out", devices=99)
+    assert not (tmp_path / "out").exists()
+
+
+def test_comments_and_docstrings_are_no_code(mine):
+    first = source_hash(mine(STUDY))
+    assert len(first) == 16
+    assert (
+        source_hash(mine(STUDY.replace("of nothing", "of all").replace("in a", "in one"))) == first
+    )
+    assert source_hash(mine(STUDY.replace("1.0", "2.0"))) != first
+    assert source_hash(Ridge) != first
+
+
+def test_a_package_is_hashed_by_its_own_modules(tmp_path, mine):
+    mine(STUDY)
+    (tmp_path / "__init__.py").touch()
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures/plot.py").write_text("x = 1")
+    first = source_hash(mine(STUDY))
+    (tmp_path / "figures/plot.py").write_text("x = 2")
+    assert source_hash(mine(STUDY)) == first
+    (tmp_path / "other.py").write_text("x = 1")
+    assert source_hash(mine(STUDY)) != first
+
+
+def test_what_was_typed_into_a_notebook_has_no_source(monkeypatch):
+    monkeypatch.setitem(sys.modules, "notebook", ModuleType("notebook"))
+    assert source_hash(type("Typed", (Ridge,), {"__module__": "notebook"})) == ""
+
+
+def test_cells_of_changed_code_are_not_mixed_unasked(tmp_path, mine, superpos):
+    mine(STUDY)
+    small = sweep({"T": [3]}).model_copy(update={"study": "mine:Mine"})
+    (tmp_path / "small.toml").write_text(small.to_toml())
+    command = ["run", tmp_path / "small.toml", "--out", tmp_path / "out"]
+    assert superpos(*command)[0] == 0
+    mine(STUDY.replace("1.0", "2.0"))
+    assert superpos(*command)[0] == 0  # there is nothing to train
+    more = [*command, "--set", "T=[3, 5]"]
+    code, _, err = superpos(*more)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "the code of mine:Mine has changed since its cells were trained" in err
+    assert "--mix" in err
+    assert sp.load(tmp_path / "out").dataset["T"].values.tolist() == [3]
+    assert superpos(*more, "--mix")[0] == 0
+    result = sp.load(tmp_path / "out")
+    assert result.count(0) == 2
+    old, new = audit(result, 2)
+    assert old.same
+    assert new.same
+    assert old.changed.startswith("study_source ")
+    assert new.changed == ""
+    assert superpos(*more, "--fresh", "--yes")[0] == 0
+
+
+def test_a_result_says_what_it_is(tmp_path):
+    result = sp.run(sweep({"T": [3, 5], "lr": [0.1, 3e38]}))
+    table = result.to_dataframe()
+    assert len(table) == 4
+    assert {"T", "lr", "verdict", "train_loss"} <= {*table}
+    assert not {"w", "history_train_loss"} & {*table}
+    assert "growing, 4 cells: 2 finished, 2 non-finite" in result._repr_html_()
+    assert "xr-" in result._repr_html_()
+    assert "growing, 4 cells" in repr(result)
+    alone = sp.run(sweep({}, T=3))
+    assert alone.to_dataframe()["train_loss"].tolist() == [alone.dataset.train_loss.item()]
+    assert isinstance(result.grid, Grid)
