@@ -146,17 +146,17 @@ def _image(axes: Axes, row: pd.Series | None) -> None:
     axes.set_xlabel(f"{row['share']:.1f}", size=7.5, labelpad=2)
 
 
-def _caption(table: pd.DataFrame) -> str:
+def _caption(table: pd.DataFrame) -> list[str]:
     odd = table[table["part"] == "odd"]
     ranks = table[(table["part"] == "rank") & (table["m"] == odd["m"].iloc[0])]
-    return (
-        "D*: the largest share of the squared projections on one direction of the hidden space that"
-        " a single training image can have. Its sum over the images is the rank of the hidden"
-        " activations, so it is m/T on average where all units are in use. Lines: median over"
-        f" seeds, bands: all seeds. Images at m = {odd['m'].iloc[0]:g}, above each its class, below"
-        f" it D* in units of m/T, the mean over seeds; the largest of these means is"
-        f" {odd['share'].iloc[0] / ranks['share'].median():.1f} times the median image's."
-    )
+    factor = odd["share"].iloc[0] / ranks["share"].median()
+    return [
+        "D*: the largest share that one training image can have of a direction of the hidden space;"
+        " m/T on average where all units are in use.",
+        "Lines: median over seeds, bands: all of them.",
+        f"Images at m = {odd['m'].iloc[0]:g}, with class and D* in units of m/T: the largest is"
+        f" {factor:.1f} times the median image's.",
+    ]
 
 
 ODD_SAMPLES = FigureSpec(

@@ -281,28 +281,22 @@ def _pairs(table: pd.DataFrame) -> np.ndarray:
     return ratio.to_numpy(float)
 
 
-def _caption(table: pd.DataFrame) -> str:
+def _caption(table: pd.DataFrame) -> list[str]:
     lines = table[(table["part"] == "line") & (table["quantity"] == "test_loss")]
-    text = (
-        "The minimised loss is divided by nʳ: r = 0 sums over the n features, r = 1 takes their"
-        " mean. In exact arithmetic AdamW cannot tell the mean with ε from the sum with n ε, so all"
-        f" depends on {SYMBOL} alone. "
-    )
+    sentences = [
+        f"The loss is divided by nʳ (r = 0: sum, 1: mean); in exact arithmetic all depends on"
+        f" {SYMBOL}.",
+    ]
+    sentences += [seed_words(lines), lost_words(lines)]
     ratio = _pairs(table)
     if len(ratio):
-        text += (
-            f"Both losses reach the same {SYMBOL} at {counted(len(ratio), 'point')} of the top"
-            f" row: their medians differ there by {_percent(np.median(ratio))} in the"
-            f" median and by {_percent(ratio.max())} at most. "
+        sentences.append(
+            f"Both losses reach the same {SYMBOL} at {counted(len(ratio), 'point')} of the top row:"
+            f" medians differ by {_percent(ratio.max())} at most."
         )
     if _defaults(table):
-        text += "Grey: where Adam's default ε = 1e-8 lies under the sum and under the mean. "
-    text += _moves(table) + seed_words(lines)
-    text += (
-        f" Largest test loss: where the median is largest, if above {BUMP}. Bars: single seeds."
-        " The test-loss axis is linear within 1 % of 1 and logarithmic beyond."
-    )
-    return text + lost_words(lines)
+        sentences.append("Grey: Adam's default ε = 1e-8 under the sum and under the mean.")
+    return [*sentences, *_moves(table)]
 
 
 def _percent(ratio: float) -> str:
@@ -310,9 +304,9 @@ def _percent(ratio: float) -> str:
     return f"{percent:.2g} %" if percent >= 0.01 else "less than 0.01 %"
 
 
-def _moves(table: pd.DataFrame) -> str:
-    """Where the transition lies at both ends of the effective eps."""
-    text = ""
+def _moves(table: pd.DataFrame) -> list[str]:
+    """Where the transition lies at both ends of the effective eps, by learning rate."""
+    sentences = []
     summary = table[table["part"] == "summary"]
     for lr, rows in summary[summary["quantity"] == "onset"].groupby("lr"):
         rows = rows[rows["median"].notna()].sort_values("effective_eps")
@@ -320,8 +314,8 @@ def _moves(table: pd.DataFrame) -> str:
             last = rows.iloc[[0, -1]]
             ends = zip(last["median"], last["effective_eps"], strict=True)
             words = [f"{from_words(onset)} for {power(scale)}" for onset, scale in ends]
-            text += f"At lr = {lr:g} the test loss stays below 1: {', '.join(words)}. "
-    return text
+            sentences.append(f"At lr = {lr:g} the test loss stays below 1: {', '.join(words)}.")
+    return sentences
 
 
 CONVENTIONS = FigureSpec(

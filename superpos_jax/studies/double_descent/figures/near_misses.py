@@ -18,7 +18,7 @@ from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import DEAD, INK, SOFT
 from superpos_jax.results.runs import dead, runs, seed_values, unfinished
-from superpos_jax.studies.double_descent.criteria import PEAK, STANDS_OUT, outcomes, ranked_on_top
+from superpos_jax.studies.double_descent.criteria import PEAK, outcomes, ranked_on_top
 from superpos_jax.studies.double_descent.figures.selection import (
     SAMPLE,
     narrow,
@@ -159,29 +159,25 @@ def _panel(panel: Axes, here: pd.DataFrame) -> None:
     note(panel, found)
 
 
-def _caption(table: pd.DataFrame) -> str:
-    seen = table.groupby(["repeats", "run"])["outcome"].first()
-    counts = seen.value_counts()
+def _caption(table: pd.DataFrame) -> list[str]:
+    outcomes_of = table.groupby(["repeats", "run"])["outcome"].first()
+    counts = outcomes_of.value_counts()
     done = [counts.get(name, 0) for name in ("memorized", "near miss", "other")]
-    text = (
-        "D of the one sample that is in the training set several times (repeats, above a panel), a"
-        f" line a seed. Memorized: at the end its D is above {STANDS_OUT:g} or among the top 0.1 %"
-        f" of the stored samples. Near miss: its D rose above {PEAK:g} m/T and fell to half of its"
-        " highest value or less. Lines at the bottom lie there or below."
-        f" Of {counted(sum(done), 'seed')} in all panels {done[0]}"
-        f" memorized it, {done[1]} nearly did and {done[2]} did neither."
-    )
-    near = seen[seen == "near miss"].reset_index()["repeats"].unique()
-    if len(near):
-        text += f" Near misses at repeats = {', '.join(f'{R:,.0f}' for R in np.sort(near))}."
+    sentences = [
+        "D of the one sample that is there several times (repeats, above a panel), a line a seed.",
+        f"Near miss: it rose above {PEAK:g} m/T and fell to half of its highest value or less.",
+    ]
     for name, words in (
         ("died", "became non-finite"),
         ("unfinished", "not trained to the end"),
         ("unknown", "without a stored history"),
     ):
         if name in counts:
-            text += f" {counted(int(counts[name]), 'run')} {words}: not counted."
-    return text
+            sentences.append(f"{counted(int(counts[name]), 'run')} {words}: not counted.")
+    return [
+        *sentences,
+        f"Of {counted(sum(done), 'seed')} {done[0]} memorized it, {done[1]} nearly did.",
+    ]
 
 
 NEAR_MISSES = FigureSpec(

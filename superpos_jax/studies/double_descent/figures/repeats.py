@@ -204,37 +204,32 @@ def _blanks(axes: Axes, cells: pd.DataFrame, size: float) -> list[Line2D]:
     return handles
 
 
-def _caption(table: pd.DataFrame) -> str:
+def _caption(table: pd.DataFrame) -> list[str]:
     cells, half, fit = (table[table["kind"] == kind] for kind in ("cell", "boundary", "fit"))
     count = int(cells["known"].max())
-    text = (
-        "One sample is in the training set R times, all others once. Colour: in what share of the"
-        f" seeds ({count} a cell) it is memorized: its dimensionality D_X ends among the largest"
-        " 0.1 % (at least the largest one)."
-    )
+    sentences = [
+        f"Colour: in what share of the seeds ({count} a cell) the one sample that is there R times"
+        " is memorized, its D_X among the top 0.1 %.",
+    ]
     if half["repeats"].notna().any():
-        text += " Diamonds: the R, interpolated, at which half of the seeds memorize it"
-        text += "; bars: 95 % under resampled seeds." if half["low"].notna().any() else "."
-    for side, where in (("below", "below the smallest"), ("above", "above the largest")):
-        ratios = half.loc[half["side"] == side, "ratio"]
-        if len(ratios):
-            text += f" At T/n = {', '.join(f'{r:g}' for r in ratios)} it lies {where} R."
+        bars = "; bars: 95 % under resampled seeds" if half["low"].notna().any() else ""
+        sentences.append(f"Diamonds: half of the seeds{bars}.")
+    sentences.append(lost_words(cells, "left out"))
     for row in fit.itertuples():
-        text += (
-            f" Over T/n ≥ {edge.FROM:g} the boundary grows as (T/n)^a with a = {row.exponent:.2f}"
-        )
-        if np.isfinite(row.low):
-            text += (
-                f" (95 % under resampled seeds: {row.low:.2f} to {row.high:.2f}; R proportional to"
-                " T/n is a = 1)"
-            )
-        text += "."
+        text = f"Over T/n ≥ {edge.FROM:g} it is (T/n)^a, a = {row.exponent:.2f}"
+        spread = f" ({row.low:.2f} to {row.high:.2f})" if np.isfinite(row.low) else ""
+        sentences.append(f"{text}{spread}.")
     if fit.empty:
         late = half.loc[half["ratio"] >= edge.FROM, "side"]
         few = (late == "inside").sum() < edge.POINTS
         why = f"fewer than {edge.POINTS} boundaries" if few else "a boundary beyond the swept R"
-        text += f" No line is fitted: {why} at T/n ≥ {edge.FROM:g}."
-    return text + lost_words(cells, "left out")
+        sentences.append(f"No line is fitted: {why} at T/n ≥ {edge.FROM:g}.")
+    for side, where in (("below", "below the smallest"), ("above", "above the largest")):
+        ratios = half.loc[half["side"] == side, "ratio"]
+        if len(ratios):
+            places = ", ".join(f"{r:g}" for r in ratios)
+            sentences.append(f"At T/n = {places} it lies {where} R.")
+    return sentences
 
 
 REPEATS = FigureSpec(
