@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
+from superpos_jax.text import NBSP
+
 # Okabe-Ito: told apart by every common kind of colour vision.
 BLUE = "#0072B2"
 VERMILLION = "#D55E00"
@@ -85,7 +87,8 @@ def fitting(sentences: Iterable[str], inches: float) -> list[str]:
     """
     lines: list[str] = []
     for sentence in filter(None, sentences):
-        longer = wrapped(" ".join([*lines, sentence.strip()]), inches)
+        text = sentence.strip().replace(" %", f"{NBSP}%")
+        longer = wrapped(" ".join([*lines, text]), inches)
         if len(longer) <= LINES and sum(map(len, longer)) <= LETTERS:
             lines = longer
     return lines

@@ -17,9 +17,10 @@ from superpos_jax.drawing.needs import missing
 from superpos_jax.drawing.select import Result, narrow, tidy
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK, SOFT, VERMILLION
-from superpos_jax.results.runs import runs
+from superpos_jax.results.runs import fixed, runs
 from superpos_jax.studies.digits.data import images
 
+SETTING = ("T", "steps", "lr", "weight_decay")
 SHOWN = 10
 """Images drawn of each kind."""
 
@@ -52,21 +53,23 @@ def odd_samples_table(result: Result, **select: Any) -> pd.DataFrame:
         counts = np.isfinite(D[i]).sum(axis=1, keepdims=True)
         share = D[i] * counts / m
         ranked = -np.sort(-share, axis=1)  # NaN last
-        known = np.isfinite(ranked).any(axis=0)
-        if not known.any():
+        ranks = np.isfinite(ranked).any(axis=0)
+        if not ranks.any():
             continue
-        points = np.nanpercentile(ranked[:, known], [0, 50, 100], axis=0)
+        points = np.nanpercentile(ranked[:, ranks], [0, 50, 100], axis=0)
         rank = dict(zip(("min", "share", "max"), points, strict=True))
-        frames.append(pd.DataFrame({"part": "rank", "m": m, "rank": np.flatnonzero(known), **rank}))
+        frames.append(pd.DataFrame({"part": "rank", "m": m, "rank": np.flatnonzero(ranks), **rank}))
         if len(frames) == 1:
             frames.append(_images(images[i], share).assign(m=m))
-    return tidy(result, pd.concat(frames, ignore_index=True), taken)
+    held = fixed(result.dataset)
+    named = {name: held[name] for name in SETTING if name in held}
+    return tidy(result, pd.concat(frames, ignore_index=True), taken, named)
 
 
 def _images(numbers: np.ndarray, share: np.ndarray) -> pd.DataFrame:
     """The images with the largest share, and those nearest the median, over all seeds."""
-    known = np.isfinite(share)
-    each = pd.DataFrame({"image": numbers[known], "share": share[known]}).groupby("image")
+    trained = np.isfinite(share)
+    each = pd.DataFrame({"image": numbers[trained], "share": share[trained]}).groupby("image")
     mean = each["share"].mean().sort_values(ascending=False)
     middle = (mean - mean.median()).abs().sort_values().index[:SHOWN]
     _, labels = images()

@@ -71,8 +71,8 @@ def circles_table(result: Result, **select: Any) -> pd.DataFrame:
         order = np.flatnonzero(trained)[np.argsort(loss[i][trained], kind="stable")]
         rank = np.full(len(frame), -1)
         rank[order] = np.arange(len(order))
-        known = np.array([np.isfinite(stored[i, k]).any() for k in order], bool)
-        drawn = order[known][evenly(known.sum(), COLUMNS)]
+        held = np.array([np.isfinite(stored[i, k]).any() for k in order], bool)
+        drawn = order[held][evenly(held.sum(), COLUMNS)]
         frame["shown"] = np.isin(np.arange(len(frame)), drawn)
         frame = frame.assign(rank=rank, radius=np.nan, index=-1, x=np.nan, y=np.nan)
         for k in drawn:

@@ -93,8 +93,8 @@ def conventions_table(result: Result, **select: Any) -> pd.DataFrame:
                 rows.append(point | points[-1])
             if not training[index].any():
                 alive = np.where(died[index], np.nan, array[index])
-                for found in _summary(name, T, points, alive):
-                    rows.append({"part": "summary", **at, **counts, **found})
+                for number in _summary(name, T, points, alive):
+                    rows.append({"part": "summary", **at, **counts, **number})
     frame = tidy(result, pd.DataFrame(rows), taken)
     frame.attrs["n"] = n
     return frame
@@ -110,13 +110,13 @@ def _summary(
             return []
         top = int(np.nanargmax(medians))
         return [{"quantity": name, "T": T[top], **points[top]}]
-    found = []
+    numbers = []
     for quantity, of in (("peak", _peak), ("onset", _onset)):
         each = np.array([of(T, run) for run in alive.T]).clip(T[0], T[-1])
         spread = pooled(each, np.full(len(each), True))
         value = of(T, medians)
-        found.append({"quantity": quantity, "T": value, **spread, "median": value})
-    return found
+        numbers.append({"quantity": quantity, "T": value, **spread, "median": value})
+    return numbers
 
 
 def _peak(T: np.ndarray, loss: np.ndarray) -> float:

@@ -74,12 +74,12 @@ def near_misses_table(result: Result, **select: Any) -> pd.DataFrame:
     for i, R in enumerate(dataset["repeats"].values):
         for k, seeds in enumerate(seed_values(dataset)):
             history = histories[i, k]
-            known = np.isfinite(history[:, 0])
-            D = history[known, 0].astype(float) if known.any() else np.array([np.nan])
+            recorded = np.isfinite(history[:, 0])
+            D = history[recorded, 0].astype(float) if recorded.any() else np.array([np.nan])
             came = "died" if died[i, k] else "unfinished" if training[i, k] else ""
             on_top = ranked_on_top(int(ranks[i, k]), taken["T"])
-            came = came or str(outcomes(history[known], share, on_top)[0])
-            shown = {"step": steps[known] if known.any() else -1, "dimensionality": D}
+            came = came or str(outcomes(history[recorded], share, on_top)[0])
+            shown = {"step": steps[recorded] if recorded.any() else -1, "dimensionality": D}
             group = {"repeats": R, **seeds, "run": k, "outcome": came}
             frame = pd.DataFrame(shown).assign(**group, peak=D.max(), end=D[-1])
             frames.append(frame)
@@ -117,9 +117,9 @@ def _draw(table: pd.DataFrame) -> Figure:
     width, body = max(2.9 * columns + 0.6, 6.8), 2.2 * lines + 0.4
     figure = look.page(width, body, title, table.attrs["setting"], _caption(table), key="top")
     grid = figure.subplots(lines, columns, squeeze=False, sharey=True, sharex=True)
-    known = table[(table["step"] > 0) & table["dimensionality"].notna()]
-    last = float(known["step"].max()) if len(known) else 10.0
-    top = float(known["dimensionality"].max()) if len(known) else 1.0
+    rows = table[(table["step"] > 0) & table["dimensionality"].notna()]
+    last = float(rows["step"].max()) if len(rows) else 10.0
+    top = float(rows["dimensionality"].max()) if len(rows) else 1.0
     level = PEAK * table["m"].iloc[0] / table["T"].iloc[0]
     for index, panel in enumerate(grid.flat):
         if index >= len(repeats):
@@ -155,8 +155,8 @@ def _panel(panel: Axes, here: pd.DataFrame) -> None:
         D = run["dimensionality"].clip(lower=panel.get_ylim()[0])
         panel.plot(run["step"], D, gid=came, clip_on=False, **LOOKS.get(came, CUT))
     counts = here.groupby("run")["outcome"].first().value_counts()
-    found = [f"{counts[name]} {words}" for name, words in WORDS.items() if name in counts]
-    note(panel, found)
+    lines = [f"{counts[name]} {words}" for name, words in WORDS.items() if name in counts]
+    note(panel, lines)
 
 
 def _caption(table: pd.DataFrame) -> list[str]:

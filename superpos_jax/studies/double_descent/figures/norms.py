@@ -155,10 +155,10 @@ def _caption(norm: pd.DataFrame, vector: pd.DataFrame, by: str) -> list[str]:
 
 def _peak(rows: pd.DataFrame) -> str | None:
     """The largest median and where it lies, and the median at the largest T."""
-    known = rows[rows["median"].notna()].sort_values("T")
-    if known.empty:
+    medians = rows[rows["median"].notna()].sort_values("T")
+    if medians.empty:
         return None
-    top, end = known.loc[known["median"].idxmax()], known.iloc[-1]
+    top, end = medians.loc[medians["median"].idxmax()], medians.iloc[-1]
     text = f"{top['median']:.3g} at T = {top['T']:,}"
     if top["T"] != end["T"]:
         text += f" ({end['median']:.3g} at T = {end['T']:,})"

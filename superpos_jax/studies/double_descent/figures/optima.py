@@ -253,7 +253,7 @@ def _caption(table: pd.DataFrame, split: str) -> list[str]:
     many = counted(int(best.groupby("T")["cells"].sum().max()), "training")
     sentences = [
         f"At every T {many} on one data set compete, which differ in"
-        f" {' and '.join(LABELS.axis(axis) for axis in starts)}.",
+        f" {', '.join(LABELS.axis(axis) for axis in starts)}.",
         lost_words(usual, "left out"),
     ]
     lowest, median = (_crossing(shown, kind, split) for kind in MARKS)
@@ -265,7 +265,9 @@ def _caption(table: pd.DataFrame, split: str) -> list[str]:
         if median["T"] > lowest["T"]:
             sentences.append("In between, the middle is an optimization failure.")
         elif median["T"] < lowest["T"]:
-            sentences.append("In between, the lowest loss does not generalize, but is not found.")
+            sentences.append(
+                "In between, the usual training misses the lowest loss, which does not generalize."
+            )
     return [*sentences, seed_words(usual, "Usual training")]
 
 

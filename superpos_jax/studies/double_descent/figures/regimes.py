@@ -77,8 +77,8 @@ def regimes_table(result: Result, at: Sequence[int] | None = None, **select: Any
     loss = loss[loss["split"] == "test"]
     dataset, taken = narrow(result.dataset, ("m", "T"), wanted)
     alive = ~(dead(dataset, ("m", "T")) | unfinished(dataset, ("m", "T")))
-    found = np.where(alive, runs(dataset["regime"], ("m", "T")), -1)[0]
-    loss = loss.assign(regime=[REGIME_NAMES[commonest(row)] for row in found])
+    by_seed = np.where(alive, runs(dataset["regime"], ("m", "T")), -1)[0]
+    loss = loss.assign(regime=[REGIME_NAMES[commonest(row)] for row in by_seed])
     vectors = vectors_table(result, **one_seed(result.dataset, wanted, at))
     parts = {"loss": loss, "dimension": dimensions_table(result, **wanted), "vector": vectors}
     frame = tidy(result, stack(parts), {"m": 2, **taken})

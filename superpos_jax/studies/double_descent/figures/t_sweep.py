@@ -158,11 +158,11 @@ def peak_words(table: pd.DataFrame, by: str, n: int = 0) -> str:
 
     From T = n/10 on, as bumps are told everywhere, if all lines have such T.
     """
-    known = table[table["median"].notna()]
-    late, begin = known[known["T"] >= BUMP_FROM * n], " The"
-    if len(late) < len(known) and set(late[by]) == set(known[by]):
-        known, begin = late, " From T = n/10 on the"
-    tops = known.loc[known.groupby(by)["median"].idxmax()].sort_values(by)
+    drawn_rows = table[table["median"].notna()]
+    late, begin = drawn_rows[drawn_rows["T"] >= BUMP_FROM * n], " The"
+    if len(late) < len(drawn_rows) and set(late[by]) == set(drawn_rows[by]):
+        drawn_rows, begin = late, " From T = n/10 on the"
+    tops = drawn_rows.loc[drawn_rows.groupby(by)["median"].idxmax()].sort_values(by)
     if tops.empty:
         return ""
     middle = "median " if table["runs"].max() > 1 else ""

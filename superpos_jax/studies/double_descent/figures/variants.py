@@ -65,10 +65,10 @@ def variants_table(result: Result, **select: Any) -> pd.DataFrame:
     frame["inner_maximum"] = False
     first = BUMP_FROM * fixed(result.dataset)["n"]
     for _, one in frame.groupby(["loss", "untied", "relu"]):
-        known = one[one["median"].notna() & (one["T"] >= first)]
-        if len(known) > 2 and not one["unfinished"].any():
-            top, above = inner_maximum(known["median"].to_numpy())
-            frame.loc[known.index[top], "inner_maximum"] = above >= BUMP
+        medians = one[one["median"].notna() & (one["T"] >= first)]
+        if len(medians) > 2 and not one["unfinished"].any():
+            top, above = inner_maximum(medians["median"].to_numpy())
+            frame.loc[medians.index[top], "inner_maximum"] = above >= BUMP
     return tidy(result, frame, taken)
 
 

@@ -75,8 +75,8 @@ def one_seed(
     if at is not None:
         return chosen | {"T": at}
     T = np.sort(np.atleast_1d(select.get("T", dataset["T"].values)))
-    known, _ = narrow(dataset, ("T",), chosen | {"T": T}, pool=())
-    trained = known["verdict"].values != UNFINISHED
+    by_T, _ = narrow(dataset, ("T",), chosen | {"T": T}, pool=())
+    trained = by_T["verdict"].values != UNFINISHED
     return chosen | {"T": spread(T[trained] if trained.any() else T)}
 
 
@@ -191,5 +191,7 @@ def scale_words(table: pd.DataFrame, scale: str) -> list[str]:
     if (hidden["count"] <= RAYS).any():
         sentences.append(f"Near 0: below {100 * ORIGIN:g}{NBSP}% of the longest.")
     if (table["count"] > LARGEST + SPREAD).any():
-        sentences.append(f"Of more than {LARGEST + SPREAD} vectors the longest and some others are drawn.")
+        sentences.append(
+            f"Of more than {LARGEST + SPREAD} vectors the longest and some others are drawn."
+        )
     return sentences

@@ -76,7 +76,7 @@ def test_the_caption_says_which_way_the_usual_training_fails():
     early = result(regime=lambda at: np.where((at.lr == 0.01) | (at.T == 1000), 2, 0))
     text = said(optima(early))
     assert "(lr = 0.01) at every T." in text
-    assert "the lowest loss does not generalize, but is not found" in text
+    assert "misses the lowest loss, which does not generalize" in text
     assert "failure" not in text
 
 
