@@ -154,17 +154,17 @@ def unfinished_rings(axes: Axes, x: str, table: pd.DataFrame) -> list[Artist]:
     return [Line2D([], [], label="not trained\nto the end", **RING)]
 
 
-def _caption(table: pd.DataFrame) -> str:
+def _caption(table: pd.DataFrame) -> list[str]:
     x, value, names = (table.attrs[key] for key in ("x", "value", "names"))
-    text = seed_words(table)
+    sentences = [seed_words(table), lost_words(table, "a ring, the number so far")]
     finite = table[table["median"].notna()]
     if len(finite) > 1:
         rows = [finite.loc[finite["median"].idxmin()], finite.loc[finite["median"].idxmax()]]
         low, high = (
             f"{written(row['median'])} at {names[x]} = {scalars.in_words(row[x])}" for row in rows
         )
-        text += f" {names[value].capitalize()} lies between {low} and {high}."
-    return text + lost_words(table, "a ring, the number so far")
+        sentences.append(f"{names[value].capitalize()} lies between {low} and {high}.")
+    return sentences
 
 
 CURVES = FigureSpec(

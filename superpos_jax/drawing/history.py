@@ -169,17 +169,17 @@ def _line(panel: Any, rows: pd.DataFrame, how: dict[str, Any]) -> None:
         panel.plot(rows["step"].iloc[-1], rows["median"].iloc[-1], gid="unfinished", **ENDS)
 
 
-def _caption(table: pd.DataFrame) -> str:
-    text = seed_words(table)
+def _caption(table: pd.DataFrame) -> list[str]:
     by = table.attrs["by"]
     each = table.groupby(by, sort=False) if by else [("", table)]
     died = sum(int(rows["died"].max()) for _, rows in each)
     training = sum(int(rows["unfinished"].max()) for _, rows in each)
+    sentences = [seed_words(table)]
     if died:
-        text += f" Crosses: {counted(died, 'run')} became non-finite after that step."
+        sentences.append(f"Crosses: {counted(died, 'run')} became non-finite after that step.")
     if training:
-        text += f" Rings: {counted(training, 'run')} not trained to the end."
-    return text
+        sentences.append(f"Rings: {counted(training, 'run')} not trained to the end.")
+    return sentences
 
 
 HISTORY = FigureSpec(

@@ -75,16 +75,14 @@ def seed_words(table: pd.DataFrame, what: str = "Lines") -> str:
     seeds = int(table["runs"].max())
     if (edges := band(table)) is None:
         return "One seed."
-    wide = "from the smallest to the largest" if edges[0] == "min" else "over the middle half"
+    wide = "over all" if edges[0] == "min" else "over the middle half"
     fewer = (
         " (fewer where some are missing)" if table[["died", "unfinished"]].any(axis=None) else ""
     )
     return f"{what}: median of {seeds} seeds{fewer}, bands {wide} of them."
 
 
-def lost_words(
-    cells: pd.DataFrame, so_far: str = "drawn as far as they are trained, if begun"
-) -> str:
+def lost_words(cells: pd.DataFrame, so_far: str = "drawn so far") -> str:
     """What became of runs that are dead or not trained to the end, from one row a cell."""
     died, training = int(cells["died"].sum()), int(cells["unfinished"].sum())
     text = f" {counted(training, 'run')} not trained to the end: {so_far}." if training else ""

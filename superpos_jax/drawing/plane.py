@@ -154,23 +154,24 @@ def _norm(mean: np.ndarray) -> Normalize:
     return LogNorm(low, high) if scalars.is_log(finite) else Normalize(low, high)
 
 
-def _caption(table: pd.DataFrame) -> str:
+def _caption(table: pd.DataFrame) -> list[str]:
     names, value = table.attrs["names"], table.attrs["value"]
     seeds = int(table["runs"].max())
-    text = f"Each cell: {names[value]}, "
-    text += f"the mean over {seeds} seeds." if seeds > 1 else "one seed."
+    mean = f"the mean over {seeds} seeds" if seeds > 1 else "one seed"
+    sentences = [f"Each cell: {names[value]}, {mean}."]
     finite = table[table[value].notna()]
+    if died := int(table["died"].sum()):
+        sentences.append(f"{counted(died, 'run')} became non-finite: not in the mean.")
+    if training := int(table["unfinished"].sum()):
+        lost = counted(training, "run")
+        sentences.append(f"Hatched: {lost} not trained to the end, the number so far.")
     if len(finite) > 1:
         lowest, highest = (
             f"{written(row[value])} at {_point(table, row)}"
             for row in (finite.loc[finite[value].idxmin()], finite.loc[finite[value].idxmax()])
         )
-        text += f" Smallest: {lowest}; largest: {highest}."
-    if died := int(table["died"].sum()):
-        text += f" {counted(died, 'run')} became non-finite: not in the mean."
-    if training := int(table["unfinished"].sum()):
-        text += f" Hatched: {counted(training, 'run')} not trained to the end, the number so far."
-    return text
+        sentences.insert(1, f"Smallest: {lowest}; largest: {highest}.")
+    return sentences
 
 
 def _point(table: pd.DataFrame, row: pd.Series) -> str:

@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
+from superpos_jax.text import NBSP
+
 # Okabe-Ito: told apart by every common kind of colour vision.
 BLUE = "#0072B2"
 VERMILLION = "#D55E00"
@@ -50,6 +52,8 @@ style = matplotlib.rc_context(RC)
 KEY, SIDE = 0.24, 1.4
 LETTER = 0.078
 """Width of a letter of the legend in inches."""
+LINES, LETTERS = 3, 330
+"""Of a caption at most."""
 SMALL = 8.0
 """Points of the type of settings and captions."""
 
@@ -74,6 +78,22 @@ def wrapped(text: str, inches: float) -> list[str]:
     return lines
 
 
+def fitting(sentences: Iterable[str], inches: float) -> list[str]:
+    """The lines of a caption: of its sentences, in their order, those that have room in it.
+
+    Example:
+        >>> fitting(["Short.", "Too long for what is left of it. " * 9, "And this."], 2.0)
+        ['Short. And this.']
+    """
+    lines: list[str] = []
+    for sentence in filter(None, sentences):
+        text = sentence.strip().replace(" %", f"{NBSP}%")
+        longer = wrapped(" ".join([*lines, text]), inches)
+        if len(longer) <= LINES and sum(map(len, longer)) <= LETTERS:
+            lines = longer
+    return lines
+
+
 def side_room(labels: Iterable[str]) -> float:
     """Inches that a legend beside the axes needs for its labels.
 
@@ -90,16 +110,18 @@ def page(
     body: float,
     title: str,
     setting: str,
-    caption: str,
+    caption: Sequence[str],
     key: str = "",
     room: float = SIDE,
 ) -> Figure:
     """An empty page in inches: title, setting and caption in place, `body` left for the axes.
 
+    The caption is given as sentences, the most important ones first; those that fit are kept.
+
     With a `key` of "top" or "side" there is room for a legend there, see `page_key`; at the side so
     many inches.
     """
-    lines, top = (wrapped(text, width - 0.26) for text in (caption, setting))
+    lines, top = fitting(caption, width - 0.26), wrapped(setting, width - 0.26)
     header = 0.50 + 0.165 * len(top) + (KEY if key == "top" else 0.0)
     footer = 0.165 * len(lines) + 0.24
     height = header + body + footer

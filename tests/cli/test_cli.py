@@ -130,16 +130,29 @@ def test_plot_draws_one_figure_into_a_file(trained, superpos, tmp_path):
     assert {path.name for path in (tmp_path / "a").iterdir()} == {"curve.png", "curve.csv"}
 
 
-def test_one_cell_has_a_history_to_draw(superpos, tmp_path):
+def test_plot_draws_any_result(superpos, tmp_path):
     run(Sweep(cell={"T": 5, "m": 4, "steps": 2}, options={"n": 20}), out=tmp_path)
-    code, out, _ = superpos("plot", tmp_path)
-    assert code == 0
-    assert [Path(line).name for line in out.split()] == ["history.png", "history.csv"]
+    code, _, err = superpos("plot", tmp_path, "--out", tmp_path / "drawn")
+    assert code == 0, err  # the study's own history asks for more
+    assert {path.name for path in (tmp_path / "drawn").iterdir()} == {"history.png", "history.csv"}
+
+
+def test_plot_draws_a_slice_of_any_number(trained, superpos, tmp_path):
+    folder, _ = trained
+    slices = ("--at", "value=W_norm", "--at", "m=3", "--at", "T=[3, 40]")
+    code, _, err = superpos("plot", folder, "curves", "--out", tmp_path, *slices)
+    assert code == 0, err
+    rows = (tmp_path / "curves.csv").read_text().splitlines()
+    assert rows[0].startswith("T,runs")
+    assert [row.partition(",")[0] for row in rows[1:]] == ["3", "40"]
+    for wrong, said in (("m=5", "m = 5 is not in this result"), ("m", "--at 'm': expected")):
+        code, _, err = superpos("plot", folder, "curves", "--out", tmp_path, "--at", wrong)
+        assert (code, err.count("\n")) == (2, 1), err
+        assert said in err
 
 
 def test_a_sweep_says_what_is_drawn_and_of_which_cells(superpos, sweep_file, tmp_path):
-    named = 'figures = ["t_sweep", "plane"]\nbest = "seed"\n' + SWEEP
-    sweep_file.write_text(named)
+    sweep_file.write_text('figures = ["t_sweep"]\nbest = "seed"\n' + SWEEP)
     code, _, err = superpos("run", sweep_file, "--out", tmp_path / "out", "--set", "m=2")
     assert code == 0, err
     assert {path.name for path in (tmp_path / "out" / "figures").iterdir()} == {
@@ -147,6 +160,18 @@ def test_a_sweep_says_what_is_drawn_and_of_which_cells(superpos, sweep_file, tmp
     }  # fmt: skip
     assert "figure plane will not be drawn: plane needs two swept axes T and m" in err
     assert load(tmp_path / "out").sweep == load_sweep(sweep_file, ["m=2"])
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_a_figure_that_cannot_be_drawn_is_refused_before_training(
+    command, superpos, sweep_file, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    sweep_file.write_text('figures = ["t_sweep", "plane"]\n' + SWEEP)
+    code, _, err = superpos(command, sweep_file, "--set", "m=2")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "figures[1]: plane needs two swept axes T and m; swept: T, seed" in err
+    assert not (tmp_path / "results").exists()
 
 
 def test_a_file_names_its_sweep_if_it_can(tmp_path, superpos):

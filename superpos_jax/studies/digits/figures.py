@@ -17,9 +17,10 @@ from superpos_jax.drawing.needs import missing
 from superpos_jax.drawing.select import Result, narrow, tidy
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK, SOFT, VERMILLION
-from superpos_jax.results.runs import runs
+from superpos_jax.results.runs import fixed, runs
 from superpos_jax.studies.digits.data import images
 
+SETTING = ("T", "steps", "lr", "weight_decay")
 SHOWN = 10
 """Images drawn of each kind."""
 
@@ -52,21 +53,23 @@ def odd_samples_table(result: Result, **select: Any) -> pd.DataFrame:
         counts = np.isfinite(D[i]).sum(axis=1, keepdims=True)
         share = D[i] * counts / m
         ranked = -np.sort(-share, axis=1)  # NaN last
-        known = np.isfinite(ranked).any(axis=0)
-        if not known.any():
+        ranks = np.isfinite(ranked).any(axis=0)
+        if not ranks.any():
             continue
-        points = np.nanpercentile(ranked[:, known], [0, 50, 100], axis=0)
+        points = np.nanpercentile(ranked[:, ranks], [0, 50, 100], axis=0)
         rank = dict(zip(("min", "share", "max"), points, strict=True))
-        frames.append(pd.DataFrame({"part": "rank", "m": m, "rank": np.flatnonzero(known), **rank}))
+        frames.append(pd.DataFrame({"part": "rank", "m": m, "rank": np.flatnonzero(ranks), **rank}))
         if len(frames) == 1:
             frames.append(_images(images[i], share).assign(m=m))
-    return tidy(result, pd.concat(frames, ignore_index=True), taken)
+    held = fixed(result.dataset)
+    named = {name: held[name] for name in SETTING if name in held}
+    return tidy(result, pd.concat(frames, ignore_index=True), taken, named)
 
 
 def _images(numbers: np.ndarray, share: np.ndarray) -> pd.DataFrame:
     """The images with the largest share, and those nearest the median, over all seeds."""
-    known = np.isfinite(share)
-    each = pd.DataFrame({"image": numbers[known], "share": share[known]}).groupby("image")
+    trained = np.isfinite(share)
+    each = pd.DataFrame({"image": numbers[trained], "share": share[trained]}).groupby("image")
     mean = each["share"].mean().sort_values(ascending=False)
     middle = (mean - mean.median()).abs().sort_values().index[:SHOWN]
     _, labels = images()
@@ -146,17 +149,17 @@ def _image(axes: Axes, row: pd.Series | None) -> None:
     axes.set_xlabel(f"{row['share']:.1f}", size=7.5, labelpad=2)
 
 
-def _caption(table: pd.DataFrame) -> str:
+def _caption(table: pd.DataFrame) -> list[str]:
     odd = table[table["part"] == "odd"]
     ranks = table[(table["part"] == "rank") & (table["m"] == odd["m"].iloc[0])]
-    return (
-        "D*: the largest share of the squared projections on one direction of the hidden space that"
-        " a single training image can have. Its sum over the images is the rank of the hidden"
-        " activations, so it is m/T on average where all units are in use. Lines: median over"
-        f" seeds, bands: all seeds. Images at m = {odd['m'].iloc[0]:g}, above each its class, below"
-        f" it D* in units of m/T, the mean over seeds; the largest of these means is"
-        f" {odd['share'].iloc[0] / ranks['share'].median():.1f} times the median image's."
-    )
+    factor = odd["share"].iloc[0] / ranks["share"].median()
+    return [
+        "D*: the largest share that one training image can have of a direction of the hidden space;"
+        " m/T on average where all units are in use.",
+        "Lines: median over seeds, bands: all of them.",
+        f"Images at m = {odd['m'].iloc[0]:g}, with class and D* in units of m/T: the largest is"
+        f" {factor:.1f} times the median image's.",
+    ]
 
 
 ODD_SAMPLES = FigureSpec(

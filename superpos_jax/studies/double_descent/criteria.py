@@ -63,8 +63,8 @@ def crossing(x: np.ndarray, y: np.ndarray) -> float:
         >>> crossing(np.array([1.0, 10.0]), np.array([1.0, -1.0]))
         inf
     """
-    known = ~np.isnan(y)
-    x, y = np.log(x[known]), y[known]
+    defined = ~np.isnan(y)
+    x, y = np.log(x[defined]), y[defined]
     if not len(y):
         return float("nan")
     low = np.flatnonzero(y <= 0)
@@ -178,9 +178,9 @@ def on_top(dimensionality: np.ndarray) -> np.ndarray:
         >>> on_top(np.array([0.3, 0.1, 0.2]))
         array([ True, False, False])
     """
-    known = np.isfinite(dimensionality)
-    larger = (dimensionality[None, known] > dimensionality[:, None]).sum(axis=1)
-    return known & (dimensionality > 0) & (larger < places(known.sum()))
+    finite = np.isfinite(dimensionality)
+    larger = (dimensionality[None, finite] > dimensionality[:, None]).sum(axis=1)
+    return finite & (dimensionality > 0) & (larger < places(finite.sum()))
 
 
 def outcomes(history: np.ndarray, share: float, first_on_top: bool | None = None) -> np.ndarray:

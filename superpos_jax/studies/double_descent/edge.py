@@ -23,8 +23,8 @@ def held(dataset: xr.Dataset, keep: tuple[str, ...], lost: np.ndarray) -> np.nda
     """
     rank = runs(dataset["repeated_rank"], keep).astype(float)
     T = dataset["T"].values.reshape(-1, *[1] * (rank.ndim - 1))
-    known = ~lost & (rank >= 0)
-    return np.where(known, rank < places(T), np.nan)
+    ranked = ~lost & (rank >= 0)
+    return np.where(ranked, rank < places(T), np.nan)
 
 
 def share(held: np.ndarray) -> np.ndarray:
@@ -34,8 +34,8 @@ def share(held: np.ndarray) -> np.ndarray:
         >>> share(np.array([[1.0, 0.0, np.nan], [np.nan, np.nan, np.nan]]))
         array([0.5, nan])
     """
-    known = np.isfinite(held).sum(axis=-1)
-    return np.where(known > 0, np.nansum(held, axis=-1) / np.maximum(known, 1), np.nan)
+    count = np.isfinite(held).sum(axis=-1)
+    return np.where(count > 0, np.nansum(held, axis=-1) / np.maximum(count, 1), np.nan)
 
 
 def boundary(R: np.ndarray, share: np.ndarray) -> float:

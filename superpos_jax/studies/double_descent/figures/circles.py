@@ -24,7 +24,7 @@ from superpos_jax.studies.double_descent.criteria import FAILED, INNER, NEAR, se
 from superpos_jax.studies.double_descent.figures.selection import SAMPLE, narrow, tidy
 from superpos_jax.studies.double_descent.figures.vector_panels import ARRAYS, at_m2, lacks_weights
 from superpos_jax.studies.double_descent.labels import SEEDS
-from superpos_jax.text import NBSP, counted
+from superpos_jax.text import counted
 
 ROWS, COLUMNS = 8, 12
 LOWEST = 1e-4
@@ -71,8 +71,8 @@ def circles_table(result: Result, **select: Any) -> pd.DataFrame:
         order = np.flatnonzero(trained)[np.argsort(loss[i][trained], kind="stable")]
         rank = np.full(len(frame), -1)
         rank[order] = np.arange(len(order))
-        known = np.array([np.isfinite(stored[i, k]).any() for k in order], bool)
-        drawn = order[known][evenly(known.sum(), COLUMNS)]
+        held = np.array([np.isfinite(stored[i, k]).any() for k in order], bool)
+        drawn = order[held][evenly(held.sum(), COLUMNS)]
         frame["shown"] = np.isin(np.arange(len(frame)), drawn)
         frame = frame.assign(rank=rank, radius=np.nan, index=-1, x=np.nan, y=np.nan)
         for k in drawn:
@@ -206,31 +206,16 @@ def _share(here: pd.DataFrame) -> str:
     return f"{failed} of {trained} above {FAILED:g}"
 
 
-def _caption(table: pd.DataFrame) -> str:
+def _caption(table: pd.DataFrame) -> list[str]:
     every = table[table["kind"] == "run"]
-    text = (
-        "Small panels: the hidden vectors h = W x of all T samples, one seed a panel, each on its"
-        " own scale; from the lowest train loss (left) to the highest, which is written above."
-        " Cross: the origin; ring: their median length. Right: the train loss of all seeds, in"
-        " units where predicting zero scores 1."
-    )
-    shares = []
-    for T, here in every.groupby("T"):
-        trained = here["outcome"].isin(COLOURS)
-        if trained.any():
-            share = (here["outcome"] == "failed").sum() / trained.sum()
-            shares.append(f"T = {T:,.0f}: {100 * share:.0f} %".replace(" ", NBSP))
-    if shares:
-        text += f" Seeds with a train loss above {FAILED:g}: {', '.join(shares)}."
-    radii = [_radii(table, outcome) for outcome in COLOURS]
-    if any(radii):
-        text += (
-            f"{''.join(radii)} In shares of the longest vector: one circle from {INNER:g} on, the"
-            f" origin below {NEAR:g}, a second radius between."
-        )
     lost = [f"{(every['outcome'] == word).sum()} {word}" for word in ("died", "unfinished")]
     lost = [words for words in lost if not words.startswith("0 ")]
-    return text + (f" Left out: {' and '.join(lost)}." if lost else "")
+    return [
+        "Small panels: hidden vectors h = W x of all T samples, one seed a panel, by rising train"
+        " loss (above). Ring: their median length.",
+        f"Left out: {' and '.join(lost)}." if lost else "",
+        *(_radii(table, outcome) for outcome in COLOURS),
+    ]
 
 
 def _radii(table: pd.DataFrame, outcome: str) -> str:
@@ -245,9 +230,8 @@ def _radii(table: pd.DataFrame, outcome: str) -> str:
     near = np.array([(panel < NEAR * panel.max()).any() for panel in panels])
     second = np.array([second_radius(panel).any() for panel in panels])
     return (
-        f" Of {counted(len(one), f'{outcome} seed')} drawn, {one.sum()} hold all samples on one"
-        f" circle, {second.sum()} put some on a second radius and {near.sum()} left one near the"
-        " origin."
+        f"Of {counted(len(one), f'{outcome} seed')} drawn {one.sum()} keep to one circle,"
+        f" {second.sum()} have a second radius, {near.sum()} a sample near the origin."
     )
 
 

@@ -93,8 +93,8 @@ def conventions_table(result: Result, **select: Any) -> pd.DataFrame:
                 rows.append(point | points[-1])
             if not training[index].any():
                 alive = np.where(died[index], np.nan, array[index])
-                for found in _summary(name, T, points, alive):
-                    rows.append({"part": "summary", **at, **counts, **found})
+                for number in _summary(name, T, points, alive):
+                    rows.append({"part": "summary", **at, **counts, **number})
     frame = tidy(result, pd.DataFrame(rows), taken)
     frame.attrs["n"] = n
     return frame
@@ -110,13 +110,13 @@ def _summary(
             return []
         top = int(np.nanargmax(medians))
         return [{"quantity": name, "T": T[top], **points[top]}]
-    found = []
+    numbers = []
     for quantity, of in (("peak", _peak), ("onset", _onset)):
         each = np.array([of(T, run) for run in alive.T]).clip(T[0], T[-1])
         spread = pooled(each, np.full(len(each), True))
         value = of(T, medians)
-        found.append({"quantity": quantity, "T": value, **spread, "median": value})
-    return found
+        numbers.append({"quantity": quantity, "T": value, **spread, "median": value})
+    return numbers
 
 
 def _peak(T: np.ndarray, loss: np.ndarray) -> float:
@@ -281,28 +281,22 @@ def _pairs(table: pd.DataFrame) -> np.ndarray:
     return ratio.to_numpy(float)
 
 
-def _caption(table: pd.DataFrame) -> str:
+def _caption(table: pd.DataFrame) -> list[str]:
     lines = table[(table["part"] == "line") & (table["quantity"] == "test_loss")]
-    text = (
-        "The minimised loss is divided by nʳ: r = 0 sums over the n features, r = 1 takes their"
-        " mean. In exact arithmetic AdamW cannot tell the mean with ε from the sum with n ε, so all"
-        f" depends on {SYMBOL} alone. "
-    )
+    sentences = [
+        f"The loss is divided by nʳ (r = 0: sum, 1: mean); in exact arithmetic all depends on"
+        f" {SYMBOL}.",
+    ]
+    sentences += [seed_words(lines), lost_words(lines)]
     ratio = _pairs(table)
     if len(ratio):
-        text += (
-            f"Both losses reach the same {SYMBOL} at {counted(len(ratio), 'point')} of the top"
-            f" row: their medians differ there by {_percent(np.median(ratio))} in the"
-            f" median and by {_percent(ratio.max())} at most. "
+        sentences.append(
+            f"Both losses reach the same {SYMBOL} at {counted(len(ratio), 'point')} of the top row:"
+            f" medians differ by {_percent(ratio.max())} at most."
         )
     if _defaults(table):
-        text += "Grey: where Adam's default ε = 1e-8 lies under the sum and under the mean. "
-    text += _moves(table) + seed_words(lines)
-    text += (
-        f" Largest test loss: where the median is largest, if above {BUMP}. Bars: single seeds."
-        " The test-loss axis is linear within 1 % of 1 and logarithmic beyond."
-    )
-    return text + lost_words(lines)
+        sentences.append("Grey: Adam's default ε = 1e-8 under the sum and under the mean.")
+    return [*sentences, *_moves(table)]
 
 
 def _percent(ratio: float) -> str:
@@ -310,9 +304,9 @@ def _percent(ratio: float) -> str:
     return f"{percent:.2g} %" if percent >= 0.01 else "less than 0.01 %"
 
 
-def _moves(table: pd.DataFrame) -> str:
-    """Where the transition lies at both ends of the effective eps."""
-    text = ""
+def _moves(table: pd.DataFrame) -> list[str]:
+    """Where the transition lies at both ends of the effective eps, by learning rate."""
+    sentences = []
     summary = table[table["part"] == "summary"]
     for lr, rows in summary[summary["quantity"] == "onset"].groupby("lr"):
         rows = rows[rows["median"].notna()].sort_values("effective_eps")
@@ -320,8 +314,8 @@ def _moves(table: pd.DataFrame) -> str:
             last = rows.iloc[[0, -1]]
             ends = zip(last["median"], last["effective_eps"], strict=True)
             words = [f"{from_words(onset)} for {power(scale)}" for onset, scale in ends]
-            text += f"At lr = {lr:g} the test loss stays below 1: {', '.join(words)}. "
-    return text
+            sentences.append(f"At lr = {lr:g} the test loss stays below 1: {', '.join(words)}.")
+    return sentences
 
 
 CONVENTIONS = FigureSpec(

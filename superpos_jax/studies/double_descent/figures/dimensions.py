@@ -157,26 +157,23 @@ def dimension_key() -> list[Artist]:
     return [features, samples, guide]
 
 
-def dimension_words(table: pd.DataFrame) -> str:
-    """What D is and how to read the points."""
-    text = (
-        "D of a vector v: its squared length, divided by the sum of the squared projections of all"
-        " vectors of its kind on its direction; 1 for a vector with a dimension of its own, 1/k"
-        " where k vectors share one. Samples on the dashed line m/T share the hidden space evenly:"
-        " the model memorizes. A few features far above the other features: it generalizes."
-        " Points on the bottom line lie there or below. The spread sideways has no meaning."
-    )
-    if (table["count"] > LARGEST + SPREAD).any():
-        text += f" Of each crowd the {LARGEST} largest and {SPREAD} evenly ranked others are drawn."
+def dimension_words(table: pd.DataFrame) -> list[str]:
+    """How to read the points."""
+    sentences = [
+        "D is 1 for a vector with a dimension of its own, 1/k where k share one.",
+        "Samples on the dashed line m/T share the space evenly: the model memorizes. A few features"
+        " far above the others: it generalizes.",
+    ]
     samples = table[(table["kind"] == "sample") & (table["runs"] > 0)]
     each = samples["count"] / samples["runs"]
     if len(stored := each[each < samples["T"]].round()):
-        text += f" Samples are the first {stored.max():,.0f} of the training set where T is larger."
+        sentences.append(f"Samples: the first {stored.max():,.0f} of each training set.")
     seeds = table.loc[table["runs"] > 0, "runs"]
     if seeds.nunique() > 1:
-        few, many = int(seeds.min()), int(seeds.max())
-        text += f" They are of {few} to {many} seeds, those of which all are stored."
-    return text
+        sentences.append(f"They are of {int(seeds.min())} to {int(seeds.max())} seeds.")
+    if (table["count"] > LARGEST + SPREAD).any():
+        sentences.append(f"Of each kind the {LARGEST} largest D and {SPREAD} others are drawn.")
+    return sentences
 
 
 DIMENSIONS = FigureSpec(

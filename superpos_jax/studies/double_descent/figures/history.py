@@ -248,50 +248,30 @@ def _plane(panel: Axes, here: pd.DataFrame) -> None:
             panel.add_collection(LineCollection(list(rays), colors=colour, lw=1.0, alpha=0.8))
 
 
-def _caption(table: pd.DataFrame) -> str:
+def _caption(table: pd.DataFrame) -> list[str]:
     cells = table.groupby("cell").first()
     repeats = bool(cells["several"].any())
-    each = f" (of the repeated and of the other samples {LINES} each)" if repeats else ""
-    text = (
-        "A column is one trained model. D is the dimensionality of a feature's column of W, or of"
-        f" a sample's hidden vector; drawn are the {LINES} with the largest D at any step{each},"
-        f" dotted: D = {STANDS_OUT:g}, of features also {CORNER:g}. Learned: D"
-        f" of a feature was above {STANDS_OUT:g} at some step; forgotten: it then ended below"
-        f" {FORGOTTEN:g} of its peak (ring). Dashed at loss 1: predicting zero."
-    )
-    if first := table.attrs["first"]:
-        text += f" Samples are the first {first:,} of the training set where T is larger."
-    told = []
-    for cell in cells.itertuples():
-        words = f"{counted(cell.learned, 'feature')} learned, {cell.forgotten} forgotten"
-        name = cell.label.replace("\n", ", ")
-        told.append(f"{name}, {words}" if name else words)
+    sentences = [
+        f"Each column is one model: the {LINES} features and samples of largest D at any step;"
+        f" dotted: D = {STANDS_OUT:g}, of features also {CORNER:g}.",
+    ]
+    for word, words in (("died", "became non-finite"), ("unfinished", "not trained to the end")):
+        if (number := int((cells["standing"] == word).sum())) > 0:
+            sentences.append(f"{counted(number, 'cell')} {words}: drawn so far.")
     if repeats:
-        text += f" A corner of the pentagon of five features is D above {CORNER:g}."
-        text += " The repeated samples are ranked by D among the samples at the end."
+        sentences.append("Repeated samples are ranked by D among the samples at the end.")
     else:
-        text += f" By column: {'; '.join(told)}."
+        sentences.append(f"Forgotten: D ended below {FORGOTTEN:g} of its peak (ring).")
+    if first := table.attrs["first"]:
+        sentences.append(f"Samples are the first {first:,}.")
     if "seeds" in cells and cells["seeds"].min() > 1:
         least, most = cells["seeds"].min(), cells["seeds"].max()
         several = f"{most}" if least == most else f"{least} to {most}"
-        lost, corners = (
-            ", ".join(f"{value:.2g}" for value in cells[name])
-            for name in ("mean_forgotten", "mean_corners")
-        )
-        text += (
-            f" Means of {several} seeds, column by column: {lost} forgotten; {corners} end above"
-            f" {CORNER:g}."
-        )
-    if table["kind"].isin(("feature vector", "hidden vector")).any():
-        strong = ", repeated samples strong" if repeats else ""
-        text += (
-            f" Bottom: features (blue) and hidden vectors (vermillion{strong}) at the end, each"
-            " panel on its own scale."
-        )
-    for word, words in (("died", "became non-finite"), ("unfinished", "not trained to the end")):
-        if (number := int((cells["standing"] == word).sum())) > 0:
-            text += f" {counted(number, 'cell')} {words}: drawn as far as known."
-    return text
+        name = "corners" if repeats else "forgotten"
+        means = ", ".join(f"{value:.2g}" for value in cells[f"mean_{name}"])
+        what = f"end above {CORNER:g}" if repeats else "forgotten"
+        sentences.append(f"Means of {several} seeds by column: {means} {what}.")
+    return sentences
 
 
 HISTORY = FigureSpec(

@@ -18,7 +18,7 @@ from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import DEAD, INK, SOFT
 from superpos_jax.results.runs import dead, runs, seed_values, unfinished
-from superpos_jax.studies.double_descent.criteria import PEAK, STANDS_OUT, outcomes, ranked_on_top
+from superpos_jax.studies.double_descent.criteria import PEAK, outcomes, ranked_on_top
 from superpos_jax.studies.double_descent.figures.selection import (
     SAMPLE,
     narrow,
@@ -74,12 +74,12 @@ def near_misses_table(result: Result, **select: Any) -> pd.DataFrame:
     for i, R in enumerate(dataset["repeats"].values):
         for k, seeds in enumerate(seed_values(dataset)):
             history = histories[i, k]
-            known = np.isfinite(history[:, 0])
-            D = history[known, 0].astype(float) if known.any() else np.array([np.nan])
+            recorded = np.isfinite(history[:, 0])
+            D = history[recorded, 0].astype(float) if recorded.any() else np.array([np.nan])
             came = "died" if died[i, k] else "unfinished" if training[i, k] else ""
             on_top = ranked_on_top(int(ranks[i, k]), taken["T"])
-            came = came or str(outcomes(history[known], share, on_top)[0])
-            shown = {"step": steps[known] if known.any() else -1, "dimensionality": D}
+            came = came or str(outcomes(history[recorded], share, on_top)[0])
+            shown = {"step": steps[recorded] if recorded.any() else -1, "dimensionality": D}
             group = {"repeats": R, **seeds, "run": k, "outcome": came}
             frame = pd.DataFrame(shown).assign(**group, peak=D.max(), end=D[-1])
             frames.append(frame)
@@ -117,9 +117,9 @@ def _draw(table: pd.DataFrame) -> Figure:
     width, body = max(2.9 * columns + 0.6, 6.8), 2.2 * lines + 0.4
     figure = look.page(width, body, title, table.attrs["setting"], _caption(table), key="top")
     grid = figure.subplots(lines, columns, squeeze=False, sharey=True, sharex=True)
-    known = table[(table["step"] > 0) & table["dimensionality"].notna()]
-    last = float(known["step"].max()) if len(known) else 10.0
-    top = float(known["dimensionality"].max()) if len(known) else 1.0
+    rows = table[(table["step"] > 0) & table["dimensionality"].notna()]
+    last = float(rows["step"].max()) if len(rows) else 10.0
+    top = float(rows["dimensionality"].max()) if len(rows) else 1.0
     level = PEAK * table["m"].iloc[0] / table["T"].iloc[0]
     for index, panel in enumerate(grid.flat):
         if index >= len(repeats):
@@ -155,33 +155,29 @@ def _panel(panel: Axes, here: pd.DataFrame) -> None:
         D = run["dimensionality"].clip(lower=panel.get_ylim()[0])
         panel.plot(run["step"], D, gid=came, clip_on=False, **LOOKS.get(came, CUT))
     counts = here.groupby("run")["outcome"].first().value_counts()
-    found = [f"{counts[name]} {words}" for name, words in WORDS.items() if name in counts]
-    note(panel, found)
+    lines = [f"{counts[name]} {words}" for name, words in WORDS.items() if name in counts]
+    note(panel, lines)
 
 
-def _caption(table: pd.DataFrame) -> str:
-    seen = table.groupby(["repeats", "run"])["outcome"].first()
-    counts = seen.value_counts()
+def _caption(table: pd.DataFrame) -> list[str]:
+    outcomes_of = table.groupby(["repeats", "run"])["outcome"].first()
+    counts = outcomes_of.value_counts()
     done = [counts.get(name, 0) for name in ("memorized", "near miss", "other")]
-    text = (
-        "D of the one sample that is in the training set several times (repeats, above a panel), a"
-        f" line a seed. Memorized: at the end its D is above {STANDS_OUT:g} or among the top 0.1 %"
-        f" of the stored samples. Near miss: its D rose above {PEAK:g} m/T and fell to half of its"
-        " highest value or less. Lines at the bottom lie there or below."
-        f" Of {counted(sum(done), 'seed')} in all panels {done[0]}"
-        f" memorized it, {done[1]} nearly did and {done[2]} did neither."
-    )
-    near = seen[seen == "near miss"].reset_index()["repeats"].unique()
-    if len(near):
-        text += f" Near misses at repeats = {', '.join(f'{R:,.0f}' for R in np.sort(near))}."
+    sentences = [
+        "D of the one sample that is there several times (repeats, above a panel), a line a seed.",
+        f"Near miss: it rose above {PEAK:g} m/T and fell to half of its highest value or less.",
+    ]
     for name, words in (
         ("died", "became non-finite"),
         ("unfinished", "not trained to the end"),
         ("unknown", "without a stored history"),
     ):
         if name in counts:
-            text += f" {counted(int(counts[name]), 'run')} {words}: not counted."
-    return text
+            sentences.append(f"{counted(int(counts[name]), 'run')} {words}: not counted.")
+    return [
+        *sentences,
+        f"Of {counted(sum(done), 'seed')} {done[0]} memorized it, {done[1]} nearly did.",
+    ]
 
 
 NEAR_MISSES = FigureSpec(

@@ -29,8 +29,6 @@ from superpos_jax.studies.double_descent.figures.vector_panels import (
     draw_vectors,
     lacks_weights,
     one_seed,
-    regime_words,
-    scale_words,
 )
 from superpos_jax.studies.double_descent.figures.vectors import vectors_table
 from superpos_jax.studies.double_descent.labels import SEEDS, describe
@@ -139,27 +137,28 @@ def _axes(panel: Axes, rows: pd.DataFrame, inches: float) -> None:
     look.log_ticks(panel.xaxis, rows["T"].unique(), inches)
 
 
-def _caption(norm: pd.DataFrame, vector: pd.DataFrame, by: str) -> str:
+def _caption(norm: pd.DataFrame, vector: pd.DataFrame, by: str) -> list[str]:
     seeds = {axis: int(vector[axis].iloc[0]) for axis in SEEDS if axis in vector}
     first = {"reduction": float(vector["reduction"].iloc[0])} if by == "reduction" else {}
     whose = f" ({describe(first | seeds)})" if first or seeds else ""
-    text = f"Above: each column is one trained model{whose}." + regime_words(vector)
-    text += scale_words(vector, "common") + " Below: " + seed_words(norm)
+    sentences = [f"Above: each column is one trained model{whose}; each row has one scale."]
+    sentences.append(f"Below: {seed_words(norm)}")
+    sentences.append(lost_words(norm[norm["norm"] == "W_norm"]))
     middle = "Largest median" if norm["runs"].max() > 1 else "Largest"
     for value, rows in norm.groupby(by):
         peaks = [_peak(rows[rows["norm"] == name]) for name in LABELS]
         if None not in peaks:
             name = f", {describe({by: value})}" if norm[by].nunique() > 1 else ""
-            text += f" {middle} norms{name}: ‖W‖ {peaks[0]}, ‖b‖ {peaks[1]}."
-    return text + lost_words(norm[norm["norm"] == "W_norm"])
+            sentences.append(f"{middle} norms{name}: ‖W‖ {peaks[0]}, ‖b‖ {peaks[1]}.")
+    return sentences
 
 
 def _peak(rows: pd.DataFrame) -> str | None:
     """The largest median and where it lies, and the median at the largest T."""
-    known = rows[rows["median"].notna()].sort_values("T")
-    if known.empty:
+    medians = rows[rows["median"].notna()].sort_values("T")
+    if medians.empty:
         return None
-    top, end = known.loc[known["median"].idxmax()], known.iloc[-1]
+    top, end = medians.loc[medians["median"].idxmax()], medians.iloc[-1]
     text = f"{top['median']:.3g} at T = {top['T']:,}"
     if top["T"] != end["T"]:
         text += f" ({end['median']:.3g} at T = {end['T']:,})"

@@ -243,61 +243,51 @@ def _legend(figure: Figure, table: pd.DataFrame, colours: dict[float, str]) -> N
     look.page_key(figure, keys + seed_key(table))
 
 
-def _caption(table: pd.DataFrame) -> str:
-    largest, found = (table[table["part"] == part] for part in ("largest", "onset"))
-    text = (
-        "A model generalizes where a few features take dimensions of their own: their D_f leaves"
-        f" the crowd. Dots: the {LARGEST} largest D_f of every model; lines follow the largest."
-        f" {seed_words(largest)} Onset: where a line rises above {LEARNED} for good"
-    )
-    text += "; bars: where single seeds do. " if largest["runs"].max() > 1 else ". "
-    rise = largest.merge(found, on=["m", "weight_decay", "S"], suffixes=("", "_onset"))
-    if ((rise["median"] > LEARNED) & (rise["T"] < rise["T_onset"])).any():
-        text += "Large D_f at smaller T pass again"
-        text += "; rings: where a line first rises. " if _early(found).any() else ". "
-    return text + _spread(table) + lost_words(largest, "left out")
+def _caption(table: pd.DataFrame) -> list[str]:
+    largest, onsets = (table[table["part"] == part] for part in ("largest", "onset"))
+    dots = f"Dots: the {LARGEST} largest D_f of every model."
+    below = f"Below: onsets, where a line rises above {LEARNED} for good"
+    below += "; bars: single seeds" if largest["runs"].max() > 1 else ""
+    below += "; rings: where it first rises." if _early(onsets).any() else "."
+    lines = seed_words(largest, "Lines follow the largest")
+    return [dots, lines, below, lost_words(largest, "left out"), *_spread(table)]
 
 
-def _early(found: pd.DataFrame) -> pd.Series:
+def _early(onsets: pd.DataFrame) -> pd.Series:
     """Lines that first rise within the swept T before they do for good."""
-    return (found["first"] > 0) & (found["first"] < found["T"])
+    return (onsets["first"] > 0) & (onsets["first"] < onsets["T"])
 
 
-def _spread(table: pd.DataFrame) -> str:
+def _spread(table: pd.DataFrame) -> list[str]:
     """Where the onsets lie, and how far apart those of a panel's lines, in x and in T."""
     x, by = _ways(table)
-    found = table[table["part"] == "onset"]
-    found = found.assign(marked=(found["T"] > 0) & np.isfinite(found["T"]))
-    inside = found[found["marked"]]
-    if not len(found):
-        return "No line is trained to its end, so no onset is marked."
+    onsets = table[table["part"] == "onset"]
+    onsets = onsets.assign(marked=(onsets["T"] > 0) & np.isfinite(onsets["T"]))
+    inside = onsets[onsets["marked"]]
+    if not len(onsets):
+        return ["No line is trained to its end, so no onset is marked."]
     if not len(inside):
-        return "No line has its onset within the swept T."
+        return ["No line has its onset within the swept T."]
     units = SEEN if x == "seen" else "T"
     places = [
         _range(rows[x]) + (f" (m = {m:g})" if table["m"].nunique() > 1 else "")
         for m, rows in inside.groupby("m")
     ]
-    text = f"Onsets lie at {units} = {', '.join(places)}."
+    sentences = [f"Onsets lie at {units} = {', '.join(places)}."]
     keys = ["m", "weight_decay"] if by == "S" else ["m"]
-    groups = found.groupby(keys)
+    groups = onsets.groupby(keys)
     several = groups["marked"].all() & (groups[by].size() > 1)  # with an onset on every line
     if several.any():
         ratios = {u: (groups[u].max() / groups[u].min())[several] for u in ("seen", "T")}
-        shown = {u: _range(r) for u, r in ratios.items()}
-        name = f"1{NBSP}−{NBSP}S" if by == "S" else "weight decay"
-        text += f" Over {name} the largest is {shown[x]} times the smallest in {units}"
-        text += f", {shown['T']} times in T." if x == "seen" else "."
-        if x == "seen" and ratios["seen"].max() < CLOSER * ratios["T"].min():
-            text += f" In {units} the lines lie closer together than in T."
-    if x == "seen" and several.any() and _early(inside).any() and (inside["first"] > 0).all():
-        first = inside.assign(seen=inside["first"] * (1 - inside["S"])).groupby(keys)
-        ends = {u: _range((first[u].max() / first[u].min())[several]) for u in ("seen", "first")}
-        text += f" Where they first rise: {ends['seen']} times in {units}, {ends['first']} in T."
-    outside = len(found) - len(inside)
+        spread = {u: _range(r) for u, r in ratios.items()}
+        text = f"Largest over smallest: {spread[x]} in {units}"
+        text += f", {spread['T']} in T" if x == "seen" else ""
+        closer = x == "seen" and ratios["seen"].max() < CLOSER * ratios["T"].min()
+        sentences.append(text + ("; closer together than in T." if closer else "."))
+    outside = len(onsets) - len(inside)
     if outside:
-        text += f" {counted(outside, 'line')} without an onset within the swept T: triangles."
-    return text
+        sentences.append(f"Triangles: {counted(outside, 'line')} without an onset in the swept T.")
+    return sentences
 
 
 def _range(values: pd.Series) -> str:

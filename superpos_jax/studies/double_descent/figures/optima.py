@@ -41,12 +41,6 @@ KINDS = {
 }
 """Ways to tell solutions apart; the last kind of each generalizes."""
 
-TOLD = {
-    "regime": "Memorizing: samples with about an even share hold most of the hidden space."
-    " Generalizing: a few features hold it. Middle: neither.",
-    "test_loss": "Solutions whose test loss is below 1, what predicting zero scores, generalize.",
-}
-OTHERWISE = {"regime": "regime", "test_loss": "test loss"}
 USUAL = GREEN
 LOWEST: dict[str, Any] = {"color": INK, "lw": 1.1}
 """The solution with the lowest training loss of all."""
@@ -252,41 +246,29 @@ def _legend(figure: Figure, table: pd.DataFrame, split: str) -> None:
     look.page_key(figure, keys + seed_key(table[table["part"] == "usual"]))
 
 
-def _caption(table: pd.DataFrame, split: str) -> str:
+def _caption(table: pd.DataFrame, split: str) -> list[str]:
     shown = table[table["split"] == split]
     usual, best = shown[shown["part"] == "usual"], shown[shown["part"] == "best"]
     starts = [axis for axis in STARTS if axis in table]
     many = counted(int(best.groupby("T")["cells"].sum().max()), "training")
-    text = (
-        f"At every T {many} on one data set compete; they differ in"
-        f" {' and '.join(LABELS.axis(axis) for axis in starts)}. {TOLD[split]} "
-    )
-    setting = describe({a: usual[a].iloc[0] for a in starts if a != "init_seed"})
-    name = f"usual training ({setting})" if setting else "usual training"
+    sentences = [
+        f"At every T {many} on one data set compete, which differ in"
+        f" {', '.join(LABELS.axis(axis) for axis in starts)}.",
+        lost_words(usual, "left out"),
+    ]
     lowest, median = (_crossing(shown, kind, split) for kind in MARKS)
     if not np.isnan([lowest["T"], median["T"]]).any():
-        text += (
-            "The lowest training loss belongs to a generalizing solution"
-            f" {_told(lowest)}; the median of the {name} generalizes"
-            f" {_told(median)}. "
-        )
-        if median["T"] < lowest["T"]:
-            text += (
-                "In between, solutions that do not generalize have the lower training loss, but the"
-                " usual training does not find them. "
+        setting = describe({axis: usual[axis].iloc[0] for axis in starts if axis != "init_seed"})
+        name = f"usual training ({setting})" if setting else "usual training"
+        text = f"The lowest loss generalizes {_told(lowest)}, the median of the {name}"
+        sentences.append(f"{text} {_told(median)}.")
+        if median["T"] > lowest["T"]:
+            sentences.append("In between, the middle is an optimization failure.")
+        elif median["T"] < lowest["T"]:
+            sentences.append(
+                "In between, the usual training misses the lowest loss, which does not generalize."
             )
-        elif median["T"] > lowest["T"]:
-            text += (
-                "In between, generalizing solutions have the lower training loss, but the usual"
-                " training does not find them: there the middle is an optimization failure. "
-            )
-        (other,) = set(KINDS) - {split}
-        ways = [_told(_crossing(table, kind, other)) for kind in MARKS]
-        text += (
-            f"Told apart by {OTHERWISE[other]} instead: the lowest {ways[0]}; the usual {ways[1]}. "
-        )
-    text += seed_words(usual, "Usual training")
-    return text + lost_words(usual, "left out")
+    return [*sentences, seed_words(usual, "Usual training")]
 
 
 OPTIMA = FigureSpec(

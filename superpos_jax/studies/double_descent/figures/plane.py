@@ -166,39 +166,26 @@ def _frames(axes: Axes, table: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> li
     return [Patch(**FRAME, label="ridge: largest mean test loss of its row")] if len(tops) else []
 
 
-def _caption(table: pd.DataFrame) -> str:
+def _caption(table: pd.DataFrame) -> list[str]:
     seeds = int(table["runs"].max())
-    what = f"the mean over {seeds} seeds" if seeds > 1 else "one seed"
-    text = f"Each cell is the test loss of one (T, m), {what}; a model that predicts zero scores 1."
-    tops = table[table["ridge"]].sort_values("m")
-    if len(tops):
-        text += (
-            " Follow a row to the right: just before its frame more data hurts, beyond it more"
-            " data helps. Follow a column upwards: where the loss rises, a bigger model hurts."
+    mean = f"the mean over {seeds} seeds" if seeds > 1 else "one seed"
+    sentences = [f"Each cell: test loss, {mean}; predicting zero scores 1."]
+    if table["ridge"].any():
+        sentences.append(
+            "Along a row more data hurts just before the frame; up a column a bigger model hurts"
+            " where the loss rises."
         )
     elif table.groupby("m")["unfinished"].any().all():
-        text += " A ridge is marked once its row is trained to the end."
+        sentences.append("A ridge is marked once its row is trained to the end.")
     else:
-        text += " No row has its largest loss inside the swept T, so no ridge is marked."
-    if len(tops) > 1:
-        a, b = tops.iloc[0], tops.iloc[-1]
-        text += (
-            f" The ridge lies at T = {a['T']:,.0f} for m = {a['m']:.0f}"
-            f" and at T = {b['T']:,.0f} for m = {b['m']:.0f}."
-        )
+        sentences.append("No row has its largest loss inside the swept T: no ridge is marked.")
     some = table[(table["died"] > 0) & table["test_loss"].notna()]
     if len(some):
-        text += (
-            f" Crosses: {counted(some['died'].sum(), 'run')} in {counted(len(some), 'cell')}"
-            " became non-finite and do not count in the mean."
-        )
-    training = int(table["unfinished"].sum())
-    if training:
-        text += (
-            f" Hatched: {counted(training, 'run')} of {table['runs'].sum():,} not trained to the"
-            " end; colours and numbers there are the losses so far."
-        )
-    return text + " The colour scale is linear within 1 % of 1 and logarithmic beyond."
+        lost = f"{counted(some['died'].sum(), 'run')} in {counted(len(some), 'cell')}"
+        sentences.append(f"Crosses: {lost} became non-finite.")
+    if training := int(table["unfinished"].sum()):
+        sentences.append(f"Hatched: {counted(training, 'run')} not trained to the end.")
+    return sentences
 
 
 PLANE = FigureSpec(

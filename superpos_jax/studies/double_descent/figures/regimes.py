@@ -41,7 +41,6 @@ from superpos_jax.studies.double_descent.figures.vector_panels import (
     draw_vectors,
     lacks_weights,
     one_seed,
-    scale_words,
 )
 from superpos_jax.studies.double_descent.figures.vectors import vectors_table
 from superpos_jax.studies.double_descent.labels import SEEDS, describe
@@ -78,8 +77,8 @@ def regimes_table(result: Result, at: Sequence[int] | None = None, **select: Any
     loss = loss[loss["split"] == "test"]
     dataset, taken = narrow(result.dataset, ("m", "T"), wanted)
     alive = ~(dead(dataset, ("m", "T")) | unfinished(dataset, ("m", "T")))
-    found = np.where(alive, runs(dataset["regime"], ("m", "T")), -1)[0]
-    loss = loss.assign(regime=[REGIME_NAMES[commonest(row)] for row in found])
+    by_seed = np.where(alive, runs(dataset["regime"], ("m", "T")), -1)[0]
+    loss = loss.assign(regime=[REGIME_NAMES[commonest(row)] for row in by_seed])
     vectors = vectors_table(result, **one_seed(result.dataset, wanted, at))
     parts = {"loss": loss, "dimension": dimensions_table(result, **wanted), "vector": vectors}
     frame = tidy(result, stack(parts), {"m": 2, **taken})
@@ -182,42 +181,38 @@ def _regimes(panels: Sequence[Axes], loss: pd.DataFrame) -> None:
             panels[0].annotate(name, ((start * end) ** 0.5, 1.0), xytext=(0, 4), **how)
 
 
-def _caption(loss: pd.DataFrame, dimension: pd.DataFrame, vector: pd.DataFrame, n: int) -> str:
-    text = seed_words(loss)
-    text += (
-        " The axis of the test loss is linear within 1 % of 1, the score of predicting zero, and"
-        " logarithmic beyond."
-    )
+def _caption(
+    loss: pd.DataFrame, dimension: pd.DataFrame, vector: pd.DataFrame, n: int
+) -> list[str]:
+    seeds = {axis: vector[axis].iloc[0].item() for axis in SEEDS if axis in vector}
+    whose = f" ({describe({axis: int(seed) for axis, seed in seeds.items()})})" if seeds else ""
+    commonest = "commonest regime of the seeds" if loss["runs"].max() > 1 else "regime of the model"
+    sentences = [
+        seed_words(loss),
+        f"Tints: the {commonest}, vermillion memorizing, blue generalizing, grey the middle.",
+        lost_words(loss),
+    ]
+    spans = _spans(loss)
+    if spans[0][0] == "memorizing":
+        last = loss.loc[loss["T"] < spans[0][2], "T"].max()
+        sentences.append(f"It is memorizing up to {describe({'T': int(last)})}.")
+    if spans[-1][0] == "generalizing":
+        first = loss.loc[loss["T"] > spans[-1][1], "T"].min()
+        sentences.append(f"It is generalizing from {describe({'T': int(first)})} on.")
     late = loss[(loss["T"] >= n / 10) & loss["mean"].notna()]
     if len(late) and loss["runs"].max() > 1:
         top = late.loc[late["mean"].idxmax()]
-        text += (
-            f" From T{NBSP}={NBSP}n/10 on its mean is largest, {top['mean']:.4g}, at"
+        sentences.append(
+            f"From T{NBSP}={NBSP}n/10 on its mean is largest, {top['mean']:.4g}, at"
             f" {describe({'T': int(top['T'])})}."
         )
     else:
-        text += peak_words(loss, "m")
-    spans = _spans(loss)
-    whose = (
-        "commonest regime of the seeds (of equally common ones not the middle)"
-        if loss["runs"].max() > 1
-        else "regime of the model"
-    )
-    text += (
-        f" Tints: the {whose}, vermillion memorizing (samples within a factor of 2 of m/T hold half"
-        " of the hidden space or more), blue generalizing (features with D above 0.1 hold a"
-        " quarter), grey the middle (neither)."
-    )
-    if spans[0][0] == "memorizing":
-        last = loss.loc[loss["T"] < spans[0][2], "T"].max()
-        text += f" It is memorizing up to {describe({'T': int(last)})}."
-    if spans[-1][0] == "generalizing":
-        first = loss.loc[loss["T"] > spans[-1][1], "T"].min()
-        text += f" It is generalizing from {describe({'T': int(first)})} on."
-    text += f" Middle: {dimension_words(dimension)}"
-    seeds = {axis: vector[axis].iloc[0].item() for axis in SEEDS if axis in vector}
-    text += f" Bottom: {describe({k: int(v) for k, v in seeds.items()})}." if seeds else " Bottom:"
-    return text + scale_words(vector, "panel") + lost_words(loss)
+        sentences.append(peak_words(loss, "m"))
+    return [
+        *sentences,
+        f"Bottom: each panel has its own scale{whose}.",
+        *dimension_words(dimension),
+    ]
 
 
 REGIMES = FigureSpec(

@@ -68,14 +68,14 @@ def repeats_table(result: Result, **select: Any) -> pd.DataFrame:
     share = edge.share(held)
     rows: list[dict[str, Any]] = []
     for i, j in np.ndindex(share.shape):
-        known = np.isfinite(held[i, j])
+        trained = np.isfinite(held[i, j])
         row: dict[str, Any] = {"kind": "cell", "T": T[i], "ratio": T[i] / n, "repeats": R[j]}
         row |= {"runs": died.shape[2], "died": died[i, j].sum(), "share": share[i, j]}
-        row |= {"unfinished": training[i, j].sum(), "known": known.sum()}
-        rows.append(row | {"held": int(held[i, j][known].sum())})
-    found = np.array([edge.boundary(R, line) for line in share])
+        row |= {"unfinished": training[i, j].sum(), "known": trained.sum()}
+        rows.append(row | {"held": int(held[i, j][trained].sum())})
+    halves = np.array([edge.boundary(R, line) for line in share])
     draws = edge.resampled(held, R)
-    for i, at in enumerate(found):
+    for i, at in enumerate(halves):
         low, high = middle(draws[:, i])
         side = "below" if at == 0 else "above" if at == np.inf else "inside" if at > 0 else ""
         row = {"kind": "boundary", "T": T[i], "ratio": T[i] / n}
@@ -89,7 +89,7 @@ def repeats_table(result: Result, **select: Any) -> pd.DataFrame:
             }
         )
     late = T / n >= edge.FROM
-    if (line := edge.power_law(T[late] / n, found[late])) is not None:
+    if (line := edge.power_law(T[late] / n, halves[late])) is not None:
         fits = (edge.power_law(T[late] / n, draw[late]) for draw in draws)
         slopes = np.array([np.nan if fit is None else fit[0] for fit in fits])
         low, high = middle(slopes) if enough(slopes) else (np.nan, np.nan)
@@ -141,9 +141,9 @@ def _draw(table: pd.DataFrame) -> Figure:
     look.log_ticks(axes.yaxis, y, 4.2 * np.log(y[-1] / y[0]) / span[1])
     gaps = [72 * inch * _gap(v) / s for v, inch, s in zip((x, y), (5.6, 4.2), span, strict=True)]
     size = float(np.clip(0.62 * min(gaps), 4.0, 15.0))
-    known = cells[cells["share"].notna()]
+    shown = cells[cells["share"].notna()]
     dots = axes.scatter(
-        known["ratio"], known["repeats"], s=size**2, c=known["share"], cmap=SHADES, gid="cells"
+        shown["ratio"], shown["repeats"], s=size**2, c=shown["share"], cmap=SHADES, gid="cells"
     )
     dots.set(clim=(0, 1), edgecolor=SOFT, linewidth=0.8, zorder=3)
     handles = _lines(axes, table)
@@ -204,37 +204,32 @@ def _blanks(axes: Axes, cells: pd.DataFrame, size: float) -> list[Line2D]:
     return handles
 
 
-def _caption(table: pd.DataFrame) -> str:
+def _caption(table: pd.DataFrame) -> list[str]:
     cells, half, fit = (table[table["kind"] == kind] for kind in ("cell", "boundary", "fit"))
     count = int(cells["known"].max())
-    text = (
-        "One sample is in the training set R times, all others once. Colour: in what share of the"
-        f" seeds ({count} a cell) it is memorized: its dimensionality D_X ends among the largest"
-        " 0.1 % (at least the largest one)."
-    )
+    sentences = [
+        f"Colour: in what share of the seeds ({count} a cell) the one sample that is there R times"
+        " is memorized, its D_X among the top 0.1 %.",
+    ]
     if half["repeats"].notna().any():
-        text += " Diamonds: the R, interpolated, at which half of the seeds memorize it"
-        text += "; bars: 95 % under resampled seeds." if half["low"].notna().any() else "."
-    for side, where in (("below", "below the smallest"), ("above", "above the largest")):
-        ratios = half.loc[half["side"] == side, "ratio"]
-        if len(ratios):
-            text += f" At T/n = {', '.join(f'{r:g}' for r in ratios)} it lies {where} R."
+        bars = "; bars: 95 % under resampled seeds" if half["low"].notna().any() else ""
+        sentences.append(f"Diamonds: half of the seeds{bars}.")
+    sentences.append(lost_words(cells, "left out"))
     for row in fit.itertuples():
-        text += (
-            f" Over T/n ≥ {edge.FROM:g} the boundary grows as (T/n)^a with a = {row.exponent:.2f}"
-        )
-        if np.isfinite(row.low):
-            text += (
-                f" (95 % under resampled seeds: {row.low:.2f} to {row.high:.2f}; R proportional to"
-                " T/n is a = 1)"
-            )
-        text += "."
+        text = f"For T/n ≥ {edge.FROM:g} this R grows as (T/n)^a, a = {row.exponent:.2f}"
+        spread = f" ({row.low:.2f} to {row.high:.2f})" if np.isfinite(row.low) else ""
+        sentences.append(f"{text}{spread}.")
     if fit.empty:
         late = half.loc[half["ratio"] >= edge.FROM, "side"]
         few = (late == "inside").sum() < edge.POINTS
         why = f"fewer than {edge.POINTS} boundaries" if few else "a boundary beyond the swept R"
-        text += f" No line is fitted: {why} at T/n ≥ {edge.FROM:g}."
-    return text + lost_words(cells, "left out")
+        sentences.append(f"No line is fitted: {why} at T/n ≥ {edge.FROM:g}.")
+    for side, where in (("below", "below the smallest"), ("above", "above the largest")):
+        ratios = half.loc[half["side"] == side, "ratio"]
+        if len(ratios):
+            places = ", ".join(f"{r:g}" for r in ratios)
+            sentences.append(f"At T/n = {places} it lies {where} R.")
+    return sentences
 
 
 REPEATS = FigureSpec(

@@ -158,11 +158,11 @@ def peak_words(table: pd.DataFrame, by: str, n: int = 0) -> str:
 
     From T = n/10 on, as bumps are told everywhere, if all lines have such T.
     """
-    known = table[table["median"].notna()]
-    late, begin = known[known["T"] >= BUMP_FROM * n], " The"
-    if len(late) < len(known) and set(late[by]) == set(known[by]):
-        known, begin = late, " From T = n/10 on the"
-    tops = known.loc[known.groupby(by)["median"].idxmax()].sort_values(by)
+    drawn_rows = table[table["median"].notna()]
+    late, begin = drawn_rows[drawn_rows["T"] >= BUMP_FROM * n], " The"
+    if len(late) < len(drawn_rows) and set(late[by]) == set(drawn_rows[by]):
+        drawn_rows, begin = late, " From T = n/10 on the"
+    tops = drawn_rows.loc[drawn_rows.groupby(by)["median"].idxmax()].sort_values(by)
     if tops.empty:
         return ""
     middle = "median " if table["runs"].max() > 1 else ""
@@ -174,25 +174,20 @@ def peak_words(table: pd.DataFrame, by: str, n: int = 0) -> str:
     return text.replace(" = ", f"{NBSP}={NBSP}") + "."
 
 
-def _caption(table: pd.DataFrame) -> str:
+def _caption(table: pd.DataFrame) -> list[str]:
     by = table.attrs["by"]
-    test, train = (table[table["split"] == split] for split in ("test", "train"))
-    text = seed_words(table)
-    if train["median"].min() < 0.1:
-        text += " Where the train loss is near 0 every sample is stored."
+    test = table[table["split"] == "test"]
     bumps = falls = True  # of all lines
     for _, rows in test.sort_values("T").groupby(by):
         median = rows["median"].to_numpy(float)
         top = ridge(median)
         bumps &= top is not None and median[top] > 1
         falls &= bumps and bool((median[top:] < 1).any())
+    shape = ""
     if bumps:
-        text += " The test loss is largest between storing samples and storing features"
-        below = "; with more data it falls below 1, the score of predicting zero: it generalizes"
-        text += f"{below}." if falls else "."
-    text += peak_words(test, by, table.attrs["n"])
-    text += " The test-loss axis is linear within 1 % of 1 and logarithmic beyond."
-    return text + lost_words(test)
+        shape = "The test loss is largest between storing samples and storing features"
+        shape += "; with more data it falls below 1: it generalizes." if falls else "."
+    return [seed_words(test), shape, lost_words(test), peak_words(test, by, table.attrs["n"])]
 
 
 T_SWEEP = FigureSpec(

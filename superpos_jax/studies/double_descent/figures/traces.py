@@ -102,8 +102,8 @@ def seed_means(here: xr.Dataset) -> dict[str, float]:
     seeds, mean_forgotten, mean_corners, explained in the table of the figure `history`.
     """
     each = here.stack(each=[axis for axis in SEEDS if axis in here["verdict"].dims])
-    found = [_history(each.isel(each=i), "feature")[0] for i in range(each.sizes["each"])]
-    counts = [_came_to(features) for features in found if len(features)]
+    histories = [_history(each.isel(each=i), "feature")[0] for i in range(each.sizes["each"])]
+    counts = [_came_to(features) for features in histories if len(features)]
     means = {
         f"mean_{name}": float(np.mean([count[name] for count in counts])) if counts else np.nan
         for name in ("forgotten", "corners")

@@ -21,7 +21,6 @@ from superpos_jax.results.runs import dead, fixed, runs, unfinished
 from superpos_jax.studies.double_descent.criteria import BUMP, BUMP_FROM, inner_maximum, pooled
 from superpos_jax.studies.double_descent.figures.loss_scale import loss_axis, loss_text, seed_key
 from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
-from superpos_jax.text import NBSP
 
 KEEP = ("loss", "untied", "relu", "T")
 LOSSES = {1: "absolute error", 2: "squared error", 4: "fourth power"}
@@ -66,10 +65,10 @@ def variants_table(result: Result, **select: Any) -> pd.DataFrame:
     frame["inner_maximum"] = False
     first = BUMP_FROM * fixed(result.dataset)["n"]
     for _, one in frame.groupby(["loss", "untied", "relu"]):
-        known = one[one["median"].notna() & (one["T"] >= first)]
-        if len(known) > 2 and not one["unfinished"].any():
-            top, above = inner_maximum(known["median"].to_numpy())
-            frame.loc[known.index[top], "inner_maximum"] = above >= BUMP
+        medians = one[one["median"].notna() & (one["T"] >= first)]
+        if len(medians) > 2 and not one["unfinished"].any():
+            top, above = inner_maximum(medians["median"].to_numpy())
+            frame.loc[medians.index[top], "inner_maximum"] = above >= BUMP
     return tidy(result, frame, taken)
 
 
@@ -138,27 +137,26 @@ def _legend(figure: Figure, table: pd.DataFrame) -> None:
     look.page_key(figure, keys + seed_key(table))
 
 
-def _caption(table: pd.DataFrame) -> str:
-    text = (
-        f"{seed_words(table)} Losses are divided by what predicting zero scores under the same"
-        f" loss. At an inner maximum, {BUMP:g} and more above both ends of a line (from n/10"
-        " samples on), more data turns from hurting to helping. "
-    )
+def _caption(table: pd.DataFrame) -> list[str]:
+    sentences = [
+        seed_words(table),
+        f"At an inner maximum (ring), {BUMP:g} and more above both ends of a line from n/10 samples"
+        " on, more data turns from hurting to helping.",
+        lost_words(table),
+    ]
     for loss, rows in table.groupby("loss"):
         told, without = [], []
         for (untied, relu), one in rows.groupby(["untied", "relu"]):
             name, top = MODELS[int(untied), int(relu)][0], one[one["inner_maximum"]]
             if len(top):
-                height, T = loss_text(top["median"].iloc[0]), top["T"].iloc[0]
-                told.append(f"{name} ({height} at T{NBSP}={NBSP}{T:,.0f})")
+                told.append(f"{name} ({loss_text(top['median'].iloc[0])})")
             elif not one["unfinished"].any():
                 without.append(name)
         parts = [f"in {'; '.join(told)}"] if told else []
         parts += [f"none in {'; '.join(without)}" if told else "none"] if without else []
         if parts:
-            text += f"{_loss(int(loss)).capitalize()}: {', '.join(parts)}. "
-    text += "The loss axis is linear within 1 % of 1 and logarithmic beyond."
-    return text + lost_words(table)
+            sentences.append(f"{_loss(int(loss)).capitalize()}: {', '.join(parts)}.")
+    return sentences
 
 
 VARIANTS = FigureSpec(

@@ -19,6 +19,7 @@ from superpos_jax.results.runs import axes
 from superpos_jax.studies.double_descent.criteria import REGIMES
 from superpos_jax.studies.double_descent.figures.selection import FEATURE, SAMPLE, narrow
 from superpos_jax.studies.double_descent.labels import SEEDS, describe
+from superpos_jax.text import NBSP
 
 COLUMNS = 8
 LARGEST, MOST, SPREAD = 100, 400, 300
@@ -74,8 +75,8 @@ def one_seed(
     if at is not None:
         return chosen | {"T": at}
     T = np.sort(np.atleast_1d(select.get("T", dataset["T"].values)))
-    known, _ = narrow(dataset, ("T",), chosen | {"T": T}, pool=())
-    trained = known["verdict"].values != UNFINISHED
+    by_T, _ = narrow(dataset, ("T",), chosen | {"T": T}, pool=())
+    trained = by_T["verdict"].values != UNFINISHED
     return chosen | {"T": spread(T[trained] if trained.any() else T)}
 
 
@@ -170,41 +171,27 @@ def _ruler(axes: Axes, half: float) -> None:
     axes.text(share + 0.04, -0.06, text, transform=axes.transAxes, size=7.5, color=INK, va="center")
 
 
-def regime_words(table: pd.DataFrame) -> str:
+def regime_words(table: pd.DataFrame) -> list[str]:
     """How the regimes that occur look, for a table with both kinds of vectors."""
-    text = ""
-    if (table["regime"] == "memorizing").any():
-        text += (
-            " Memorizing: most hidden vectors lie around a circle, ideally on a regular T-gon;"
-            " feature vectors lie along them while they are few, and look like noise beside many."
-        )
-    if (table["regime"] == "generalizing").any():
-        text += (
-            " Generalizing: a few long feature vectors form a polygon, and the hidden vectors"
-            " spread along them."
-        )
-    return text
+    looks = {
+        "memorizing": "Memorizing: most hidden vectors lie around a circle, ideally a T-gon.",
+        "generalizing": "Generalizing: a few long feature vectors form a polygon, and the hidden"
+        " vectors spread along them.",
+    }
+    return [words for regime, words in looks.items() if (table["regime"] == regime).any()]
 
 
-def scale_words(table: pd.DataFrame, scale: str) -> str:
-    """What the bars mean, and that not all vectors are drawn."""
+def scale_words(table: pd.DataFrame, scale: str) -> list[str]:
+    """What the bars mean, and what is written below the panels."""
     each = "Each panel has its own scale" if scale == "panel" else "Each row has one scale"
-    text = f" {each}; the bar below has its length written beside it."
+    sentences = [f"{each}, see the bar."]
     if (table["kind"] == "feature").any():
-        text += (
-            " Below a panel of features: how many are long, longer than half of the longest; up to"
-            f" {RAYS} are drawn as rays."
-        )
+        sentences.append("Long: longer than half of the longest.")
     hidden = table[(table["kind"] == "hidden") & (table["rank"] >= 0)]
     if (hidden["count"] <= RAYS).any():
-        text += (
-            " Hidden vectors longer than half of the longest are drawn as rays where there are at"
-            f" most {RAYS} of them."
-        )
-        text += f" Near 0: below {ORIGIN:.0%} of the longest.".replace("%", " %")
+        sentences.append(f"Near 0: below {100 * ORIGIN:g}{NBSP}% of the longest.")
     if (table["count"] > LARGEST + SPREAD).any():
-        text += (
-            f" Of more than {LARGEST + SPREAD} vectors the longest are drawn and {SPREAD} spread"
-            " evenly over the others by length."
+        sentences.append(
+            f"Of more than {LARGEST + SPREAD} vectors the longest and some others are drawn."
         )
-    return text
+    return sentences

@@ -146,16 +146,16 @@ def _draw(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _caption(scale: str, table: pd.DataFrame) -> str:
-    text = "Each column is one trained model."
+def _caption(scale: str, table: pd.DataFrame) -> list[str]:
+    sentences = ["Each column is one trained model."]
     if table.attrs["online"]:
-        text += " Every step of the training drew T new samples, as if there were infinite data"
+        text = "Every step drew T new samples, as if data were infinite"
         if (table["kind"] == "hidden").any():
-            text += "; the hidden vectors are of T others, on which the model was never trained"
-        text += "."
+            text += "; hidden vectors are of T others, on which the model was never trained"
+        sentences.append(f"{text}.")
     if table["kind"].nunique() == 2:
-        text += regime_words(table)
-    return text + scale_words(table, scale)
+        sentences += regime_words(table)
+    return sentences + scale_words(table, scale)
 
 
 VECTORS = FigureSpec(

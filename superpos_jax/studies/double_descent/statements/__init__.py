@@ -60,6 +60,17 @@ PAGE = Page(
         " 1 with a dimension to itself, 1/k where k share one. D_f is that of a feature, a column"
         " of W; D_X that of a training sample, by its hidden vector h = W x; D*_X, of a sample, the"
         " largest share (v · h)² / Σ_j (v · h_j)² that any direction v gives it.",
+        "Losses are in units of what predicting zero scores, 1. Their axes and colours are linear"
+        " within 1 % of 1 and logarithmic beyond.",
+        "A ridge is the largest mean test loss of a row that is not at its ends; an inner maximum,"
+        " one of a line. Where the train loss is near 0 every sample is stored. Of many vectors or"
+        " points the largest are drawn, and others at evenly spaced ranks; the spread of points"
+        " sideways has no meaning. Up to 40 vectors are drawn as rays, if they are longer than half"
+        " of the longest. Of sample dimensionalities the first 1,000 of a training set are stored,"
+        " unless the sweep says otherwise.",
+        "Memorizing: samples within a factor of 2 of m/T, an even share, hold half of the hidden"
+        " space or more; hidden vectors lie around a circle, and feature vectors lie along them"
+        " while they are few. Middle: neither memorizing nor generalizing.",
         "Generalizing has two measures. Test loss: below 1, the score of predicting zero. Regime,"
         " in tints and words above panels: features with D above 0.1 hold a quarter of the hidden"
         " space. The second comes later: at n = 10,000 the mean has the first at T = 5,000, the"

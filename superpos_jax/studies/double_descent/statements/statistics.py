@@ -223,8 +223,8 @@ def steps_against(axis: str, statistic: Statistic, sign: int) -> Statistic:
 
     def count(dataset: xr.Dataset) -> float:
         values = [statistic(dataset.sel({axis: v})) for v in np.sort(dataset[axis].values)]
-        known = np.isfinite(values).all()
-        return float((sign * np.diff(values) < 0).sum()) if known else float("nan")
+        finite = np.isfinite(values).all()
+        return float((sign * np.diff(values) < 0).sum()) if finite else float("nan")
 
     return count
 
@@ -293,14 +293,14 @@ def edge_factor(dataset: xr.Dataset) -> float:
 
 def edge_at(dataset: xr.Dataset) -> float:
     """R at the edge of memorization over T/n, at the one T that is left."""
-    (ratio,), (found,) = _edge(dataset)
-    return float(found / ratio)
+    (ratio,), (edges,) = _edge(dataset)
+    return float(edges / ratio)
 
 
 def _edge_line(dataset: xr.Dataset) -> tuple[float, float]:
-    ratio, found = _edge(dataset)
+    ratio, edges = _edge(dataset)
     late = ratio >= edge.FROM
-    line = edge.power_law(ratio[late], found[late])
+    line = edge.power_law(ratio[late], edges[late])
     return line or (float("nan"), float("nan"))
 
 
@@ -309,8 +309,8 @@ def _edge(dataset: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     R = dataset["repeats"].values.astype(float)
     keep = ("T", "repeats")
     died = runs(dataset["test_loss"].isnull(), keep)
-    found = np.array([edge.boundary(R, one) for one in edge.share(edge.held(dataset, keep, died))])
-    return dataset["T"].values / features_of(dataset), found
+    edges = np.array([edge.boundary(R, one) for one in edge.share(edge.held(dataset, keep, died))])
+    return dataset["T"].values / features_of(dataset), edges
 
 
 def near_misses(dataset: xr.Dataset) -> float:
@@ -421,10 +421,10 @@ def spread_of_onsets(dataset: xr.Dataset) -> float:
     An onset beyond the swept T counts as the largest T; NaN where the smallest is such a one.
     """
     lines = [dataset.sel(S=value) for value in dataset["S"].values]
-    found = np.array([seen_at(onset)(line) for line in lines])
+    onsets = np.array([seen_at(onset)(line) for line in lines])
     least = np.array([float((1 - line["S"]) * line["T"].max()) for line in lines])
-    bounds = np.minimum(found, least)
-    sure = np.isfinite(found).any() and np.nanmin(found) <= bounds.min()
+    bounds = np.minimum(onsets, least)
+    sure = np.isfinite(onsets).any() and np.nanmin(onsets) <= bounds.min()
     return float(bounds.max() / bounds.min()) if sure else float("nan")
 
 

@@ -117,7 +117,7 @@ def test_mean_and_sum_coincide_where_they_share_the_effective_eps():
     np.testing.assert_allclose(mean.get_ydata(), summed.get_ydata())
     assert mean.get_color() == summed.get_color()
     assert mean.get_linestyle() != summed.get_linestyle()
-    (text,) = [text for text in texts(figure) if "In exact arithmetic" in text]
+    (text,) = [text for text in texts(figure) if "in exact arithmetic" in text]
     assert "at 7 points of the top row" in text
     assert "less than 0.01 % at most" in text
 
@@ -147,10 +147,7 @@ def test_dead_runs_are_left_out_and_unfinished_lines_not_summarised():
     figure = conventions(made)
     said = " ".join(texts(figure))
     assert "18 runs not trained to the end" not in said
-    assert (
-        "6 runs not trained to the end: drawn as far as they are trained, if begun. 6 runs became"
-        in said
-    )
+    assert "6 runs not trained to the end: drawn so far. 6 runs became" in said
     assert len(gid(figure, "died")) == 1
 
 

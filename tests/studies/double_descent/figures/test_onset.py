@@ -35,7 +35,7 @@ def result(function=seen, axes=None, **options):
 
 
 def said(figure):
-    return next(text for text in texts(figure) if text.startswith("A model generalizes"))
+    return next(text for text in texts(figure) if text.startswith("Dots: the 10 largest"))
 
 
 def test_lines_collapse_in_T_times_one_minus_S():
@@ -47,13 +47,12 @@ def test_lines_collapse_in_T_times_one_minus_S():
     np.testing.assert_allclose(rows[["min", "max"]].T, [rows["T"]] * 2, rtol=1e-6)
     text = said(onset(result()))
     assert "Onsets lie at T (1 − S) = 8." in text
-    assert "the largest is 1 times the smallest in T (1 − S), 5 times in T." in text
-    assert "lie closer together than in T" in text
+    assert "Largest over smallest: 1 in T (1 − S), 5 in T; closer together than in T." in text
 
 
 def test_lines_that_are_set_by_T_are_said_to_be():
     text = said(onset(result(lambda at: features(0.15 + 0.03 * np.log(at.T / 90) + 0 * at.S))))
-    assert "is 5 times the smallest in T (1 − S), 1 times in T." in text
+    assert "Largest over smallest: 5 in T (1 − S), 1 in T." in text
     assert "closer together" not in text
 
 
@@ -62,7 +61,7 @@ def test_weight_decay_is_drawn_over_T():
     rows = onset_table(made).query("part == 'onset'").set_index("weight_decay")
     assert rows["T"].to_dict() == pytest.approx({0.01: 90, 0.1: 99})
     figure = onset(made)
-    assert "Over weight decay the largest is 1.1 times the smallest in T." in said(figure)
+    assert "Largest over smallest: 1.1 in T." in said(figure)
     for value, place in ((0.01, 90), (0.1, 99)):
         (line,) = gid(figure, f"line:{value:g}")
         np.testing.assert_allclose(line.get_xdata(), SIZES)
@@ -96,12 +95,11 @@ def test_a_rise_that_passes_again_is_no_onset():
     first = 10 * 2 ** (below / (below - 0.25))
     assert rows["first"].to_numpy() == pytest.approx(first)
     figure = onset(result(twice))
-    assert "Large D_f at smaller T pass again; rings: where a line first rises." in said(figure)
-    assert "Where they first rise: 5 times in T (1 − S), 1 in T." in said(figure)
+    assert "rings: where it first rises." in said(figure)
     seen = sorted(ring.get_xdata()[0] for ring in gid(figure, "first"))
     assert seen == pytest.approx(sorted(first * (1 - value) for value in S))
     plain = onset(result())
-    assert "pass again" not in said(plain)
+    assert "rings" not in said(plain)
     assert not gid(plain, "first")
 
 
@@ -115,8 +113,8 @@ def test_onsets_outside_the_swept_T_point_there():
     figure = onset(result(far))
     assert {mark.get_marker() for mark in gid(figure, "beyond")} == {"<", ">"}
     assert len(gid(figure, "onset")) == 1
-    assert "2 lines without an onset" in said(figure)
-    assert "times the smallest" not in said(figure)
+    assert "Triangles: 2 lines without an onset" in said(figure)
+    assert "over smallest" not in said(figure)
     none = onset(result(lambda at: features(0.1 + 0 * at.T * at.S)))
     assert "No line has its onset within the swept T." in said(none)
 

@@ -70,15 +70,13 @@ def test_the_crossover_is_interpolated_between_the_trained_T():
 
 def test_the_caption_says_which_way_the_usual_training_fails():
     text = said(optima(result()))
-    assert (
-        "solution from T = 31.6 on (between 10 and 100); the median of the usual training" in text
-    )
-    assert "training (lr = 0.01) generalizes not up to the largest T." in text
-    assert "there the middle is an optimization failure" in text
+    assert "The lowest loss generalizes from T = 31.6 on (between 10 and 100)" in text
+    assert "the median of the usual training (lr = 0.01) not up to the largest T." in text
+    assert "the middle is an optimization failure" in text
     early = result(regime=lambda at: np.where((at.lr == 0.01) | (at.T == 1000), 2, 0))
     text = said(optima(early))
-    assert "(lr = 0.01) generalizes at every T." in text
-    assert "but the usual training does not find them. Told" in text
+    assert "(lr = 0.01) at every T." in text
+    assert "misses the lowest loss, which does not generalize" in text
     assert "failure" not in text
 
 
@@ -99,7 +97,7 @@ def test_solutions_can_be_told_apart_by_test_loss():
     assert by[:, "test loss < 1"].to_dict() == {10: 0, 100: 2, 1000: 8}
     figure = optima(made, split="test_loss")
     assert gid(figure, "loss:test loss < 1")
-    assert "Told apart by regime instead: the lowest from T = 31.6 on" in said(figure)
+    assert "The lowest loss generalizes from" in said(figure)
     with pytest.raises(ValueError, match=r"split is .* not 'loss'"):
         optima(made, split="loss")
 
@@ -137,7 +135,7 @@ def test_dead_runs_never_win_and_unfinished_sweeps_have_no_crossover():
     assert "crossover" not in set(table["part"])
     text = said(optima(made))
     assert "2 runs not trained to the end: left out." in text
-    assert "belongs to a generalizing solution" not in text
+    assert "The lowest loss generalizes" not in text
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,10 @@ def test_t_sweep_has_one_line_per_m_through_the_medians():
 
 def test_t_sweep_bands_reach_all_seeds_or_the_middle_half_of_many():
     few, many = Made(T=SIZES, seed=[0, 1, 2]), Made(T=SIZES, seed=list(range(9)))
-    for result, (low, high), word in ((few, (0, 1), "smallest"), (many, (0.25, 0.75), "half")):
+    for result, (low, high), word in (
+        (few, (0, 1), "bands over all"),
+        (many, (0.25, 0.75), "bands over the middle half"),
+    ):
         figure = plots.t_sweep(result)
         y = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
         test = result.dataset["test_loss"]
