@@ -152,7 +152,8 @@ def test_plot_draws_a_slice_of_any_number(trained, superpos, tmp_path):
 
 
 def test_a_sweep_says_what_is_drawn_and_of_which_cells(superpos, sweep_file, tmp_path):
-    sweep_file.write_text('figures = ["t_sweep"]\nbest = "seed"\n' + SWEEP)
+    """`--set` may take an axis from a figure: a warning says so before training."""
+    sweep_file.write_text('figures = ["t_sweep", "plane"]\nbest = "seed"\n' + SWEEP)
     code, _, err = superpos("run", sweep_file, "--out", tmp_path / "out", "--set", "m=2")
     assert code == 0, err
     assert {path.name for path in (tmp_path / "out" / "figures").iterdir()} == {
@@ -167,8 +168,8 @@ def test_a_figure_that_cannot_be_drawn_is_refused_before_training(
     command, superpos, sweep_file, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    sweep_file.write_text('figures = ["t_sweep", "plane"]\n' + SWEEP)
-    code, _, err = superpos(command, sweep_file, "--set", "m=2")
+    sweep_file.write_text('figures = ["t_sweep", "plane"]\n' + SWEEP.replace("m = [2, 3]\n", ""))
+    code, _, err = superpos(command, sweep_file)
     assert (code, err.count("\n")) == (2, 1)
     assert "figures[1]: plane needs two swept axes T and m; swept: T, seed" in err
     assert not (tmp_path / "results").exists()
