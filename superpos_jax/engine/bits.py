@@ -18,6 +18,7 @@ import jax
 from jax.extend import core
 
 from superpos_jax.engine.plan import SAFE_ROWS
+from superpos_jax.engine.program import Program
 
 THREADS = "NPROC"
 """Environment variable from which XLA takes the number of threads, in place of the cores."""
@@ -36,11 +37,19 @@ def threads() -> int:
     return max(cores, jax.local_device_count())
 
 
-def depend_on_threads(jaxpr: core.Jaxpr) -> bool:
+def of_threads(program: Program) -> int | str:
+    """The number of threads that decides the bits of a program; "any" where none does."""
+    matters = program.study.threads_matter
+    if matters is None:
+        matters = program.platform == "cpu" and has_long_sums(program.jaxpr())
+    return threads() if matters else "any"
+
+
+def has_long_sums(jaxpr: core.Jaxpr) -> bool:
     """Whether a program holds a product that sums over more terms than threads leave alone.
 
     >>> wide = jax.make_jaxpr(lambda x: x.T @ x)(jax.numpy.zeros((1104, 3)))
-    >>> depend_on_threads(wide.jaxpr)
+    >>> has_long_sums(wide.jaxpr)
     True
     """
     return any(_terms(equation) > SAFE_ROWS for equation in _equations(jaxpr))

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend import core
 from jax.sharding import NamedSharding, PartitionSpec
 
 from superpos_jax.engine import collective
@@ -81,6 +82,11 @@ class Program:
         `died_at`, `ended` and `updates`.
         """
         return self._means(self.evaluate_program(self.tables, state, np.int32(step)))
+
+    def jaxpr(self) -> core.Jaxpr:
+        """What `advance` is compiled from."""
+        state = jax.eval_shape(self._init, self.tables)
+        return self.advance_program.trace(self.tables, state, np.int32(0)).jaxpr.jaxpr
 
     def finish(self, state: list[State]) -> dict[str, np.ndarray]:
         """The same of all cells as they are, on all data sets, those of the end among them."""

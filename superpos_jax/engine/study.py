@@ -161,6 +161,9 @@ class Study(abc.ABC):
     Options: ClassVar[type[BaseModel]] = Options
     labels: ClassVar[Labels] = Labels()
     """What the numbers of a cell, and some of their values, are called."""
+    threads_matter: ClassVar[bool | None] = None
+    """Whether the bits of a cell depend on how many threads a CPU has; None: the engine looks for
+    products that sum over many terms."""
     ends: ClassVar[Mapping[str, int]] = {}
     """Reasons to stop early, in words, and the verdict of each: `FINISHED` or `DIVERGED`."""
 

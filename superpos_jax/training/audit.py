@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
+import jax
 import numpy as np
 
+from superpos_jax.engine import bits
 from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.errors import UserError
 from superpos_jax.results.result import Result
@@ -15,7 +19,7 @@ from superpos_jax.results.sweep import Sweep
 from superpos_jax.results.view import provenance
 from superpos_jax.training.job import run
 from superpos_jax.training.loop import Progress
-from superpos_jax.training.provenance import differences, trainer
+from superpos_jax.training.provenance import ANY, THREADS, differences, trainer
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,9 @@ def audit(
     if not len(trained):
         raise UserError("audit: no cell is trained yet")
     chosen = np.random.default_rng(seed).permutation(len(trained))[:cells]
-    sweep, runs, present = result.sweep, provenance(result.dataset), trainer(result.grid.study)
+    sweep, runs = result.sweep, provenance(result.dataset)
+    _take_threads({run.get(THREADS, ANY) for run in runs} - {ANY})
+    present = {**trainer(result.grid.study), THREADS: bits.threads()}
     for number, index in enumerate(trained[np.sort(chosen)]):
         point = {
             axis: result.dataset[axis].values[i].item()
@@ -75,7 +81,7 @@ def audit(
         def told(now: Progress, number: int = number) -> None:
             progress(now._replace(doing=f"{now.doing}, cell {number + 1} of {len(chosen)}"))
 
-        again = run(alone, progress=told).dataset
+        again = run(alone, devices=1, progress=told).dataset
         made = runs[int(stored["run"])]
         changed = [
             difference
@@ -85,6 +91,14 @@ def audit(
         if not present["device"].startswith("cpu"):
             changed.append("an accelerator computes cells side by side, how many decides rounding")
         yield Finding(point, *_compare(stored, again), "; ".join(dict.fromkeys(changed)))
+
+
+def _take_threads(numbers: set[Any]) -> None:
+    """Have as many threads as a result was trained with, where JAX has not started yet."""
+    if len(numbers) == 1:
+        with contextlib.suppress(RuntimeError):
+            jax.config.update("jax_num_cpu_devices", 1)  # refused once JAX has started
+            os.environ[bits.THREADS] = str(*numbers)
 
 
 def _compare(stored: Any, again: Any) -> tuple[bool, float, str]:

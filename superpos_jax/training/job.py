@@ -18,7 +18,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from superpos_jax.engine import collective, memory
+from superpos_jax.engine import bits, collective, memory
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.plan import Plan
 from superpos_jax.engine.program import Program, make_mesh
@@ -160,6 +160,7 @@ def train(
                 training = Training(program, saved.part(study, plan.cells) if saved else None)
                 saved = None
                 book.add_seconds("compile_seconds", training.compile_seconds)
+                book.note_threads(bits.of_threads(program))
                 checkpoints = _train_program(
                     training, book, checkpoint_seconds, asked_to_stop, told
                 )

@@ -17,7 +17,7 @@ from superpos_jax.results.result import Result
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.training import provenance
 from superpos_jax.training.folder import Folder
-from superpos_jax.training.provenance import Machine
+from superpos_jax.training.provenance import ANY, THREADS, Machine
 
 
 class Logbook:
@@ -78,6 +78,14 @@ class Logbook:
     def add_seconds(self, name: str, seconds: float) -> None:
         """Add to the seconds that the present run spent on something."""
         self.runs[-1][name] += round(seconds, 3)
+
+    def note_threads(self, threads: int | str) -> None:
+        """Note how many threads decide the bits of the cells that are trained now, or "any"."""
+        before = self.runs[-1].get(THREADS, ANY)
+        if before == ANY:
+            self.runs[-1][THREADS] = threads
+        elif threads not in (ANY, before):
+            self.runs[-1][THREADS] = f"{before}, then {threads}"
 
     def finish(self) -> None:
         """Note that the present run is at its end."""

@@ -18,7 +18,9 @@ from superpos_jax.engine.study import Study
 from superpos_jax.results.registry import source_hash
 
 Machine = dict[str, Any]
-SOURCE, FLAGS = "study_source", "XLA_FLAGS"
+SOURCE, FLAGS, THREADS = "study_source", "XLA_FLAGS", "threads"
+ANY = "any"
+"""Instead of a number of threads, where it decides no bits."""
 
 
 def machine() -> Machine:
@@ -57,10 +59,12 @@ def begun(mesh: jax.sharding.Mesh, study: Study) -> dict[str, Any]:
 def differences(run: Machine, present: Machine) -> list[str]:
     """What of machine, versions and code differs between a run and the present, in words.
 
-    A run of version 0.1 has no hash of its study: that is no difference.
+    A run of version 0.1 has no hash of its study and no threads: that is no difference.
     """
     then, today = _flat(run), _flat(present)
-    unknown = {SOURCE: today.get(SOURCE), FLAGS: ""}
+    unknown = {SOURCE: today.get(SOURCE), FLAGS: "", THREADS: today.get(THREADS)}
+    if then.get(THREADS) == ANY:
+        del then[THREADS]
     return [
         f"{key} {then.get(key, unknown.get(key))}, here {value}"
         for key, value in today.items()
