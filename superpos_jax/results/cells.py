@@ -25,6 +25,8 @@ from superpos_jax.errors import UserError
 
 CELL, STEP = "cell", "step"
 """Names of dimensions."""
+HISTORY = "history_"
+"""Before the name of a quantity: its values along training."""
 
 OUTCOME: Mapping[str, tuple[type, int, Mapping[str, Any]]] = {
     "verdict": (

@@ -14,8 +14,16 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from superpos_jax.engine.verdicts import DIVERGED, FINISHED, NON_FINITE, UNFINISHED, VERDICTS
+from superpos_jax.engine.verdicts import (
+    DIVERGED,
+    FINISHED,
+    NON_FINITE,
+    NOT_ENDED,
+    UNFINISHED,
+    VERDICTS,
+)
 from superpos_jax.errors import UserError
+from superpos_jax.results.cells import HISTORY
 from superpos_jax.results.grid import Grid
 from superpos_jax.results.registry import labels_of
 from superpos_jax.results.store import read_table, write_table
@@ -69,8 +77,7 @@ class Result:
     def cell(self, **point: Any) -> Any:
         """One cell as numpy, named by its values of the swept axes; data regenerated from keys.
 
-        For the study double_descent: X (T, n), W (m, n), b (n,), H (T, m), W0 and b0. A value may
-        be a name, as `reduction="mean"`.
+        What it holds is the study's choice; `superpos_jax.studies` tells. A value may be a name.
 
         Raises:
             UserError: an axis is missing, unknown, or has no such value; the cell is unfinished.
@@ -111,7 +118,7 @@ class Result:
                 raise UserError(f"cell: {axis}={value!r} was not swept; allowed: {values}")
         return self.dataset.sel(chosen)
 
-    def best(self, axis: str = "init_seed", by: str = "train_loss") -> Best:
+    def best(self, axis: str, by: str = "train_loss") -> Best:
         """Of several trainings along an axis, the one that has the smallest `by`; see `Best`.
 
         Raises:
@@ -134,8 +141,25 @@ class Result:
         return list(ended_as(self.dataset, NON_FINITE))
 
     def diverged(self) -> list[dict[str, Any]]:
-        """The cells whose training loss is finite but ended far above its start."""
-        return list(ended_as(self.dataset, DIVERGED))
+        """The cells whose numbers are finite but no result, and why the study says so."""
+        rows = list(ended_as(self.dataset, DIVERGED))
+        return [row | {"why": self._why({axis: row[axis] for axis in self.axes})} for row in rows]
+
+    def _why(self, point: Mapping[str, Any]) -> str:
+        """The reason of a cell that diverged: of a stop rule, or of its history."""
+        values, study = self.dataset.sel(point), self.grid.study
+        ended = int(values["ended"]) if "ended" in values else NOT_ENDED
+        if ended != NOT_ENDED:
+            return list(study.ends)[ended]
+        history = {
+            str(name).removeprefix(HISTORY): array.values
+            for name, array in values.data_vars.items()
+            if str(name).startswith(HISTORY) and array.dims == ("step",)
+        }
+        past = np.isfinite(history["train_loss"])
+        history = {name: array[past] for name, array in history.items()}
+        history["step"] = values["step"].values[past]
+        return study.diverged(self.trained_cell(**point), history)
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row a cell: its values of the swept axes, and every single number of it.

@@ -11,7 +11,7 @@ import xarray as xr
 
 from superpos_jax.engine.study import Study, Variable
 from superpos_jax.engine.verdicts import ALIVE, UNFINISHED
-from superpos_jax.results.cells import OUTCOME, STEP, Columns, labelled, missing, stack
+from superpos_jax.results.cells import HISTORY, OUTCOME, STEP, Columns, labelled, missing, stack
 
 
 @dataclass
@@ -102,10 +102,10 @@ def make_table(
         attrs = {"long_name": name.replace("_", " ")}
         columns[name] = (), _blanked(_signed(np.array(values)), dead), attrs
         if name in measured.values[0]:
-            columns[f"history_{name}"] = (STEP,), history(name), attrs
+            columns[f"{HISTORY}{name}"] = (STEP,), history(name), attrs
     for name, dims in study.traces.items():
         attrs = {"long_name": f"{name.replace('_', ' ')} along training"}
-        columns[f"history_{name}"] = (STEP, *dims), _trimmed(history(name)), attrs
+        columns[f"{HISTORY}{name}"] = (STEP, *dims), _trimmed(history(name)), attrs
     if study.ends:
         columns |= _stopped(study, measured)
     columns |= _reported(reports, dead)
