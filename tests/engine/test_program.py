@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import pytest
+from programs import build, difference
 
 from superpos_jax.engine import program as engine
-from superpos_jax.engine.plan import make_plan
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.studies.double_descent.cell import Cell, Options
 from superpos_jax.studies.double_descent.study import DoubleDescent
@@ -59,14 +59,9 @@ class Trained(NamedTuple):
     """What `evaluate` says at each stop."""
 
 
-def build(cells, devices, platform="cpu", study=STUDY):
-    mesh = engine.make_mesh(jax.devices()[:devices])
-    return engine.Program(study, make_plan(study, cells, devices, platform), mesh)
-
-
 def fit(cells, devices=1, study=STUDY):
     """Train cells to the last of their steps."""
-    program = build(cells, devices, study=study)
+    program = build(study, cells, devices)
     state, params, records = program.init(), [], []
     longest = max(cell.steps for cell in cells)
     for stop in (s for s in STOPS if s <= longest):
@@ -74,18 +69,6 @@ def fit(cells, devices=1, study=STUDY):
         params.append(program.params(state))
         records.append(program.evaluate(state, engine.ANY_STEP))
     return Trained(program, params, records)
-
-
-def difference(one, other):
-    """The names of leaves whose bits differ, and by how much."""
-    apart = {}
-    leaves = jax.tree_util.tree_leaves_with_path(one)
-    for (path, a), b in zip(leaves, jax.tree.leaves(other), strict=True):
-        a, b = np.asarray(a), np.asarray(b)
-        assert (a.shape, a.dtype) == (b.shape, b.dtype)
-        if a.tobytes() != b.tobytes():
-            apart[jax.tree_util.keystr(path)] = np.abs(a.astype(float) - b).max()
-    return apart
 
 
 def story(trained, place, what, index=None):
@@ -199,7 +182,7 @@ def test_two_devices_share_the_cells(company):
 
 def test_an_empty_slot_does_no_step():
     """It would cost as much as a cell of few samples."""
-    program = build(CELLS[1:2], devices=1)  # in two slots, at least
+    program = build(STUDY, CELLS[1:2])  # in two slots, at least
     (state,) = program.advance(program.init(), 12)
     (group,) = program.plan.groups
     assert state.step[group.slots >= 0].tolist() == [12]
@@ -328,7 +311,7 @@ def test_result_names_the_dead(few):
 @pytest.mark.parametrize("layout", ["cpu", "gpu"])
 def test_programs_lower_for_accelerators(chip, layout):
     cells = [replace(BASE, T=T) for T in (5, 400)]
-    program = build(cells, 2, layout)
+    program = build(STUDY, cells, 2, layout)
     state = program.init()
     for compiled, arguments in (
         (program.advance_program, (state, np.int32(3))),
@@ -342,7 +325,7 @@ def test_programs_lower_for_accelerators(chip, layout):
 def test_the_layout_of_an_accelerator_trains_the_same_cells():
     """Blocks of 4,096 samples, all features in one tile, cells side by side."""
     cells = [replace(BASE, T=T, steps=5) for T in (400, 9_000)]
-    programs = [build(cells, 1, platform) for platform in ("cpu", "gpu")]
+    programs = [build(STUDY, cells, 1, platform) for platform in ("cpu", "gpu")]
     ours, theirs = (p.evaluate(p.advance(p.init(), 5), step=5) for p in programs)
     assert np.isfinite(ours["train_loss"]).all()
     assert ours.keys() == theirs.keys()
