@@ -136,20 +136,20 @@ def test_weights_are_those_of_a_plain_loop(result, T, width, steps):
 
 @pytest.mark.parametrize("width", [5, 24])
 def test_test_loss_comes_to_the_closed_form(result, width):
-    found = result.dataset.test_loss.sel(width=width, steps=1500, lr=0.1)
+    late = result.dataset.test_loss.sel(width=width, steps=1500, lr=0.1)
     cells = [cell(T, width, 1500) for T in (3, 20, 50)]
     expected = [loss(c, closed_form(c), "test", 30) for c in cells]
-    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    np.testing.assert_allclose(late, expected, rtol=1e-3)
     assert expected[0] > expected[1] > expected[2]  # more data, less risk
     early = result.dataset.test_loss.sel(width=width, steps=7, lr=0.1)
-    assert (abs(early - found) > 1e-2).any()
+    assert (abs(early - late) > 1e-2).any()
 
 
 def test_history_is_kept_at_steps_of_the_cell_alone(result):
     history = result.dataset.history_train_loss.sel(lr=0.1)
     for steps in (7, 1500):
-        known = np.isfinite(history.sel(steps=steps))
-        assert (known == history.step.isin(history_steps(steps))).all()
+        recorded = np.isfinite(history.sel(steps=steps))
+        assert (recorded == history.step.isin(history_steps(steps))).all()
     shared = sorted({*history_steps(7)} & {*history_steps(1500)})
     assert len(shared) > 3
     short, long = (history.sel(steps=steps, step=shared) for steps in (7, 1500))

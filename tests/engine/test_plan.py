@@ -1,6 +1,6 @@
 """Packing, on a study of small integers whose blocks carry the name of what they hold."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import jax
@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from superpos_jax.engine import plan as pack
-from superpos_jax.engine.plan import MIN_SLOTS, load_blocks, make_plan
-from superpos_jax.engine.study import DataSet, Layout
+from superpos_jax.engine.plan import MIN_SLOTS, SAFE_ROWS, layout_of, load_blocks, make_plan
+from superpos_jax.engine.study import DataSet, Fresh, FullBatch, Minibatch, Shapes
 from superpos_jax.studies.double_descent.cell import Cell, Options
 from superpos_jax.studies.double_descent.study import DoubleDescent
 
@@ -32,9 +31,16 @@ class Toy:
     each of its columns, all of them positive.
     """
 
-    def layout(self, cell, platform):
+    def shapes(self, cell, platform):
         block = (3 if cell.T < 10 else 8, 2 + cell.m // 3)
-        return Layout(block, cell.m + cell.m % 2, 1.0 + cell.m + cell.m % 2)
+        even = cell.m + cell.m % 2
+        return Shapes(even, block, row_cost=1.0 + even)
+
+    def feed(self, cell):
+        return FullBatch()
+
+    def look_every(self, cell):
+        return 0
 
     def sample_cost(self, cell):
         return 1.0 + cell.m
@@ -72,7 +78,7 @@ def planned(sweep):
 def walk(group, name, device, slot):
     """(block, valid rows) of each block of a data set of a slot's cell."""
     first, samples = (int(values[device, slot]) for values in group.data[name])
-    rows = group.layout.rows
+    rows = group.layout.shapes.rows
     return [(first + i, min(rows, samples - i * rows)) for i in range(-(-samples // rows))]
 
 
@@ -90,7 +96,7 @@ def test_every_cell_sits_in_one_slot(sweep):
     assert sorted(cell for cell, *_ in places(plan)) == list(range(len(plan.cells)))
     for cell, group, device, _ in places(plan):
         assert plan.owner[cell] == device
-        assert group.layout == Toy().layout(plan.cells[cell], "cpu")
+        assert group.layout == layout_of(Toy(), plan.cells[cell], "cpu")
     for group in plan.groups:
         assert len(group.slots) == plan.devices
         assert group.slots.shape[1] >= MIN_SLOTS
@@ -102,8 +108,8 @@ def test_every_cell_sits_in_one_slot(sweep):
 def test_blocks_cover_each_data_set_once(sweep):
     plan, pools = planned(sweep)
     for cell, group, device, slot in places(plan):
-        rows, values = group.layout.rows, plan.cells[cell]
-        pool = pools[group.layout.block]["tag"]
+        rows, values = group.layout.shapes.rows, plan.cells[cell]
+        pool = pools[group.layout.shapes.block]["tag"]
         for kind, (name, samples) in enumerate(zip(NAMES, (values.T, TEST_SAMPLES), strict=True)):
             mine = walk(group, name, device, slot)
             tags = [tuple(pool[block, :, 0]) for block, _ in mine]
@@ -128,7 +134,7 @@ def test_nested_streams_share_blocks(sweep):
     longest = {}
     for cell in plan.cells:
         for dataset in Toy().datasets(cell).values():
-            key = Toy().layout(cell, "cpu").block, dataset.key
+            key = Toy().shapes(cell, "cpu").block, dataset.key
             longest[key] = max(longest.get(key, 0), dataset.samples)
     for shape, pool in pools.items():
         stored = sum(-(-size // shape[0]) for (s, _), size in longest.items() if s == shape)
@@ -136,7 +142,7 @@ def test_nested_streams_share_blocks(sweep):
     blocks = {}
     for cell, group, device, slot in places(plan):
         mine = [block for block, _ in walk(group, "train", device, slot)]
-        key = group.layout.block, plan.cells[cell].seed
+        key = group.layout.shapes.block, plan.cells[cell].seed
         shorter, longer = sorted((mine, blocks.get(key, mine)), key=len)
         assert longer[: len(shorter)] == shorter
         blocks[key] = longer
@@ -151,20 +157,29 @@ def test_work_is_padded_work_and_shared_fairly(sweep):
     assert (plan.needed == needed).all()
     for cell, group, device, slot in places(plan):
         blocks = len(walk(group, "train", device, slot))
-        layout, update = group.layout, 7 * plan.cells[cell].m
-        assert plan.work[cell] == blocks * layout.rows * layout.row_cost + update
+        shapes, update = group.layout.shapes, 7 * plan.cells[cell].m
+        assert plan.work[cell] == blocks * shapes.rows * shapes.row_cost + update
     jobs = plan.work * plan.updates
     assert plan.per_device.sum() == jobs.sum()
     assert plan.per_device.max() <= plan.per_device.mean() + jobs.max()
 
 
-def test_cells_side_by_side_take_as_long_as_the_longest(monkeypatch):
-    """Two at once, by numbers of steps; on a CPU each on its own."""
-    study = DoubleDescent(Options(n=100))
+class Beside(DoubleDescent):
+    """The same cells, several of them side by side."""
+
+    count = 1
+
+    def shapes(self, cell, platform):
+        return replace(super().shapes(cell, platform), beside=self.count)
+
+
+def test_cells_side_by_side_take_as_long_as_the_longest():
+    """By numbers of steps: each on its own, two at once, four at once."""
+    study = Beside(Options(n=100))
     cells = [Cell(T=T, S=0.9, steps=steps) for T, steps in ((5, 9), (30, 3), (20, 9), (64, 3))]
     alone = make_plan(study, cells, 1, "cpu")
     assert alone.lasts.tolist() == alone.updates.tolist()
-    monkeypatch.setitem(pack.SIDE_BY_SIDE, "cpu", 2 * 32)
+    study.count = 2
     pairs = make_plan(study, cells, 1, "cpu")
     (group,) = pairs.groups
     assert pairs.lasts.tolist() == [9, 3, 9, 3]
@@ -174,7 +189,7 @@ def test_cells_side_by_side_take_as_long_as_the_longest(monkeypatch):
     assert pairs.overhead > alone.overhead
     assert pairs.per_device.tolist() == [9 * 2 * work[0] + 3 * 2 * work[3]]
     assert pairs.share(3) == pytest.approx(3 * pairs.work.sum() / (pairs.work * pairs.lasts).sum())
-    monkeypatch.setitem(pack.SIDE_BY_SIDE, "cpu", 4 * 32)
+    study.count = 4
     four = make_plan(study, cells, 1, "cpu")
     assert set(four.lasts) == {9}
     assert set(four.work) == {work.max()}
@@ -199,7 +214,7 @@ def test_a_cell_is_laid_out_as_if_alone(sweep, extra):
         plan = make_plan(Toy(), cells, devices, "cpu")
         pool = load_blocks(Toy(), plan)
         group, device, slot = next(at[1:] for at in places(plan) if at[0] == index)
-        tags = pool[group.layout.block]["tag"][:, :, 0]
+        tags = pool[group.layout.shapes.block]["tag"][:, :, 0]
         walks = [
             [(tuple(tags[block]), valid) for block, valid in walk(group, name, device, slot)]
             for name in NAMES
@@ -224,7 +239,7 @@ def test_blocks_that_a_plan_does_not_expect_are_refused():
 @many
 def test_pools_hold_each_stream_once(sweep):
     plan, pools = planned(sweep)
-    assert set(pools) == {group.layout.block for group in plan.groups}
+    assert set(pools) == {group.layout.shapes.block for group in plan.groups}
     for block, streams in plan.streams.items():
         originals = [Toy().blocks(dataset, block)["tag"] for dataset in streams.values()]
         assert (pools[block]["tag"] == np.concatenate(originals)).all()
@@ -250,7 +265,7 @@ def test_reference_plane_wastes_little(devices):
 def test_an_update_costs_as_much_as_it_has_parameters(untied):
     study = DoubleDescent(Options(n=1024))
     cell = Cell(T=5, m=4, untied=untied)
-    params = jax.eval_shape(lambda: study.init(cell, study.layout(cell, "cpu")))  # no padding here
+    params = jax.eval_shape(lambda: study.init(cell, study.shapes(cell, "cpu")))  # no padding here
     assert study.update_cost(cell) == 250 * sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
@@ -258,6 +273,59 @@ def test_a_sample_drawn_at_every_step_costs_its_drawing_too():
     study = DoubleDescent(Options(n=1024))
     stored, online = (Cell(T=500, m=4, S=0.99, online=online) for online in (0, 1))
     drawing = study.sample_cost(online) - study.sample_cost(stored)
-    assert drawing == 2300 * study.layout(online, "cpu").shape.slots > 0
-    rows = [study.layout(cell, "cpu").row_cost for cell in (stored, online)]
+    assert drawing == 2300 * study.shapes(online, "cpu").size.slots > 0
+    rows = [study.shapes(cell, "cpu").row_cost for cell in (stored, online)]
     assert rows[1] - rows[0] == drawing
+
+
+class Free(Toy):
+    """Shapes and feeds without a block of their own: the engine chooses."""
+
+    def __init__(self, feed=None):
+        self.own = feed or FullBatch()
+
+    def shapes(self, cell, platform):
+        return Shapes()
+
+    def feed(self, cell):
+        return self.own
+
+
+@pytest.mark.parametrize("platform", ["cpu", "gpu"])
+@given(number(1, 10_000))
+@many
+def test_blocks_that_the_engine_chooses(platform, samples):
+    """Powers of two, not much wider than the data, and on a CPU of rows that keep the bits."""
+    layout = layout_of(Free(), Small(samples, 1, 0, 1), platform)
+    rows = layout.shapes.rows
+    assert rows & (rows - 1) == 0
+    assert rows < max(33, 2 * samples)
+    assert layout.single == (samples <= rows)
+    assert (platform == "cpu" and rows == SAFE_ROWS) or layout.single or rows == 4096
+
+
+@given(number(1, 10_000), number(1, 10_000))
+@many
+def test_the_rows_of_a_minibatch(size, samples):
+    """Room for all of its samples, little padding, and neighbours share code."""
+    layouts = {
+        layout_of(Free(Minibatch(near)), Small(samples, 1, 0, 1), "cpu")
+        for near in range(size, size + 9)
+    }
+    for layout in layouts:
+        assert (layout.order, layout.single) == ("epochs", False)
+    seen = min(size, samples)
+    rows = layout_of(Free(Minibatch(size)), Small(samples, 1, 0, 1), "cpu").batch
+    assert seen <= rows <= max(seen + 7, 1.25 * seen)
+    assert len(layouts) <= 3
+
+
+@pytest.mark.parametrize("feed", [Minibatch(20, "replace"), Fresh(20)])
+def test_an_update_costs_what_it_sees(feed):
+    """Not the whole training set."""
+    plan = make_plan(Free(feed), [Small(900, 3, 0, 5)], 1, "cpu")
+    assert plan.needed.tolist() == [4 * 20 + 21]
+    (group,) = plan.groups
+    assert group.pace.batch[0, 0] == 20
+    rows = group.layout.batch or 128
+    assert plan.work.tolist() == [4 * rows + 21]

@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import pytest
+from programs import build, difference
 
-from superpos_jax.engine import plan as pack
 from superpos_jax.engine import program as engine
-from superpos_jax.engine.plan import make_plan
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.studies.double_descent.cell import Cell, Options
 from superpos_jax.studies.double_descent.study import DoubleDescent
@@ -60,33 +59,16 @@ class Trained(NamedTuple):
     """What `evaluate` says at each stop."""
 
 
-def build(cells, devices, platform="cpu", study=STUDY):
-    mesh = engine.make_mesh(jax.devices()[:devices])
-    return engine.Program(study, make_plan(study, cells, devices, platform), mesh)
-
-
-def fit(cells, devices=1):
+def fit(cells, devices=1, study=STUDY):
     """Train cells to the last of their steps."""
-    program = build(cells, devices)
+    program = build(study, cells, devices)
     state, params, records = program.init(), [], []
     longest = max(cell.steps for cell in cells)
     for stop in (s for s in STOPS if s <= longest):
         state = program.advance(state, stop)
         params.append(program.params(state))
-        records.append(program.evaluate(state))
+        records.append(program.evaluate(state, engine.ANY_STEP))
     return Trained(program, params, records)
-
-
-def difference(one, other):
-    """The names of leaves whose bits differ, and by how much."""
-    found = {}
-    leaves = jax.tree_util.tree_leaves_with_path(one)
-    for (path, a), b in zip(leaves, jax.tree.leaves(other), strict=True):
-        a, b = np.asarray(a), np.asarray(b)
-        assert (a.shape, a.dtype) == (b.shape, b.dtype)
-        if a.tobytes() != b.tobytes():
-            found[jax.tree_util.keystr(path)] = np.abs(a.astype(float) - b).max()
-    return found
 
 
 def story(trained, place, what, index=None):
@@ -200,19 +182,26 @@ def test_two_devices_share_the_cells(company):
 
 def test_an_empty_slot_does_no_step():
     """It would cost as much as a cell of few samples."""
-    program = build(CELLS[1:2], devices=1)  # in two slots, at least
+    program = build(STUDY, CELLS[1:2])  # in two slots, at least
     (state,) = program.advance(program.init(), 12)
     (group,) = program.plan.groups
     assert state.step[group.slots >= 0].tolist() == [12]
     assert state.step[group.slots < 0].tolist() == [0]
 
 
-def test_cells_side_by_side_agree_with_one_by_one(company, monkeypatch):
+class ThreeBeside(DoubleDescent):
+    """The same cells, three of them at once."""
+
+    def shapes(self, cell, platform):
+        return replace(super().shapes(cell, platform), beside=3)
+
+
+def test_cells_side_by_side_agree_with_one_by_one(company):
     """Three cells of a layout at once, which differ in T and in steps; one dies."""
-    monkeypatch.setitem(pack.SIDE_BY_SIDE, "cpu", 3 * 32)
     chosen = [i for i, cell in enumerate(CELLS) if cell.m == 1]
-    wide = fit([*(CELLS[i] for i in chosen), replace(DEADLY[0], m=1)])
-    assert {group.slots.shape for group in wide.program.plan.groups} == {(1, 4)}
+    deadly = replace(DEADLY[0], m=1)
+    wide = fit([*(CELLS[i] for i in chosen), deadly], study=ThreeBeside(STUDY.options))
+    assert {group.slots.shape for group in wide.program.plan.groups} == {(1, 6)}
     assert int(wide.records[-1]["died_at"][-1]) >= 0
     for place, index in enumerate(chosen):
         for stop in range(len(STOPS)):
@@ -229,18 +218,18 @@ def test_cells_side_by_side_agree_with_one_by_one(company, monkeypatch):
 @contextlib.contextmanager
 def compilations():
     """What XLA compiles meanwhile."""
-    found = []
+    messages = []
 
     class Listener(logging.Handler):
         def emit(self, record):
             if record.getMessage().startswith("Finished XLA compilation"):
-                found.append(record.getMessage())
+                messages.append(record.getMessage())
 
     listener = Listener()
     logging.getLogger("jax").addHandler(listener)
     try:
         with jax.log_compiles():
-            yield found
+            yield messages
     finally:
         logging.getLogger("jax").removeHandler(listener)
 
@@ -320,30 +309,25 @@ def test_result_names_the_dead(few):
 
 @pytest.mark.parametrize("chip", ["cuda", "tpu"])
 @pytest.mark.parametrize("layout", ["cpu", "gpu"])
-def test_programs_lower_for_accelerators(monkeypatch, chip, layout):
-    if layout == "gpu":
-        monkeypatch.setitem(pack.SIDE_BY_SIDE, "cpu", pack.SIDE_BY_SIDE["gpu"])
+def test_programs_lower_for_accelerators(chip, layout):
     cells = [replace(BASE, T=T) for T in (5, 400)]
-    program = build(cells, 2, layout)
+    program = build(STUDY, cells, 2, layout)
     state = program.init()
     for compiled, arguments in (
         (program.advance_program, (state, np.int32(3))),
-        (program.evaluate_program, (state,)),
+        (program.evaluate_program, (state, np.int32(engine.ANY_STEP))),
     ):
         traced = compiled.trace(program.tables, *arguments)
         text = traced.lower(lowering_platforms=(chip,)).as_text()
         assert "stablehlo.while" in text
 
 
-def test_the_layout_of_an_accelerator_trains_the_same_cells(monkeypatch):
+def test_the_layout_of_an_accelerator_trains_the_same_cells():
     """Blocks of 4,096 samples, all features in one tile, cells side by side."""
     cells = [replace(BASE, T=T, steps=5) for T in (400, 9_000)]
-    found = []
-    for layout in ("cpu", "gpu"):
-        monkeypatch.setitem(pack.SIDE_BY_SIDE, "cpu", pack.SIDE_BY_SIDE[layout])
-        program = build(cells, 1, layout)
-        found.append(program.evaluate(program.advance(program.init(), 5)))
-    ours, theirs = found
+    programs = [build(STUDY, cells, 1, platform) for platform in ("cpu", "gpu")]
+    ours, theirs = (p.evaluate(p.advance(p.init(), 5), step=5) for p in programs)
+    assert np.isfinite(ours["train_loss"]).all()
     assert ours.keys() == theirs.keys()
     for name, values in ours.items():
         np.testing.assert_allclose(theirs[name], values, rtol=1e-4, err_msg=name)

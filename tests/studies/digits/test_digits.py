@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import superpos_jax as sp
+from superpos_jax.engine.study import Options
 from superpos_jax.studies.digits import data
 from superpos_jax.studies.digits import study as digits
 from superpos_jax.studies.digits.figures import FIGURES
@@ -45,17 +46,19 @@ def train(X, y, theta, steps, lr, weight_decay):
 
 @pytest.mark.parametrize("m", [5, 16])
 def test_training_is_what_numpy_gives(result, m):
-    cell = digits.Cell(m=m, seed=1, **CELL)
-    study = digits.Digits(digits.Options())
-    initial = study.init(cell, study.layout(cell, "cpu"))
+    cell = digits.Numbers(m=m, seed=1, **CELL)
+    study = digits.Digits(Options())
+    initial = study.init(cell, study.shapes(cell, "cpu"))
     W, c, U, d = (np.asarray(leaf) for leaf in initial)
     assert np.abs(W[m:]).sum() == 0
-    found = result.cell(m=m, seed=1)
-    expected = train(found.X, found.y, (W[:m], c[:m], U[:, :m], d), CELL["steps"], CELL["lr"], 0.1)
-    for one, other in zip(found.params, expected, strict=True):
+    trained = result.cell(m=m, seed=1)
+    expected = train(
+        trained.X, trained.y, (W[:m], c[:m], U[:, :m], d), CELL["steps"], CELL["lr"], 0.1
+    )
+    for one, other in zip(trained.params, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-3)
-    hidden = np.maximum(found.X @ expected[0].T + expected[1], 0)
-    p = softmax(hidden @ expected[2].T + expected[3])[np.arange(150), found.y]
+    hidden = np.maximum(trained.X @ expected[0].T + expected[1], 0)
+    p = softmax(hidden @ expected[2].T + expected[3])[np.arange(150), trained.y]
     at = result.dataset.sel(m=m, seed=1)
     np.testing.assert_allclose(at.train_loss, -np.log(p).mean(), rtol=1e-3)
     D = at.maximal_dimensionality.values
@@ -68,12 +71,12 @@ def test_training_and_test_images_are_different_ones(result):
     assert sorted(order) == list(range(data.IMAGES))
     number = result.dataset.image.sel(seed=0, m=5).values
     np.testing.assert_array_equal(number, order[:150])
-    test = data.chosen(digits.Digits(digits.Options()).datasets(digits.Cell())["test"])
+    test = data.chosen(digits.Digits(Options()).datasets(digits.Numbers())["test"])
     assert len(set(test) & set(order[:1500])) == 0
     X, y = data.images()
-    found = result.cell(m=5, seed=0)
-    np.testing.assert_array_equal(found.X, X[number])
-    np.testing.assert_array_equal(found.y, y[number])
+    trained = result.cell(m=5, seed=0)
+    np.testing.assert_array_equal(trained.X, X[number])
+    np.testing.assert_array_equal(trained.y, y[number])
 
 
 def test_it_learns(result):

@@ -60,8 +60,8 @@ def test_pooled_leaves_out_what_does_not_count():
     ],
 )
 def test_boundaries_of_given_shares(share, expected):
-    found = edge.boundary(np.array([1.0, 2.0, 4.0, 8.0]), np.array(share))
-    assert found == pytest.approx(expected)
+    boundary = edge.boundary(np.array([1.0, 2.0, 4.0, 8.0]), np.array(share))
+    assert boundary == pytest.approx(expected)
 
 
 EVEN = 0.002  # m/T; near misses are above 0.01

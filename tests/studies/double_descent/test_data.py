@@ -211,14 +211,14 @@ def test_blocks_may_be_empty():
 
 @pytest.mark.parametrize("platform", ["cpu", "gpu"])
 @pytest.mark.parametrize("T", [40, 3_000, 9_000])
-def test_a_data_set_is_cut_into_blocks_of_the_layout(T, platform):
+def test_a_data_set_is_cut_into_blocks_of_its_shapes(T, platform):
     study, cell = DoubleDescent(Options(n=30)), Cell(T=T, S=0.9)
-    rows, entries = study.layout(cell, platform).block
+    rows, entries = study.shapes(cell, platform).block
     train = study.datasets(cell)["train"]
     blocks = study.blocks(train, (rows, entries))
     X = np.zeros((-(-T // rows), rows, 30), np.float32)
     np.add.at(X, (np.arange(len(X))[:, None], blocks.row, blocks.col), blocks.val)
-    np.testing.assert_array_equal(X.reshape(-1, 30)[:T], data.draw(*train).dense(30))
+    np.testing.assert_array_equal(X.reshape(-1, 30)[:T], data.draw(*train[:2]).dense(30))
     assert not X.reshape(-1, 30)[T:].any()
 
 
@@ -227,7 +227,7 @@ def test_blocks_have_room_for_copies_of_one_sample(repeats):
     study = DoubleDescent(Options(n=1_000))
     for seed in range(20):
         cell = Cell(T=1_000, S=0.99, data_seed=seed, repeated=1, repeats=repeats)
-        study.blocks(study.datasets(cell)["train"], study.layout(cell, "cpu").block)
+        study.blocks(study.datasets(cell)["train"], study.shapes(cell, "cpu").block)
 
 
 def check_blocks(samples, rows):
@@ -251,11 +251,11 @@ def check_blocks(samples, rows):
 
 @pytest.mark.parametrize("S", [0.0, 0.5, 0.98, 0.999, 0.999999])
 @pytest.mark.parametrize("n", [1, 30, 500, 10_000])
-def test_a_layout_has_room_for_every_block(n, S):
+def test_a_block_has_room_for_its_samples(n, S):
     """The tail of the binomial law beyond the room is below e^-30, bounded as Chernoff does."""
     study = DoubleDescent(Options(n=n))
     for T in (10, 1_000):
-        rows, entries = study.layout(Cell(T=T, m=2, S=S), "cpu").block
+        rows, entries = study.shapes(Cell(T=T, m=2, S=S), "cpu").block
         trials, p = rows * n, 1 - S
         assert entries <= 1.6 * trials * p + 9 * math.sqrt(trials * p) + 96
         share = (entries + 1) / trials

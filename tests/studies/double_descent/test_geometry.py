@@ -25,12 +25,12 @@ def polygon(T, radius=1.0):
 
 
 def double_loop(V):
-    found = np.zeros(len(V))
+    D = np.zeros(len(V))
     for i, v in enumerate(V):
         norm = np.sqrt((v**2).sum())
         if norm > 0:
-            found[i] = norm**2 / sum(((v / norm) @ w) ** 2 for w in V)
-    return found
+            D[i] = norm**2 / sum(((v / norm) @ w) ** 2 for w in V)
+    return D
 
 
 @given(matrices)

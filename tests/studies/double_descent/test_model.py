@@ -57,9 +57,9 @@ def evaluate(params: model.Params, block: model.Block, case: Case) -> tuple[floa
     return float(loss), jax.tree.map(np.asarray, grad)
 
 
-def assert_close(found: np.ndarray, expected: np.ndarray, rtol: float) -> None:
+def assert_close(actual: np.ndarray, expected: np.ndarray, rtol: float) -> None:
     """Close relative to the largest entry: an entry is a sum whose terms may cancel."""
-    np.testing.assert_allclose(found, expected, rtol=0, atol=rtol * np.abs(expected).max())
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=rtol * np.abs(expected).max())
 
 
 def assert_same(one: tuple[float, model.Params], other: tuple[float, model.Params]) -> None:
@@ -126,8 +126,8 @@ def test_every_form_against_the_dense_formula(case, form, untied):
     inside = tuple(leaf[..., : case.n] for leaf in params if leaf is not None)
     expected = loss_and_grad(X[: case.count], *inside, power=form.power, relu=form.relu)
     np.testing.assert_allclose(loss, case.count * expected[0], rtol=5e-6 * form.power)
-    found = [leaf for leaf in grad if leaf is not None]
-    for leaf, derivative in zip(found, expected[1:], strict=True):
+    grads = [leaf for leaf in grad if leaf is not None]
+    for leaf, derivative in zip(grads, expected[1:], strict=True):
         assert_close(np.asarray(leaf)[..., : case.n], case.count * derivative, 1e-5)
         assert (np.asarray(leaf)[..., case.n :] == 0).all()
         assert (np.asarray(leaf)[case.m :] == 0).all() if leaf.ndim == 2 else True
@@ -185,8 +185,8 @@ def test_zero_predictor_scores_one_a_sample():
 @functools.cache
 def production(m: int) -> tuple[Case, np.ndarray, model.Params, model.Block]:
     study = DoubleDescent(Options())
-    shape = study.layout(Cell(T=1_000, m=m), "cpu").shape
-    case = Case(m, 10_000, shape.columns, 256, 256, shape.hidden)
+    size = study.shapes(Cell(T=1_000, m=m), "cpu").size
+    case = Case(m, 10_000, size.columns, 256, 256, size.hidden)
     return case, *make(case, S=0.999)
 
 

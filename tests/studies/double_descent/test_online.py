@@ -72,37 +72,35 @@ def result():
 
 def batches(cell):
     """(steps, T, n): what the cell is trained on, block by block."""
-    layout = STUDY.layout(cell, "cpu")
-    train = STUDY.datasets(cell)["train"]
-    blocks = STUDY.blocks(train, layout.block)
-    found = []
+    shapes = STUDY.shapes(cell, "cpu")
+    count = -(-cell.T // shapes.rows)
+    samples = []
     for step in range(cell.steps):
         parts = [
-            dense(STUDY.batch(cell, layout, block, step, i), layout.rows, 20)
-            for i, block in enumerate(type(blocks)(*leaves) for leaves in zip(*blocks, strict=True))
+            dense(STUDY.draw(cell, shapes, step, index), shapes.rows, 20) for index in range(count)
         ]
-        found.append(np.concatenate(parts)[: cell.T])
-    return np.array(found)
+        samples.append(np.concatenate(parts)[: cell.T])
+    return np.array(samples)
 
 
 @pytest.mark.parametrize("T", [5, 40])
 def test_training_is_the_oracles_on_the_same_samples(result, T):
     cell = Cell(T=T, **CELL)
-    X, found = batches(cell), result.cell(T=T, online=1)
+    X, trained = batches(cell), result.cell(T=T, online=1)
     assert len(np.unique(X.reshape(-1, 20), axis=0)) > 0.9 * T * cell.steps  # all of them new
     expected = oracle.train(
-        X, found.W0, found.b0,
+        X, trained.W0, trained.b0,
         steps=12, lr=1e-2, weight_decay=cell.weight_decay, eps=1e-4, reduction=1.0,
     )  # fmt: skip
-    np.testing.assert_allclose(found.W, expected.W, rtol=0, atol=1e-4)
-    np.testing.assert_allclose(found.b, expected.b, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(trained.W, expected.W, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(trained.b, expected.b, rtol=0, atol=1e-4)
     other = result.cell(T=T, online=0)
-    assert np.abs(found.W - other.W).max() > 1e-2
+    assert np.abs(trained.W - other.W).max() > 1e-2
 
 
 def test_the_training_set_is_only_evaluated(result):
-    found = result.cell(T=40, online=1)
-    loss = oracle.loss_and_grad(found.X, found.W, found.b)[0]
+    trained = result.cell(T=40, online=1)
+    loss = oracle.loss_and_grad(trained.X, trained.W, trained.b)[0]
     stored = result.dataset.train_loss.sel(T=40, online=1)
     np.testing.assert_allclose(stored, loss, rtol=1e-4)
 

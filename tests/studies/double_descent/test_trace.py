@@ -74,9 +74,9 @@ def test_without_a_repeated_sample_there_is_no_rank(result):
 def test_a_dead_cell_has_a_history_until_its_death(result):
     dead = result.dataset.sel(lr=1e30, steps=600, T=40, m=2)
     assert dead.verdict == 1
-    known = np.isfinite(dead.history_feature_dimensionality).any("feature")
-    assert known.sel(step=0)
-    assert not known.sel(step=600)
+    alive = np.isfinite(dead.history_feature_dimensionality).any("feature")
+    assert alive.sel(step=0)
+    assert not alive.sel(step=600)
 
 
 def test_an_interrupted_run_keeps_it(result, tmp_path):

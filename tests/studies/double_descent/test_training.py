@@ -80,14 +80,14 @@ class Run:
         self.n = sweep.options["n"]
         grid = sweep.grid()
         self.points, self.cells = list(grid.points()), grid.cells
-        self.found = [self.result.cell(**point) for point in self.points]
+        self.inspected = [self.result.cell(**point) for point in self.points]
         self.expected = [
             oracle.train(
-                found.X, found.W0, found.b0, *([found.V0] if cell.untied else []),
+                inspected.X, inspected.W0, inspected.b0, *([inspected.V0] if cell.untied else []),
                 steps=cell.steps, lr=cell.lr, weight_decay=cell.weight_decay, eps=cell.eps,
                 reduction=cell.reduction, power=cell.loss, relu=bool(cell.relu),
             )
-            for cell, found in zip(self.cells, self.found, strict=True)
+            for cell, inspected in zip(self.cells, self.inspected, strict=True)
         ]  # fmt: skip
 
     def at(self, i: int) -> Any:
@@ -106,14 +106,18 @@ every_sweep = pytest.mark.parametrize("name", SWEEPS)
 def test_weights(name):
     run = trained(name)
     assert (run.result.dataset.verdict == 0).all()
-    for point, found, expected in zip(run.points, run.found, run.expected, strict=True):
-        np.testing.assert_allclose(found.W, expected.W, rtol=0, atol=WEIGHTS, err_msg=str(point))
-        np.testing.assert_allclose(found.b, expected.b, rtol=0, atol=WEIGHTS, err_msg=str(point))
+    for point, inspected, expected in zip(run.points, run.inspected, run.expected, strict=True):
+        np.testing.assert_allclose(
+            inspected.W, expected.W, rtol=0, atol=WEIGHTS, err_msg=str(point)
+        )
+        np.testing.assert_allclose(
+            inspected.b, expected.b, rtol=0, atol=WEIGHTS, err_msg=str(point)
+        )
         if expected.V is not None:
             np.testing.assert_allclose(
-                found.V, expected.V, rtol=0, atol=WEIGHTS, err_msg=str(point)
+                inspected.V, expected.V, rtol=0, atol=WEIGHTS, err_msg=str(point)
             )
-            assert np.abs(found.V - found.W).max() > 0.1
+            assert np.abs(inspected.V - inspected.W).max() > 0.1
 
 
 @every_sweep
@@ -154,7 +158,7 @@ def test_held_out_loss_and_norms(name):
 @every_sweep
 def test_inspected_cell(name):
     run = trained(name)
-    for cell, found in zip(run.cells, run.found, strict=True):
+    for cell, inspected in zip(run.cells, run.inspected, strict=True):
         m, n = cell.m, run.n
         shapes = {
             "X": (cell.rows, n),
@@ -164,28 +168,31 @@ def test_inspected_cell(name):
             "W0": (m, n),
             "b0": (n,),
         }
-        assert {name: getattr(found, name).shape for name in shapes} == shapes
-        norms = np.linalg.norm(found.X, axis=1)
-        np.testing.assert_allclose(norms, (found.X > 0).any(axis=1), atol=1e-6)
+        assert {name: getattr(inspected, name).shape for name in shapes} == shapes
+        norms = np.linalg.norm(inspected.X, axis=1)
+        np.testing.assert_allclose(norms, (inspected.X > 0).any(axis=1), atol=1e-6)
         repeated = min(cell.repeated, cell.T) * cell.repeats
         distinct = np.r_[0 : repeated : cell.repeats, repeated : cell.rows]
-        H = found.X[distinct] @ found.W.T
+        H = inspected.X[distinct] @ inspected.W.T
         expected = np.maximum(H, 0) if cell.relu else H
-        np.testing.assert_allclose(found.H, expected, rtol=1e-5, atol=1e-6)
-        assert np.abs(found.W0).max() <= np.sqrt(6 / (m + n)) * (1 + 1e-6)
-        assert np.abs(found.W0).max() > 0.5 * np.sqrt(6 / (m + n))
-        assert (found.b0 == 0).all()
+        np.testing.assert_allclose(inspected.H, expected, rtol=1e-5, atol=1e-6)
+        assert np.abs(inspected.W0).max() <= np.sqrt(6 / (m + n)) * (1 + 1e-6)
+        assert np.abs(inspected.W0).max() > 0.5 * np.sqrt(6 / (m + n))
+        assert (inspected.b0 == 0).all()
 
 
 def test_odd_cells_are_odd():
     run = trained("odd")
-    X = {(cell.T, cell.S): found.X for cell, found in zip(run.cells, run.found, strict=True)}
+    X = {
+        (cell.T, cell.S): inspected.X
+        for cell, inspected in zip(run.cells, run.inspected, strict=True)
+    }
     assert (X[400, 0.0] > 0).all()
     assert (X[1, 0.995] == 0).all()
     empty = (X[33, 0.8] == 0).all(axis=1)
     assert 0 < empty.sum() < 33
     study = run.result.sweep.grid().study
-    assert {study.layout(cell, "cpu").rows for cell in run.cells} == {32, 256}
+    assert {study.shapes(cell, "cpu").rows for cell in run.cells} == {32, 256}
     assert jax.device_count() >= 2
 
 
@@ -210,17 +217,17 @@ def test_the_mean_with_eps_is_the_sum_with_n_times_eps():
 
 def test_data_and_initial_weights_have_seeds_of_their_own():
     run = trained("seeds")
-    X = {c.data_seed: f.X for c, f in zip(run.cells, run.found, strict=True)}
-    W0 = {c.init_seed: f.W0 for c, f in zip(run.cells, run.found, strict=True)}
+    X = {c.data_seed: inspected.X for c, inspected in zip(run.cells, run.inspected, strict=True)}
+    W0 = {c.init_seed: inspected.W0 for c, inspected in zip(run.cells, run.inspected, strict=True)}
     for seed, draw in X.items():
         np.testing.assert_array_equal(
             draw, data.draw(data.Stream(seed, run.n, 0.99, "train"), 35).dense(run.n)
         )
     assert (X[3] != X[4]).any()
     assert (W0[3] != W0[4]).any()
-    for cell, found in zip(run.cells, run.found, strict=True):
-        np.testing.assert_array_equal(found.X, X[cell.data_seed])
-        np.testing.assert_array_equal(found.W0, W0[cell.init_seed])
+    for cell, inspected in zip(run.cells, run.inspected, strict=True):
+        np.testing.assert_array_equal(inspected.X, X[cell.data_seed])
+        np.testing.assert_array_equal(inspected.W0, W0[cell.init_seed])
     W = run.result.dataset.W
     np.testing.assert_array_equal(W.sel(seed=3), W.sel(seed=9))  # it seeds nothing that is left
 
@@ -234,13 +241,13 @@ def test_one_seed_seeds_both():
 
 @pytest.mark.parametrize("m", [1, 5, 9, 30])
 def test_initial_weights(m):
-    """Uniform within Xavier's bound of the cell's own m and n, the same in every layout."""
+    """Uniform within Xavier's bound of the cell's own m and n, the same on every platform."""
     n = 2_000
     study = DoubleDescent(Options(n=n))
     cell = Cell(m=m)
-    layout = study.layout(cell, "cpu")
-    params = study.init(cell, layout)
-    assert params.W.shape == (layout.shape.hidden, layout.shape.tiles * layout.shape.columns)
+    shapes = study.shapes(cell, "cpu")
+    params = study.init(cell, shapes)
+    assert params.W.shape == (shapes.size.hidden, shapes.size.tiles * shapes.size.columns)
     W, b, V = study.crop(cell, params)
     assert V is W
     assert np.count_nonzero(params.W) == np.count_nonzero(W)
@@ -253,11 +260,11 @@ def test_initial_weights(m):
     assert np.abs(ordered).max() <= 1 + 1e-6
     for row, other in itertools.combinations(W[:5], 2):
         assert abs(np.corrcoef(row, other)[0, 1]) < 4 / np.sqrt(n)
-    accelerator = study.init(cell, study.layout(cell, "gpu"))
+    accelerator = study.init(cell, study.shapes(cell, "gpu"))
     np.testing.assert_array_equal(study.crop(cell, accelerator)[0], W)
     for other in (replace(cell, seed=1), replace(cell, m=m + 1)):
-        found, *_ = study.crop(other, study.init(other, study.layout(other, "cpu")))
-        assert abs(np.corrcoef(found[0], W[0])[0, 1]) < 4 / np.sqrt(n)
+        other_W, *_ = study.crop(other, study.init(other, study.shapes(other, "cpu")))
+        assert abs(np.corrcoef(other_W[0], W[0])[0, 1]) < 4 / np.sqrt(n)
 
 
 def test_no_reported_loss_is_negative():

@@ -1,0 +1,34 @@
+"""What the tests of the engine share: programs of some cells, and how two of them differ."""
+
+import jax
+import numpy as np
+
+from superpos_jax.engine.plan import make_plan
+from superpos_jax.engine.program import Program, make_mesh
+
+
+def build(study, cells, devices=1, platform="cpu"):
+    """The program of some cells, laid out for a platform."""
+    mesh = make_mesh(jax.devices()[:devices])
+    return Program(study, make_plan(study, cells, devices, platform), mesh)
+
+
+def train(study, cells, *stops, platform="cpu"):
+    """A program and its state after it has come to the last of some steps, stop by stop."""
+    program = build(study, cells, platform=platform)
+    state = program.init()
+    for stop in stops:
+        state = program.advance(state, stop)
+    return program, state
+
+
+def difference(one, other):
+    """The names of leaves whose bits differ, and by how much."""
+    apart = {}
+    leaves = jax.tree_util.tree_leaves_with_path(one)
+    for (path, a), b in zip(leaves, jax.tree.leaves(other), strict=True):
+        a, b = np.asarray(a), np.asarray(b)
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        if a.tobytes() != b.tobytes():
+            apart[jax.tree_util.keystr(path)] = np.abs(a.astype(float) - b).max()
+    return apart

@@ -1,0 +1,308 @@
+"""Every feed against a plain loop in numpy, and what the optimizer and measurements see of it."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from classifier import CENTERS, Classifier, Numbers, Options
+from programs import build, difference, train
+
+from superpos_jax.engine.batches import choose
+from superpos_jax.engine.plan import layout_of
+from superpos_jax.engine.study import Fresh, FullBatch, Minibatch, Shapes
+
+STEPS = 12
+OPTIONS = Options(look_every=1000, test_samples=20)
+CELLS = [
+    Numbers(T=23, batch=5, steps=STEPS, seed=1),  # epochs of 5, 5, 5, 5 and 3 samples
+    Numbers(T=23, batch=1, steps=STEPS, seed=1),
+    Numbers(T=7, batch=40, steps=STEPS),  # no more samples than there are
+    Numbers(T=200, batch=8, steps=STEPS, spread=1.5, lr=0.5),
+]
+
+
+class Whole(Classifier):
+    def feed(self, cell):
+        return FullBatch()
+
+
+class Replacing(Classifier):
+    def feed(self, cell):
+        return Minibatch(cell.batch, "replace")
+
+
+class New(Classifier):
+    """40 new samples at every step, which are more than a block has rows."""
+
+    def feed(self, cell):
+        return Fresh(40)
+
+    def draw(self, cell, shapes, step, index):
+        key = jax.random.key(cell.seed)
+        for value in (step, index):
+            key = jax.random.fold_in(key, value)
+        y = jnp.arange(shapes.rows) % len(CENTERS)
+        return jnp.asarray(CENTERS)[y] + jax.random.normal(key, (shapes.rows, 2)), y
+
+
+class OwnBlocks(Whole):
+    """What `load` gives, cut by the study itself, for a block of 16 rows."""
+
+    def shapes(self, cell, platform):
+        return Shapes(cell.width, block=(16,))
+
+    def blocks(self, dataset, block):
+        x, y = self.load(dataset)
+        blocks = -(-len(y) // 16)
+        wide_x, wide_y = np.zeros((16 * blocks, 2), np.float32), np.zeros(16 * blocks, np.int32)
+        wide_x[: len(y)], wide_y[: len(y)] = x, y
+        return wide_x.reshape(blocks, 16, 2), wide_y.reshape(blocks, 16)
+
+
+draw_jit = jax.jit(lambda study, *args: study.draw(*args), static_argnums=(0, 2))
+choose_jit = jax.jit(choose, static_argnums=(0, 1))
+
+
+def batches(study, cell):
+    """(x, y) of every update of a cell: what its feed says in words."""
+    x, y = study.load(study.datasets(cell)["train"])
+    size = min(cell.batch, cell.T)
+    for step in range(cell.steps):
+        if isinstance(study, New):
+            shapes = layout_of(study, cell, "cpu").shapes
+            blocks = [draw_jit(study, cell, shapes, step, index) for index in range(2)]
+            drawn = [np.concatenate(leaves)[:40] for leaves in zip(*blocks, strict=True)]
+            yield tuple(drawn)
+        elif isinstance(study, Whole):
+            yield x, y
+        else:
+            order = study.feed(cell).order
+            index, weight = choose_jit(order, size, cell.seed, step, size, cell.T)
+            taken = np.asarray(index)[np.asarray(weight) == 1]
+            yield x[taken], y[taken]
+
+
+def loss_and_grad(theta, x, y):
+    """Mean cross-entropy and its gradient by W, c, U, d."""
+    W, c, U, d = theta
+    hidden = np.maximum(x @ W.T + c, 0)
+    logits = hidden @ U.T + d
+    logits -= logits.max(axis=1, keepdims=True)
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    loss = -np.log(p[np.arange(len(y)), y]).mean()
+    error = (p - np.eye(3)[y]) / len(y)
+    back = (error @ U) * (hidden > 0)
+    return loss, (back.T @ x, back.sum(axis=0), error.T @ hidden, error.sum(axis=0))
+
+
+def start(study, cell):
+    """The initial weights, float64."""
+    params = study.init(cell, study.shapes(cell, "cpu"))
+    return [np.array(leaf, np.float64) for leaf in params]
+
+
+def descend(study, cell):
+    """The weights after all updates of a cell, one after another."""
+    theta = start(study, cell)
+    for x, y in batches(study, cell):
+        _, grads = loss_and_grad(theta, x, y)
+        theta = [leaf - cell.lr * grad for leaf, grad in zip(theta, grads, strict=True)]
+    return theta
+
+
+def assert_close(params, expected):
+    for leaf, wanted in zip(params, expected, strict=True):
+        np.testing.assert_allclose(leaf, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("feed", [Classifier, Replacing, Whole, OwnBlocks, New])
+def test_training_is_a_plain_loop_over_batches(feed):
+    study = feed(OPTIONS)
+    program, state = train(study, CELLS, 5, STEPS)
+    for cell, params in zip(CELLS, program.params(state), strict=True):
+        assert_close(params, descend(study, cell))
+
+
+def test_a_cell_is_fed_the_same_on_every_platform():
+    """Of other blocks, and of cells side by side."""
+    study = Classifier(OPTIONS)
+    layouts = [layout_of(study, CELLS[-1], platform) for platform in ("cpu", "gpu")]
+    assert layouts[0].shapes.rows < layouts[1].shapes.rows
+    assert layouts[0].beside < layouts[1].beside
+    program, state = train(study, CELLS, STEPS, platform="gpu")
+    for cell, params in zip(CELLS, program.params(state), strict=True):
+        assert_close(params, descend(study, cell))
+
+
+@pytest.mark.parametrize("feed", [Classifier, Whole])
+def test_rows_that_are_no_samples_of_a_cell_do_not_matter(feed):
+    """Neither padding nor the samples of larger cells, in training and in measurements."""
+
+    class Garbage(feed):
+        garbage = False
+
+        def blocks(self, dataset, block):
+            x, y = super().blocks(dataset, block)
+            if self.garbage:
+                x, y = x.copy(), y.copy()
+                x.reshape(-1, 2)[dataset.samples :] = 1e3
+                y.reshape(-1)[dataset.samples :] = 1
+                if dataset.key.name == "train":
+                    x.reshape(-1, 2)[23:] = -1e3
+            return x, y
+
+    cells = [CELLS[0], Numbers(T=150, seed=1, steps=1)]  # of one stream
+    trained = []
+    for garbage in (False, True):
+        study = Garbage(OPTIONS)
+        study.garbage = garbage
+        program, state = train(study, cells, STEPS)
+        measured = {name: values[0] for name, values in program.finish(state).items()}
+        trained.append((program.params(state)[0], measured))
+    assert difference(*trained) == {}
+    assert trained[0][1]["updates"] == STEPS
+
+
+class Seen(NamedTuple):
+    """What an optimizer was given at the last update."""
+
+    loss: Any
+    grads: Any
+
+
+def recorder(lr):
+    """Gradient descent that remembers what it sees."""
+
+    def init(params):
+        return Seen(jnp.float32(0), jax.tree.map(jnp.zeros_like, params))
+
+    def update(grads, state, params=None, *, value, **others):
+        return jax.tree.map(lambda grad: -lr * grad, grads), Seen(value, grads)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+@pytest.mark.parametrize("feed", [Classifier, Whole, New])
+def test_the_optimizer_sees_mean_loss_and_mean_gradient(feed):
+    class Recorded(feed):
+        def optimizer(self, cell):
+            return recorder(cell.lr)
+
+    study = Recorded(OPTIONS)
+    program, state = train(study, CELLS, 5)  # the first cell's last batch: 3 samples
+    optimizers = program.per_cell([group.optimizer for group in state])
+    _, before = train(study, CELLS, 4)
+    for cell, params, seen in zip(CELLS, program.params(before), optimizers, strict=True):
+        x, y = list(batches(study, cell))[4]
+        loss, grads = loss_and_grad([np.float64(leaf) for leaf in params], x, y)
+        np.testing.assert_allclose(seen.loss, loss, rtol=1e-5)
+        assert_close(seen.grads, grads)
+
+
+class Measured(Classifier):
+    """A data set for each time at which one can be measured; what looks see is kept."""
+
+    def datasets(self, cell):
+        train, test = super().datasets(cell).values()
+        late = test._replace(key=test.key._replace(seed=77))
+        return {
+            "train": train._replace(evaluate="history"),
+            "test": test,
+            "late": late._replace(evaluate="end"),
+        }
+
+    def look_every(self, cell):
+        return 4
+
+    def memo(self, cell, shapes, params):
+        return jnp.float32(0)
+
+    def look(self, cell, shapes, now, memo):
+        assert set(now.measured) == {"test_loss", "test_accuracy"}
+        return now.measured["test_loss"], jnp.int32(-1)
+
+    def summarise(self, cell, params):
+        return {"W_norm": jnp.linalg.norm(params.W)}
+
+    def summarise_update(self, cell, params, grads, updates):
+        return {
+            "grad_norm": optax.tree.norm(grads),
+            "update_norm": optax.tree.norm(updates),
+            "along": optax.tree.vdot(params, updates),
+        }
+
+
+@pytest.fixture(scope="module")
+def measured():
+    study = Measured(OPTIONS)
+    program, state = train(study, CELLS, 4)
+    return study, program, state
+
+
+def check(study, cell, params, values, names):
+    """Losses and accuracies of data sets against numpy."""
+    W, c, U, d = params
+    for name in names:
+        x, y = study.load(study.datasets(cell)[name])
+        loss, _ = loss_and_grad(params, x, y)
+        right = ((np.maximum(x @ W.T + c, 0) @ U.T + d).argmax(axis=1) == y).mean()
+        np.testing.assert_allclose(values[f"{name}_loss"], loss, rtol=1e-5)
+        np.testing.assert_allclose(values[f"{name}_accuracy"], right, rtol=1e-6)
+
+
+def test_means_along_the_history_and_at_the_end(measured):
+    study, program, state = measured
+    along, finally_ = program.evaluate(state, step=4), program.finish(state)
+    assert finally_.keys() - along.keys() == {"late_loss", "late_accuracy"}
+    cells = zip(CELLS, program.params(state), program.memos(state), strict=True)
+    for i, (cell, params, memo) in enumerate(cells):
+        for table, names in ((along, ("train", "test")), (finally_, study.datasets(cell))):
+            check(study, cell, params, {name: table[name][i] for name in table}, names)
+        np.testing.assert_allclose(memo, along["test_loss"][i], rtol=1e-6)
+        np.testing.assert_allclose(along["W_norm"][i], np.linalg.norm(params.W), rtol=1e-5)
+
+
+def test_cells_elsewhere_are_not_measured(measured):
+    _, program, _ = measured
+    cells = [Numbers(T=23, batch=5, steps=steps) for steps in (4, 9)]
+    program, state = train(program.study, cells, 9)
+    for step, there in ((4, [True, False]), (9, [False, True]), (5, [False, False])):
+        values = program.evaluate(state, step)
+        assert values["updates"].tolist() == [4, 9]
+        for name in values.keys() - {"updates", "died_at", "ended"}:
+            assert np.isfinite(values[name]).tolist() == there, name
+
+
+def test_summaries_of_the_update_that_comes_next(measured):
+    """Of its batch, which is not the last one; and nothing moves."""
+    study, program, state = measured
+    values = program.evaluate(state, step=4)
+    for i, (cell, params) in enumerate(zip(CELLS, program.params(state), strict=True)):
+        theta = [np.float64(leaf) for leaf in params]
+        x, y = list(batches(study, cell))[4]
+        _, grads = loss_and_grad(theta, x, y)
+        norm = np.sqrt(sum((grad**2).sum() for grad in grads))
+        along = -cell.lr * sum((a * b).sum() for a, b in zip(theta, grads, strict=True))
+        np.testing.assert_allclose(values["grad_norm"][i], norm, rtol=1e-4)
+        np.testing.assert_allclose(values["update_norm"][i], cell.lr * norm, rtol=1e-4)
+        np.testing.assert_allclose(values["along"][i], along, rtol=1e-3, atol=1e-6)
+    assert (values["updates"] == 4).all()
+
+
+def test_a_study_without_data_says_so():
+    class Empty(Classifier):
+        load = Classifier.__mro__[1].load
+
+    with pytest.raises(NotImplementedError, match="Empty defines neither load nor blocks"):
+        build(Empty(OPTIONS), CELLS[:1])
+
+
+def test_a_study_without_a_loss_says_so():
+    class Aimless(Classifier):
+        loss = Classifier.__mro__[1].loss
+
+    with pytest.raises(NotImplementedError, match="Aimless defines neither loss nor loss_and_grad"):
+        train(Aimless(OPTIONS), CELLS[:1], 1)
