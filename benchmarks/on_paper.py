@@ -56,9 +56,9 @@ def main() -> None:
         f"{len(groups)} groups, work done / needed {plan.overhead:.2f}: cells side by side take as "
         "long as the longest of them.",
         "",
-        f"A chip takes {SIDE_BY_SIDE['gpu']:,} samples side by side, of as many cells of a layout "
+        f"A chip takes {SIDE_BY_SIDE:,} samples side by side, of as many cells of a layout "
         "as that needs (blocks of 32, 256 or 4,096 samples, all features in one tile): "
-        f"{SIDE_BY_SIDE['gpu'] * N * 4 / 1e9:.1f} GB of decoded values at a time, so that a "
+        f"{SIDE_BY_SIDE * N * 4 / 1e9:.1f} GB of decoded values at a time, so that a "
         "kernel runs for about a millisecond and its launch does not count. XLA writes the decode "
         "once and reads it twice, 12 bytes a pair; the two reductions are products with m + 1 "
         "columns.",
@@ -81,7 +81,7 @@ def main() -> None:
         "reductions fill 3 to 17 of the 128 columns of a matrix unit: the products of several "
         "cells of a group would have to share one.",
         "",
-        "The same program lowers for CUDA and TPU (tests/test_engine.py).",
+        "The same program lowers for CUDA and TPU (tests/engine/test_program.py).",
     ]
     Path(__file__).with_name("accelerators.md").write_text("\n".join(lines) + "\n")
 

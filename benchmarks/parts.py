@@ -52,7 +52,7 @@ def phases(m: int, n: int, T: int) -> dict[str, float]:
     compiled = program.advance_program.lower(program.tables, state, np.int32(done)).compile()
     phase_of = {}
     for name, scope in re.findall(r'%(\S+) = .*op_name="([^"]*)"', compiled.as_text()):
-        inside = "while/body/while/body" in scope.replace("closed_call/", "")
+        inside = 3 * "while/body/" in scope.replace("closed_call/", "")  # map, steps, blocks
         rest = "non-zeros" if inside else "loops and carries"
         phase_of[name] = next((p for p in PHASES if re.search(rf"\b{p}\b", scope)), rest)
     spent: collections.Counter[str] = collections.Counter()
@@ -66,8 +66,9 @@ def phases(m: int, n: int, T: int) -> dict[str, float]:
                     if event.name in phase_of and not event.name.startswith("while"):
                         spent[phase_of[event.name]] += event.duration_ns
     whole = sum(spent.values())
-    found = {name: 1e6 * seconds * spent[name] / whole for name in (*PHASES, "loops and carries")}
-    return found | {"step": 1e6 * seconds}
+    names = (*PHASES, "loops and carries")
+    times = {name: 1e6 * seconds * spent[name] / whole for name in names}
+    return times | {"step": 1e6 * seconds}
 
 
 def tiny_cells() -> dict[str, float]:
@@ -94,7 +95,7 @@ def tiny_cells() -> dict[str, float]:
 
 def linear() -> list[tuple[str, int, float]]:
     """(axis, value, seconds a step): T, m and the number of cells, one at a time."""
-    found = []
+    times = []
     for axis, values in {
         "T": (1_000, 10_000, 100_000, 1_000_000),
         "m": (2, 4, 8, 16, 32),
@@ -114,8 +115,8 @@ def linear() -> list[tuple[str, int, float]]:
                 done += 1
                 state = jax.block_until_ready(program.advance(state, done))
 
-            found.append((axis, value, timed(train, 2.0)))
-    return found
+            times.append((axis, value, timed(train, 2.0)))
+    return times
 
 
 def dense(
@@ -194,7 +195,7 @@ def dense_variants() -> dict[str, float]:
     """Billion pairs a second at m = 2, n = 10,000 with one thing changed."""
     at = functools.partial(rate, m=2, n=10_000, rows=256, columns=480)
     part = functools.partial
-    found = {
+    rates = {
         "as it is (256 x 480)": at(dense),
         "no copy of the tile by a product with the identity": at(part(dense, copy=False)),
         "jnp.maximum in place of where": at(part(dense, relu="max")),
@@ -206,8 +207,8 @@ def dense_variants() -> dict[str, float]:
     }
     for rows, columns in [(32, 480), (64, 480), (128, 480), (512, 480), (256, 256), (256, 1024),
                           (256, 2048), (64, 1024)]:  # fmt: skip
-        found[f"tile {rows} x {columns}"] = rate(dense, 2, 10_000, rows, columns)
-    return found
+        rates[f"tile {rows} x {columns}"] = rate(dense, 2, 10_000, rows, columns)
+    return rates
 
 
 def layouts() -> dict[str, tuple[float, ...]]:
@@ -219,17 +220,17 @@ def layouts() -> dict[str, tuple[float, ...]]:
         run = jax.jit(lambda x: jax.lax.fori_loop(0, 200, lambda _, x: function(x), x))
         return min(timed(lambda: jax.block_until_ready(run(start)), 0.2) for _ in range(3)) / 2e-4
 
-    found = {}
+    times = {}
     for width in (2, 3, 4, 5, 8, 16):
         table = jnp.asarray(rng.standard_normal((512, width), np.float32))
         entries, by_row = table[col], table.T.copy()
-        found[str(width)] = (
+        times[str(width)] = (
             micro(lambda x, table=table: x + table[col], entries),
             micro(lambda x, by_row=by_row: x + by_row[:, col], entries.T),
             micro(lambda x, entries=entries: x.at[col].add(entries), table),
             micro(lambda x, entries=entries.T: x.at[:, col].add(entries), by_row),
         )
-    return found
+    return times
 
 
 def main() -> None:
@@ -240,14 +241,14 @@ def main() -> None:
         "tiny": (2, 1_000, 32),
         "m = 16": (16, 10_000, 8_192),
     }
-    found = {
+    measured = {
         "phases": {name: phases(*shape) for name, shape in shapes.items()},
         "tiny cells": tiny_cells(),
         "linear": linear(),
         "dense": dense_variants(),
         "layouts": layouts(),
     }
-    print(json.dumps(found, indent=1))
+    print(json.dumps(measured, indent=1))
 
 
 if __name__ == "__main__":

@@ -198,8 +198,8 @@ def roofline(turns: int) -> list[str]:
     body = []
     for i, (m, n, T) in enumerate(SHAPES):
         limit = [
-            100 * rate * 3 * (m + 1) / found["multiply-adds"]
-            for rate, found in zip(column("core", i), limits, strict=False)
+            100 * rate * 3 * (m + 1) / of_core["multiply-adds"]
+            for rate, of_core in zip(column("core", i), limits, strict=False)
         ]
         body.append((
             m, f"{n:,}", f"{T:,}",
@@ -217,13 +217,13 @@ def roofline(turns: int) -> list[str]:
 
 def inside() -> list[str]:
     """What a step consists of, and what was tried."""
-    found = told("parts.py")
-    names = list(next(iter(found["phases"].values())))
+    parts = told("parts.py")
+    names = list(next(iter(parts["phases"].values())))
     shares = [
         (name, *(f"{100 * value[name] / value['step']:.0f} %" for name in names[:-1]),
-         f"{value['step']:,.0f}") for name, value in found["phases"].items()
+         f"{value['step']:,.0f}") for name, value in parts["phases"].items()
     ]  # fmt: skip
-    tiny = found["tiny cells"]
+    tiny = parts["tiny cells"]
     moved = 1e3 * tiny["AdamW's bytes"]
     lines = ["## Where a step of one cell goes, on one core", ""]
     lines += ["reference: m = 2, n = 10,000, T = 8,192; quickstart: m = 2, n = 500, T = 475; tiny:"]
@@ -234,7 +234,7 @@ def inside() -> list[str]:
         f"1,000 cells of T = 8 to 64 at n = 1,000: {tiny['cells']:,.0f} cell-steps a second, "
         f"{1e3 * tiny['step']:.1f} ms a step. The bytes that AdamW must move (28 a parameter) "
         f"take {moved:.1f} ms at the speed at which this core copies memory.",
-        *worth_of_a_kernel(found["phases"]),
+        *worth_of_a_kernel(parts["phases"]),
         "",
         "## Growth",
         "",
@@ -242,7 +242,7 @@ def inside() -> list[str]:
     ]
     grown = []
     for axis in ("T", "m", "cells"):
-        (first, begin), *rest = [(v, t) for name, v, t in found["linear"] if name == axis]
+        (first, begin), *rest = [(v, t) for name, v, t in parts["linear"] if name == axis]
         grown.append((axis, f"{first:,}", f"{1e3 * begin:.1f}", "1", "1"))
         grown += [
             (axis, f"{v:,}", f"{1e3 * t:.1f}", f"{v / first:,.0f}", f"{t / begin:,.1f}")
@@ -251,12 +251,12 @@ def inside() -> list[str]:
     lines += table(("axis", "value", "ms a step", "grown by", "time grown by"), *grown)
     lines += ["", "## What was tried", ""]
     lines += ["All features of a block, m = 2, n = 10,000, one core, with one thing changed."]
-    tried = found["dense"]
+    tried = parts["dense"]
     base = next(iter(tried.values()))
     rows = [(name, f"{value:.2f}", f"{value / base:.2f}") for name, value in tried.items()]
     lines += table(("variant", "billion pairs a second", "of what it does"), *rows)
     lines += ["", "The non-zeros of a block: microseconds for 3,072 of them, w numbers each."]
-    rows = [(w, *(f"{value:.1f}" for value in values)) for w, values in found["layouts"].items()]
+    rows = [(w, *(f"{value:.1f}" for value in values)) for w, values in parts["layouts"].items()]
     head = ("w", "gather by feature", "gather by row of W", "scatter by feature", "by row of W")
     return lines + table(head, *rows)
 
@@ -276,6 +276,35 @@ def worth_of_a_kernel(phases: dict[str, dict[str, float]]) -> list[str]:
         f"A kernel of our own for decode and reductions that did the {pairs:.1f} billion pairs a "
         f"second of native.cpp would make a step faster by {' and '.join(gains)}.",
     ]
+
+
+def small() -> list[str]:
+    """Models so small that a step is little work, beside the same by hand."""
+    lines = [
+        "## Small models",
+        "",
+        "Cell-steps a second on one core; by hand: vmap over cells, scan over steps (by_hand.py);",
+        "median (and range), ratios within a pair. History: what a run with its default history",
+        "spends on measuring, over what it spends on training.",
+    ]
+    rows = []
+    for name, measured in told("small.py").items():
+        engine, by_hand = measured["engine"], measured["by hand"]
+        ratios = [ours / theirs for ours, theirs in zip(engine, by_hand, strict=True)]
+        rows.append((
+            SMALL[name], spread(engine, ",.0f"), spread(by_hand, ",.0f"), spread(ratios, ".2f"),
+            spread(measured["history"], ".0%"),
+        ))  # fmt: skip
+    head = ("model", "engine", "by hand", "engine / by hand", "history / training")
+    return lines + table(head, *rows)
+
+
+SMALL = {
+    "tiny": "19 -> 64 -> 2, SGD on 32 samples, 96 cells",
+    "tiny_stop": "the same, each cell until it has learned",
+    "autoencoder": "12 -> m -> 12, AdamW on 256 samples, 48 cells",
+    "modular": "94 -> 100 -> 100 -> 47, Adam on 1,104 samples, 8 cells",
+}
 
 
 def program() -> list[str]:
@@ -325,6 +354,7 @@ def plane(cores: Sequence[int]) -> float:
 SECTIONS: dict[str, Callable[..., list[str]]] = {
     "step": roofline,
     "inside": inside,
+    "small": small,
     "program": program,
 }
 

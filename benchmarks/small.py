@@ -1,30 +1,33 @@
 """Small models through the engine, beside the same models by hand: cell-steps a second on a core.
 
-    taskset -c 1 python benchmarks/small.py          # all, or those that are named
+    python benchmarks/small.py          # all, or those that are named
 
-Prints for each model of by_hand.py the rate of both, their ratio (in pairs, alternating), and what
-share of its training the engine spends on its default history.
+Measures for each model of by_hand.py the rate of both, in pairs, alternating; and what its default
+history costs a run of the engine, beside the training. Prints JSON.
 """
 
 from __future__ import annotations
 
-import statistics
+import json
+import os
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import by_hand
-import jax
-import jax.numpy as jnp
-import numpy as np
-import optax
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
 
-from superpos_jax.engine.numerics import pinned
-from superpos_jax.engine.plan import make_plan
-from superpos_jax.engine.program import Program, make_mesh
-from superpos_jax.engine.study import (
+import by_hand  # noqa: E402 - the thread pool follows the affinity
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+import optax  # noqa: E402
+
+from superpos_jax.engine.numerics import pinned  # noqa: E402
+from superpos_jax.engine.plan import make_plan  # noqa: E402
+from superpos_jax.engine.program import Program, make_mesh  # noqa: E402
+from superpos_jax.engine.study import (  # noqa: E402
     DataSet,
     Feed,
     FullBatch,
@@ -33,8 +36,8 @@ from superpos_jax.engine.study import (
     Shapes,
     Study,
 )
-from superpos_jax.engine.verdicts import FINISHED, NOT_ENDED
-from superpos_jax.results.sweep import Sweep
+from superpos_jax.engine.verdicts import FINISHED, NOT_ENDED  # noqa: E402
+from superpos_jax.results.sweep import Sweep  # noqa: E402
 
 PAIRS = 5
 
@@ -218,53 +221,59 @@ AXES: dict[str, tuple[type[Study], dict[str, Any]]] = {
 
 
 class Engine:
-    """A model through the engine: `train` trains all cells, `rate` in cell-steps a second."""
+    """A model through the engine, all its cells in one program."""
 
     def __init__(self, name: str) -> None:
         study, axes = AXES[name]
         grid = Sweep(study=f"{__name__}:{study.__name__}", axes=axes).grid()
         plan = make_plan(grid.study, grid.cells, 1, "cpu")
         self.program = Program(grid.study, plan, make_mesh(jax.devices()[:1]))
-        self.points = len(grid.study.recorded(grid.cells[0]))
-        self.last = int(plan.updates.max())
-
-    def train(self) -> float:
-        """Seconds of training."""
-        state = self.program.init()
-        jax.block_until_ready(state)
-        begin = time.perf_counter()
-        state = jax.block_until_ready(self.program.advance(state, self.last))
-        self.seconds = time.perf_counter() - begin
-        begin = time.perf_counter()
-        measured = self.program.finish(state)
-        self.evaluation = (time.perf_counter() - begin) * self.points / self.seconds
-        self.updates = int(measured["updates"].sum())
-        return self.seconds
+        self.recorded = sorted({s for cell in grid.cells for s in grid.study.recorded(cell)})
 
     def rate(self) -> float:
-        """Cell-steps a second."""
-        return self.updates / self.train()
+        """Cell-steps a second of a whole training."""
+        state = jax.block_until_ready(self.program.init())
+        begin = time.perf_counter()
+        state = jax.block_until_ready(self.program.advance(state, self.recorded[-1]))
+        seconds = time.perf_counter() - begin
+        return int(self.program.finish(state)["updates"].sum()) / seconds
+
+    def history(self) -> float:
+        """Time of measuring over time of training, of a run that keeps its default history."""
+        program, training, measuring = self.program, 0.0, 0.0
+        state = jax.block_until_ready(program.init())
+        for step in self.recorded:
+            begin = time.perf_counter()
+            state = jax.block_until_ready(program.advance(state, step))
+            trained = time.perf_counter()
+            program.evaluate(state, step)
+            training += trained - begin
+            measuring += time.perf_counter() - trained
+        begin = time.perf_counter()
+        program.finish(state)
+        return (measuring + time.perf_counter() - begin) / training
 
 
 @pinned()
+def compare(name: str) -> dict[str, list[float]]:
+    """Cell-steps a second of the engine and by hand, and the share of the history."""
+    engine, training = Engine(name), by_hand.MODELS[name]()
+    engine.rate()  # compiles
+    engine.history()
+    steps = int(jax.block_until_ready(training()).steps.sum())
+    measured: dict[str, list[float]] = {"engine": [], "by hand": [], "history": []}
+    for _ in range(PAIRS):
+        measured["engine"].append(engine.rate())
+        begin = time.perf_counter()
+        jax.block_until_ready(training())
+        measured["by hand"].append(steps / (time.perf_counter() - begin))
+        measured["history"].append(engine.history())
+    return measured
+
+
 def main() -> None:
-    """Compare the models that are named, or all."""
-    for name in sys.argv[1:] or AXES:
-        engine, training = Engine(name), by_hand.MODELS[name]()
-        engine.train()
-        steps = int(jax.block_until_ready(training()).steps.sum())
-        rates, by_hands, ratios = [], [], []
-        for _ in range(PAIRS):
-            rates.append(engine.rate())
-            begin = time.perf_counter()
-            jax.block_until_ready(training())
-            by_hands.append(steps / (time.perf_counter() - begin))
-            ratios.append(rates[-1] / by_hands[-1])
-        print(
-            f"{name}: engine {statistics.median(rates):,.0f} cell-steps/s, by hand"
-            f" {statistics.median(by_hands):,.0f}, ratio {statistics.median(ratios):.2f}"
-            f" ({min(ratios):.2f} to {max(ratios):.2f}), history {engine.evaluation:.1%} of training"
-        )
+    """Compare the models that are named, or all; prints JSON."""
+    print(json.dumps({name: compare(name) for name in sys.argv[1:] or AXES}, indent=1))
 
 
 if __name__ == "__main__":
