@@ -8,10 +8,11 @@ BIN := $(VENV)/bin
 plane: $(VENV)/installed ## train the quickstart plane and draw it
 	$(BIN)/superpos run quickstart
 
-test: $(VENV)/installed-dev ## the whole gate: format, lint, types, tests, doctests
+test: $(VENV)/installed-dev ## the whole gate: format, lint, types, rooms, tests, doctests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 format: $(VENV)/installed-dev ## format and mend what can be mended
