@@ -20,11 +20,11 @@ RUNTIME = 768 * 2**20
 """Bytes of Python, JAX, the compiler and the figures (benchmarks/README.md has a table)."""
 
 COPIES = 4
-"""How often parameters and results are held at once, at most: by the devices or in records, as one
+"""How often parameters and results are held at once, at most: by the devices or in tables, as one
 snapshot or data set, and twice while they are written."""
 
-RECORD = 8 * 2**10
-"""Bytes of the record of a cell, its arrays aside, in each process."""
+ROW = 8 * 2**10
+"""Bytes of the row of a cell, its arrays aside, in each process."""
 
 USABLE = 0.9
 """Share of the free memory that may be used."""
@@ -55,26 +55,24 @@ def peak(study: Study, plan: Plan, processes: int = 1) -> float:
     return processes * RUNTIME + COPIES * state + samples * (processes + plan.devices)
 
 
-def results(
-    study: Study, cells: Collection[Any], platform: str, processes: int = 1, places: int = 0
-) -> float:
+def results(study: Study, cells: Collection[Any], platform: str, processes: int = 1) -> float:
     """Most bytes that the results of all cells of a sweep take beside the programs.
 
     Each cell has the room of the largest one, in every process, `COPIES` times while they are
-    written, and that of its record; and so has each of the `places` of a folder's grid, if these
-    are more. With accelerators results lie in the host's memory and not in theirs: none.
+    written, and that of its row. With accelerators results lie in the host's memory and not in
+    theirs: none.
 
     Raises:
         UserError: the host of accelerators cannot hold them.
     """
     largest = max((_result(study, cell) for cell in cells), default=0.0)
-    need = processes * max(places, len(cells)) * (COPIES * largest + RECORD)
+    need = processes * len(cells) * (COPIES * largest + ROW)
     if platform == "cpu":
         return need
     free = free_on_host()
     if need > USABLE * free:
         raise UserError(
-            f"memory: results of {max(places, len(cells)):,} cells need about {words(need)}, and "
+            f"memory: results of {len(cells):,} cells need about {words(need)}, and "
             f"{words(USABLE * free)} of the host's {words(free)} may be used; take fewer cells, or "
             "keep less of their training and weights"
         )

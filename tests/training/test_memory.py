@@ -9,7 +9,8 @@ from test_growth import same, sweep
 
 import superpos_jax as sp
 from superpos_jax.engine import memory
-from superpos_jax.engine.memory import COPIES, RECORD, RUNTIME, USABLE, peak, results, split
+from superpos_jax.engine.memory import COPIES, ROW, RUNTIME, USABLE, peak, results, split
+from superpos_jax.engine.plan import make_plan
 from superpos_jax.engine.verdicts import FINISHED
 from superpos_jax.training.estimate import describe
 
@@ -20,29 +21,35 @@ SWEEP = sp.Sweep(
 )
 
 
+def need_of(grid, cells, devices):
+    """Bytes that training some cells of a grid together takes."""
+    return peak(grid.study, make_plan(grid.study, cells, devices, "cpu"))
+
+
 def test_peak_counts_state_and_samples():
     grid = SWEEP.grid()
-    one = peak(grid.study, grid.cells[:1], 1, "cpu") - RUNTIME
+    one = need_of(grid, grid.cells[:1], 1) - RUNTIME
     # Two slots at least, each W, b and two moments of both, 4 times over; two counters.
     state = 2 * (3 * 3 * 32 * 4 + 8) * 4
     blocks = 1 + 1  # of training and of test samples
     entries = one - state
     assert entries % (blocks * 2 * 12) == 0  # on host and device, three numbers of 4 bytes each
-    two = peak(grid.study, grid.cells[:2], 1, "cpu") - RUNTIME
+    two = need_of(grid, grid.cells[:2], 1) - RUNTIME
     assert two - state == 2 * entries  # another seed: other data
-    assert peak(grid.study, grid.cells[:1], 3, "cpu") > one + RUNTIME
+    assert need_of(grid, grid.cells[:1], 3) > one + RUNTIME
 
 
 def test_cells_are_split_until_they_fit():
     grid = SWEEP.grid()
-    whole = peak(grid.study, grid.cells, 2, "cpu")
-    alone = max(peak(grid.study, [cell], 2, "cpu") for cell in grid.cells)
-    assert split(grid.study, grid.cells, 2, "cpu", whole / USABLE) == [list(grid.cells)]
+    whole = need_of(grid, grid.cells, 2)
+    alone = max(need_of(grid, [cell], 2) for cell in grid.cells)
+    (plan,) = split(grid.study, grid.cells, 2, "cpu", whole / USABLE)
+    assert plan.cells == grid.cells
     less = (alone + whole) / 2
     parts = split(grid.study, grid.cells, 2, "cpu", less / USABLE)
     assert len(parts) > 1
-    assert [cell for part in parts for cell in part] == list(grid.cells)
-    assert all(peak(grid.study, part, 2, "cpu") <= less for part in parts)
+    assert [cell for plan in parts for cell in plan.cells] == list(grid.cells)
+    assert all(peak(grid.study, plan) <= less for plan in parts)
     with pytest.raises(sp.UserError, match=r"T=3.* alone needs about 768 MiB, .* and 691 MiB"):
         split(grid.study, grid.cells, 2, "cpu", RUNTIME)
 
@@ -58,15 +65,14 @@ def test_results_are_counted_as_they_are_stored(options, monkeypatch):
     axes = {"T": [3, 40], "m": [2, 5]}
     grid = SWEEP.model_copy(update={"axes": axes, "options": SWEEP.options | options}).grid()
     study, cell = grid.study, grid.cells[-1]
-    layout = study.layout(cell, "cpu")
-    params = jax.tree.map(np.asarray, study.init(cell, layout))
-    report, trace = study.report(cell, params), study.trace(cell, params)
+    params = jax.tree.map(np.asarray, study.init(cell, study.shapes(cell, "cpu")))
+    report, trace = study.report(cell, params, {}, ()), study.trace(cell, params)
     arrays = [np.asarray(one.values) for one in report.values() if one.dims]
     arrays += [trace[name] for name in study.traces] * len(study.recorded(cell))
     expected = sum(array.size for array in arrays) * 4
     assert study.result_bytes(cell) == expected
     histories = 16 * len(study.recorded(cell))
-    need = 4 * (COPIES * (expected + histories) + RECORD)  # four cells, of which it is the largest
+    need = 4 * (COPIES * (expected + histories) + ROW)  # four cells, of which it is the largest
     assert results(study, grid.cells, "cpu") == need
     assert results(study, grid.cells, "cpu", processes=3) == 3 * need
     assert results(study, grid.cells, "gpu") == 0  # in the host's memory
@@ -76,7 +82,7 @@ def test_results_are_counted_as_they_are_stored(options, monkeypatch):
     parts = [
         split(study, grid.cells, 1, "cpu", 2 * RUNTIME, for_results=need) for need in (0.0, 1e3)
     ]
-    assert parts == [[list(grid.cells)]] * 2
+    assert [[plan.cells for plan in plans] for plans in parts] == [[grid.cells]] * 2
     with pytest.raises(sp.UserError, match=r"1.0 GiB for the results of the sweep"):
         split(study, grid.cells, 1, "cpu", 2 * RUNTIME, for_results=2**30)
 
@@ -84,7 +90,7 @@ def test_results_are_counted_as_they_are_stored(options, monkeypatch):
 def test_results_that_do_not_fit_are_refused(tmp_path, monkeypatch):
     large = sweep({"T": [3], "seed": list(range(3))})
     grid = large.grid()
-    limit = peak(grid.study, grid.cells, 1, "cpu") / USABLE / 2**30
+    limit = need_of(grid, grid.cells, 1) / USABLE / 2**30
     monkeypatch.setattr(memory, "results", lambda *_: float(2**30))
     with pytest.raises(sp.UserError, match=r"1\.0 GiB for the results of the sweep"):
         sp.run(large, out=tmp_path, limit=limit)
@@ -95,9 +101,9 @@ def test_results_that_do_not_fit_are_refused(tmp_path, monkeypatch):
 def test_several_programs_train_the_same_plane(tmp_path):
     plane = sweep({"T": [3, 40], "seed": [0, 1]})
     grid = plane.grid()
-    whole = peak(grid.study, grid.cells, 2, "cpu")
+    whole = need_of(grid, grid.cells, 2)
     seen = []
-    alone = max(peak(grid.study, [cell], 2, "cpu") for cell in grid.cells)
+    alone = max(need_of(grid, [cell], 2) for cell in grid.cells)
     kept = results(grid.study, grid.cells, "cpu")
     limit = ((alone + whole) / 2 + kept) / USABLE / 2**30
     parts = len(split(grid.study, grid.cells, 2, "cpu", limit * 2**30, for_results=kept))
@@ -114,7 +120,7 @@ def test_every_machine_has_its_own_memory(monkeypatch):
     """Two with half of what is needed each train in one program what one of them could not."""
     plane = sweep({"T": [3, 40]})
     grid = plane.grid()
-    need = peak(grid.study, grid.cells, 1, "cpu") + results(grid.study, grid.cells, "cpu")
+    need = need_of(grid, grid.cells, 1) + results(grid.study, grid.cells, "cpu")
     half = 0.51 * need / USABLE / 2**30
     with pytest.raises(sp.UserError, match="alone needs"):
         sp.run(plane, limit=half)
@@ -141,11 +147,3 @@ def test_a_container_leaves_less_than_the_machine(tmp_path, monkeypatch):
     assert memory.free_on_host() == 1_500_000  # pages of files make room
     (tmp_path / "memory.max").write_text("max\n")
     assert memory.free_on_host() == pytest.approx(machine, rel=0.2)
-
-
-def test_a_folder_has_a_place_for_every_combination():
-    grid = sp.Sweep(axes={"seed": [0, 1]}, cell={"T": 3}, options={"n": 20}).grid()
-    one = results(grid.study, grid.cells, "cpu")
-    assert one > 0
-    assert results(grid.study, grid.cells, "cpu", places=1) == one
-    assert results(grid.study, grid.cells, "cpu", places=60) == 30 * one
