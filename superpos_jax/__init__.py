@@ -39,10 +39,10 @@ _HOME = {
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        found = getattr(importlib.import_module(f"superpos_jax.{_HOME[name]}"), name)
+        value = getattr(importlib.import_module(f"superpos_jax.{_HOME[name]}"), name)
     elif name == "plots":
-        found = importlib.import_module("superpos_jax.plots")
+        value = importlib.import_module("superpos_jax.plots")
     else:
         raise AttributeError(f"module 'superpos_jax' has no attribute {name!r}")
-    globals()[name] = found  # a submodule of the same name must not take its place
-    return found
+    globals()[name] = value  # a submodule of the same name must not take its place
+    return value

@@ -306,10 +306,10 @@ def audit(
 
     if result.suffix == ".zip":
         raise UserError(f"{result}: an archive holds a part of a result; audit its folder")
-    found = []
+    findings = []
     with progress_bar() as progress:
         for finding in audits.audit(load(result), cells, seed, progress):
-            found.append(finding)
+            findings.append(finding)
     rows = [
         (
             ", ".join(f"{axis}={value}" for axis, value in f.point.items()),
@@ -317,10 +317,10 @@ def audit(
             f"{f.difference:.3g}" + (f" in {f.quantity}" if f.quantity else ""),
             "promised" if not f.changed else f"not promised: {f.changed}",
         )
-        for f in found
+        for f in findings
     ]
     print_table(f"audit of {result}", ("cell", "bits", "largest difference", "bits are"), rows)
-    return SOME_DIED if any(not f.same and not f.changed for f in found) else DONE
+    return SOME_DIED if any(not f.same and not f.changed for f in findings) else DONE
 
 
 @app.command()

@@ -94,8 +94,9 @@ def progress_bar() -> Iterator[Callable[[Standing], None]]:
         nonlocal last
         clock = time.monotonic()
         text, left = f"step {now.step:,}/{now.steps:,}", ""
-        if found := pace.of(now, clock):
-            text, left = f"{text}, {found[0]:,.1f} steps/s", f", {found[1]:.0f} s left"
+        if (pair := pace.of(now, clock)) is not None:
+            rate, seconds = pair
+            text, left = f"{text}, {rate:,.1f} steps/s", f", {seconds:.0f} s left"
         bar.update(
             task, completed=now.done, description=f"{now.cells:,} cells, {now.doing}", rate=text
         )

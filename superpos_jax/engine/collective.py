@@ -33,7 +33,7 @@ def several() -> bool:
 
 
 def shared(function: Callable[[], Any]) -> Any:
-    """What a function says to process 0, which alone calls it; its error is everybody's."""
+    """Call a function on process 0, and return its value, or raise its error, on all of them."""
     if not several():
         return function()
     error = None

@@ -420,8 +420,8 @@ def end_verdicts(study: Study) -> list[int]:
 
 def _parameters(study: Study, shapes: Shapes, cell: Any) -> int:
     """Numbers in the parameters of a cell, traced once for all cells of its shapes."""
-    known = vars(study).setdefault("_parameters", {})
-    if shapes not in known:
+    counts: dict[Shapes, int] = vars(study).setdefault("_parameters", {})
+    if shapes not in counts:
         params = jax.eval_shape(lambda: study.init(cell, shapes))
-        known[shapes] = sum(leaf.size for leaf in jax.tree.leaves(params))
-    return known[shapes]
+        counts[shapes] = sum(leaf.size for leaf in jax.tree.leaves(params))
+    return counts[shapes]

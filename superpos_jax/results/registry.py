@@ -47,18 +47,18 @@ def load_study(name: str) -> type[Study]:
     try:
         if not all(map(str.isidentifier, parts)):
             raise ModuleNotFoundError(name=module)
-        found = getattr(importlib.import_module(module), attribute, None)
+        study = getattr(importlib.import_module(module), attribute, None)
     except ModuleNotFoundError as error:
         if str(error.name) not in itertools.accumulate(parts, "{}.{}".format):
             raise  # the study exists and lacks something else: not a matter of its name
         raise UserError(f"study: no study {name!r}; {allowed}") from None
-    if found is None:
+    if study is None:
         raise UserError(f"study: {module} has no {attribute!r}; {allowed}")
-    if not (isinstance(found, type) and issubclass(found, Study)):
+    if not (isinstance(study, type) and issubclass(study, Study)):
         raise UserError(f"study: {name!r} is not a superpos_jax.Study subclass")
-    if lacking := sorted(found.__abstractmethods__):
+    if lacking := sorted(study.__abstractmethods__):
         raise UserError(f"study: {name!r} does not define {', '.join(lacking)}")
-    return found
+    return study
 
 
 def figure_names(study: type[Study]) -> tuple[str, ...]:

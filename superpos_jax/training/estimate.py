@@ -59,10 +59,10 @@ def describe(grid: Grid, devices: int | None = None, limit: float | None = None)
     '1'
     """
     count = processes_for(grid.study, grid.cells, devices, limit)
-    found = find_devices(devices)
-    platform = found[0].platform
-    free = memory.available(found) if limit is None else limit * 2**30
-    shape = (count if count > 1 else len(found)), platform
+    chips = find_devices(devices)
+    platform = chips[0].platform
+    free = memory.available(chips) if limit is None else limit * 2**30
+    shape = (count if count > 1 else len(chips)), platform
     results = memory.results(grid.study, grid.cells, platform, count)
     programs = memory.split(grid.study, grid.cells, *shape, free, count, results)
     need = results + max(memory.peak(grid.study, plan, count) for plan in programs)

@@ -1,4 +1,4 @@
-"""What a run has found so far: a table of cells, and the runs that trained them, in a folder."""
+"""A run's table of cells so far, and the runs that trained them, kept in a folder."""
 
 from __future__ import annotations
 
