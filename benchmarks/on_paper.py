@@ -10,7 +10,8 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from superpos_jax.engine.plan import SIDE_BY_SIDE, make_plan
+from superpos_jax.engine.layout import SIDE_BY_SIDE
+from superpos_jax.engine.plan import make_plan
 from superpos_jax.studies.double_descent.cell import Cell, Options
 from superpos_jax.studies.double_descent.study import DoubleDescent
 

@@ -17,7 +17,7 @@ from typing import Any
 import jax
 from jax.extend import core
 
-from superpos_jax.engine.plan import SAFE_ROWS
+from superpos_jax.engine.layout import SAFE_ROWS
 from superpos_jax.engine.program import Program
 
 THREADS = "NPROC"

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import optax
 
 from superpos_jax.engine import batches
-from superpos_jax.engine.plan import TRAIN, Layout, Pace, Range
+from superpos_jax.engine.layout import TRAIN, Layout
+from superpos_jax.engine.plan import Pace, Range
 from superpos_jax.engine.study import Look, PyTree, Study
 from superpos_jax.engine.verdicts import ALIVE, NOT_ENDED
 

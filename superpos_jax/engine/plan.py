@@ -10,48 +10,24 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from superpos_jax.engine.study import DataSet, Fresh, Minibatch, PyTree, Shapes, Study
+from superpos_jax.engine.layout import (
+    TRAIN,
+    Layout,
+    grouped,
+    layout_of,
+    needed_work,
+    seen_by_update,
+)
+from superpos_jax.engine.study import DataSet, PyTree, Study
 
-TRAIN = "train"
-SAFE_ROWS = 128
-"""Rows of a block on a CPU, where the engine chooses. A product that sums over more of them is
-split among the threads of a process, and its last bits change with their number."""
-ACCELERATOR_ROWS = 4096
-"""Rows of a block on an accelerator, at most, where the engine chooses."""
-SIDE_BY_SIDE = 16_384
-"""Samples of different cells that an accelerator computes at once."""
-TINY, TINY_BESIDE = 2e6, 4
-"""A CPU computes that many cells side by side where an update takes fewer operations: it would
-spend most of its time between them. Otherwise one, which keeps the cache."""
 MIN_SLOTS = 2
 """Slots of a group, at least: XLA drops axes of length one, and with them the bits."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What cells have in common that share compiled code.
-
-    Attributes:
-        shapes: of the cells, their block filled in.
-        order: how minibatches are chosen, "epochs" or "replace"; "full" or "fresh" without them.
-        batch: rows of a minibatch, padding included; 0 without.
-        single: whether all samples of the training set are in one block.
-        beside: cells that are computed side by side, at most; on a CPU always.
-        looks: whether the study looks at the cell while it trains.
-    """
-
-    shapes: Shapes
-    order: str = "full"
-    batch: int = 0
-    single: bool = False
-    beside: int = 1
-    looks: bool = False
 
 
 class Range(NamedTuple):
@@ -159,10 +135,10 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
 
     updates = np.array([int(study.steps(cell)) for cell in cells])
     work = np.array([padded(i) for i in range(len(cells))])
-    needed = [_needed(study, cell, count) for cell, count in zip(cells, seen, strict=True)]
+    needed = [needed_work(study, cell, count) for cell, count in zip(cells, seen, strict=True)]
     owner = _deal(work * updates, devices)
     groups = []
-    for layout, members in _by_layout(layouts).items():
+    for layout, members in grouped(layouts).items():
         dealt: list[list[int]] = [[] for _ in range(devices)]
         for i in sorted(members, key=lambda i: (-updates[i], -work[i], i)):  # like beside like
             dealt[owner[i]].append(i)
@@ -187,47 +163,10 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
     )  # fmt: skip
 
 
-def layout_of(study: Study, cell: Any, platform: str) -> Layout:
-    """The layout of a cell: it depends on the cell's own values alone."""
-    shapes, feed = study.shapes(cell, platform), study.feed(cell)
-    samples = study.datasets(cell)[TRAIN].samples
-    seen = seen_by_update(study, cell, samples)
-    single, own = False, bool(shapes.block)
-    if not own:
-        shapes = replace(shapes, block=(_rows(samples, platform),))
-        single = not isinstance(feed, Minibatch) and seen <= shapes.rows
-    order, batch = "full", 0
-    if isinstance(feed, Minibatch):
-        order, batch = feed.order, _padded_batch(seen)
-    elif isinstance(feed, Fresh):
-        order = "fresh"
-    if platform != "cpu":
-        beside = max(1, SIDE_BY_SIDE // (batch or shapes.rows))
-    elif shapes.beside:
-        beside = shapes.beside
-    else:
-        tiny = _needed(study, cell, seen) < TINY and not own and not study.look_every(cell)
-        beside = TINY_BESIDE if tiny else 1
-    return Layout(shapes, order, batch, single, beside, bool(study.look_every(cell)))
-
-
-def by_layout(study: Study, cells: Sequence[Any], platform: str) -> dict[Layout, list[int]]:
-    """Indices of the cells of each layout, in the order in which groups are kept."""
-    return _by_layout([layout_of(study, cell, platform) for cell in cells])
-
-
-def seen_by_update(study: Study, cell: Any, samples: int) -> int:
-    """Samples that an update of a cell sees, of so many in its training set."""
-    feed = study.feed(cell)
-    if isinstance(feed, Minibatch):
-        return min(feed.size, samples)
-    return feed.samples if isinstance(feed, Fresh) else samples
-
-
 def total_work(study: Study, cells: Sequence[Any]) -> float:
     """Operations it takes to train cells, padding aside."""
     return sum(
-        _needed(study, cell, seen_by_update(study, cell, study.datasets(cell)[TRAIN].samples))
+        needed_work(study, cell, seen_by_update(study, cell, study.datasets(cell)[TRAIN].samples))
         * int(study.steps(cell))
         for cell in cells
     )
@@ -248,30 +187,6 @@ def load_blocks(study: Study, plan: Plan) -> dict[tuple[int, ...], PyTree]:
                 raise ValueError(f"{type(study).__name__}.blocks: {dataset}: not {wanted} blocks")
         pools[block] = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
     return pools
-
-
-def _rows(samples: int, platform: str) -> int:
-    """Rows of a block for so many samples, where the engine chooses: a power of two."""
-    enough = 1 << max(0, samples - 1).bit_length()
-    return int(np.clip(enough, 32, SAFE_ROWS if platform == "cpu" else ACCELERATOR_ROWS))
-
-
-def _padded_batch(size: int) -> int:
-    """Rows of a minibatch: four sizes per power of two, so that neighbours share code."""
-    quantum = max(8, 1 << max(0, (size - 1).bit_length() - 3))
-    return -(-size // quantum) * quantum
-
-
-def _needed(study: Study, cell: Any, samples: int) -> float:
-    """Operations of an update with no padding."""
-    return study.sample_cost(cell) * samples + study.update_cost(cell)
-
-
-def _by_layout(layouts: Sequence[Layout]) -> dict[Layout, list[int]]:
-    members: dict[Layout, list[int]] = {}
-    for i, layout in enumerate(layouts):
-        members.setdefault(layout, []).append(i)
-    return dict(sorted(members.items(), key=lambda item: repr(item[0])))
 
 
 def _streams(

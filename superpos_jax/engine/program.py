@@ -22,8 +22,9 @@ from jax.extend import core
 from jax.sharding import NamedSharding, PartitionSpec
 
 from superpos_jax.engine import collective
+from superpos_jax.engine.layout import by_layout
 from superpos_jax.engine.one_cell import BESIDE, OVER, OneCell, State
-from superpos_jax.engine.plan import Group, Pace, Plan, Range, by_layout, load_blocks
+from superpos_jax.engine.plan import Group, Pace, Plan, Range, load_blocks
 from superpos_jax.engine.study import PyTree, Study
 
 AXIS = "cells"

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, get_type_hints
 import numpy as np
 import orbax.checkpoint as ocp
 
-from superpos_jax.engine.plan import by_layout
+from superpos_jax.engine.layout import by_layout
 from superpos_jax.engine.program import choose
 from superpos_jax.engine.study import Study
 from superpos_jax.training.folder import CHECKPOINT

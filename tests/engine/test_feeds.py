@@ -11,7 +11,7 @@ from classifier import CENTERS, Classifier, Numbers, Options
 from programs import build, difference, train
 
 from superpos_jax.engine.batches import choose
-from superpos_jax.engine.plan import layout_of
+from superpos_jax.engine.layout import layout_of
 from superpos_jax.engine.study import Fresh, FullBatch, Minibatch, Shapes
 
 STEPS = 12

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from superpos_jax.engine.plan import MIN_SLOTS, SAFE_ROWS, layout_of, load_blocks, make_plan
+from superpos_jax.engine.layout import SAFE_ROWS, layout_of
+from superpos_jax.engine.plan import MIN_SLOTS, load_blocks, make_plan
 from superpos_jax.engine.study import DataSet, Fresh, FullBatch, Minibatch, Shapes
 from superpos_jax.studies.double_descent.cell import Cell, Options
 from superpos_jax.studies.double_descent.study import DoubleDescent
