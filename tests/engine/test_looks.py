@@ -216,6 +216,8 @@ def test_memos_survive_the_host(together):
     """A training goes on from what was stored as if it had not been interrupted."""
     program, state = train(InCompany(OPTIONS), CELLS, STOPS[0])
     stored = program.to_host(state)
+    two = build(InCompany(OPTIONS), CELLS, devices=2)
+    assert difference(two.memos(two.from_host(stored)), together[0][1]) == {}
     again = program.from_host(stored)
     assert difference(program.to_host(again), stored) == {}
     assert difference(program.memos(again), together[0][1]) == {}
