@@ -191,9 +191,11 @@ def test_the_engine_alone_is_the_engine_in_company(apart, together):
     """To rounding: other code computes four cells at once."""
     for i in range(len(CELLS)):
         if CELLS[i].lr <= 1:
-            one, other = (of_cell(story, i)[0][0] for story in (apart, together))
+            params, in_company = (of_cell(story, i)[0][0] for story in (apart, together))
             jax.tree.map(
-                lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), one, other
+                lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4),
+                params,
+                in_company,
             )
 
 
