@@ -185,8 +185,8 @@ def rate(function: Callable[..., Any], m: int, n: int, rows: int, columns: int) 
         )
 
     with jax.default_matmul_precision("highest"):
-        for one, other in zip(function(tiles, h[0]), model._dense(tiles, h[0], 2), strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-2)
+        for tried, shipped in zip(function(tiles, h[0]), model._dense(tiles, h[0], 2), strict=True):
+            np.testing.assert_allclose(tried, shipped, rtol=1e-3, atol=1e-2)
         best = min(timed(lambda: jax.block_until_ready(blocks(tiles)), 0.4) for _ in range(3))
     return 8 * repeats * rows * n / best / 1e9
 

@@ -122,7 +122,7 @@ def peaks(arguments: list[str]) -> tuple[float, float]:
         most, watched = 0, psutil.Process(process.pid)
         while process.poll() is None:
             with contextlib.suppress(psutil.NoSuchProcess):
-                held = [one.memory_info().rss for one in [watched, *watched.children()]]
+                held = [each.memory_info().rss for each in [watched, *watched.children()]]
                 most = max(most, sum(held))
             time.sleep(0.02)
     if process.returncode:

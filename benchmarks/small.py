@@ -181,8 +181,8 @@ class Modular(Study):
         """Pairs, one-hot, and their sum."""
         chosen = np.random.default_rng(dataset.key).permutation(by_hand.P**2)
         a, b = np.divmod(chosen[: dataset.samples], by_hand.P)
-        one = np.eye(by_hand.P, dtype=np.float32)
-        return Labelled(np.concatenate([one[a], one[b]], axis=1), (a + b) % by_hand.P)
+        one_hot = np.eye(by_hand.P, dtype=np.float32)
+        return Labelled(np.concatenate([one_hot[a], one_hot[b]], axis=1), (a + b) % by_hand.P)
 
     def feed(self, cell: Cell) -> Feed:
         """All rows."""

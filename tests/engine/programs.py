@@ -22,11 +22,11 @@ def train(study, cells, *stops, platform="cpu"):
     return program, state
 
 
-def difference(one, other):
+def difference(tree, reference):
     """The names of leaves whose bits differ, and by how much."""
     apart = {}
-    leaves = jax.tree_util.tree_leaves_with_path(one)
-    for (path, a), b in zip(leaves, jax.tree.leaves(other), strict=True):
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    for (path, a), b in zip(leaves, jax.tree.leaves(reference), strict=True):
         a, b = np.asarray(a), np.asarray(b)
         assert (a.shape, a.dtype) == (b.shape, b.dtype)
         if a.tobytes() != b.tobytes():

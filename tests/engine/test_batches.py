@@ -75,9 +75,9 @@ def test_every_place_is_equally_likely(samples):
 def test_epochs_and_seeds_have_shuffles_of_their_own():
     """Two random orders of 1,000 agree in one place on average."""
     shuffles = [shuffle(seed, epoch, 1000) for seed, epoch in itertools.product(range(4), repeat=2)]
-    for one, other in itertools.combinations([np.arange(1000), *map(np.asarray, shuffles)], 2):
-        assert (one == other).sum() < 8
-        assert abs(np.corrcoef(one, other)[0, 1]) < 5 / math.sqrt(1000)
+    for order, another in itertools.combinations([np.arange(1000), *map(np.asarray, shuffles)], 2):
+        assert (order == another).sum() < 8
+        assert abs(np.corrcoef(order, another)[0, 1]) < 5 / math.sqrt(1000)
 
 
 @given(numbers, st.integers(0, 1000), st.integers(1, 40), st.integers(1, 60))

@@ -80,7 +80,7 @@ def batches(study, cell):
             yield x, y
         else:
             order = study.feed(cell).order
-            index, weight = choose_jit(order, size, cell.seed, step, size, cell.T)
+            index, weight = choose_jit(order, 8, cell.seed, step, size, cell.T)
             taken = np.asarray(index)[np.asarray(weight) == 1]
             yield x[taken], y[taken]
 

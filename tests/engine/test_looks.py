@@ -191,9 +191,11 @@ def test_the_engine_alone_is_the_engine_in_company(apart, together):
     """To rounding: other code computes four cells at once."""
     for i in range(len(CELLS)):
         if CELLS[i].lr <= 1:
-            one, other = (of_cell(story, i)[0][0] for story in (apart, together))
+            params, in_company = (of_cell(story, i)[0][0] for story in (apart, together))
             jax.tree.map(
-                lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), one, other
+                lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4),
+                params,
+                in_company,
             )
 
 
@@ -216,6 +218,8 @@ def test_memos_survive_the_host(together):
     """A training goes on from what was stored as if it had not been interrupted."""
     program, state = train(InCompany(OPTIONS), CELLS, STOPS[0])
     stored = program.to_host(state)
+    two = build(InCompany(OPTIONS), CELLS, devices=2)
+    assert difference(two.memos(two.from_host(stored)), together[0][1]) == {}
     again = program.from_host(stored)
     assert difference(program.to_host(again), stored) == {}
     assert difference(program.memos(again), together[0][1]) == {}

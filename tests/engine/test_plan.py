@@ -330,3 +330,30 @@ def test_an_update_costs_what_it_sees(feed):
     assert group.pace.batch[0, 0] == 20
     rows = group.layout.batch or 128
     assert plan.work.tolist() == [4 * rows + 21]
+
+
+@pytest.mark.parametrize(
+    ("samples", "shapes", "every", "beside"),
+    [
+        (40, Shapes(), 0, 4),
+        (10**6, Shapes(), 0, 1),
+        (40, Shapes(), 5, 1),
+        (40, Shapes(beside=7), 5, 7),
+    ],
+    ids=["tiny", "large", "looked at", "the study's choice"],
+)
+def test_a_cpu_takes_tiny_cells_a_few_at_a_time(samples, shapes, every, beside):
+    """Unless looks may stop them: each would wait for the others."""
+
+    class Sized(Free):
+        def shapes(self, cell, platform):
+            return shapes
+
+        def look_every(self, cell):
+            return every
+
+    cell = Small(samples, 1, 0, 1)
+    assert layout_of(Sized(), cell, "cpu").beside == beside
+    plan = make_plan(Sized(), [cell] * 5, 1, "cpu")
+    (group,) = plan.groups
+    assert (group.beside, group.slots.shape[1] % beside) == (beside, 0)

@@ -55,8 +55,8 @@ def test_training_is_what_numpy_gives(result, m):
     expected = train(
         trained.X, trained.y, (W[:m], c[:m], U[:, :m], d), CELL["steps"], CELL["lr"], 0.1
     )
-    for one, other in zip(trained.params, expected, strict=True):
-        np.testing.assert_allclose(one, other, rtol=0, atol=1e-3)
+    for leaf, wanted in zip(trained.params, expected, strict=True):
+        np.testing.assert_allclose(leaf, wanted, rtol=0, atol=1e-3)
     hidden = np.maximum(trained.X @ expected[0].T + expected[1], 0)
     p = softmax(hidden @ expected[2].T + expected[3])[np.arange(150), trained.y]
     at = result.dataset.sel(m=m, seed=1)

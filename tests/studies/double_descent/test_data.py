@@ -184,8 +184,8 @@ def test_a_sample_longer_than_its_slots_is_drawn_whole(monkeypatch, n, S):
     monkeypatch.setattr(data, "_bits", few)
     again = draw(1_500, n=n, S=S)
     assert len(asked) >= 4  # two chunks, each tried again
-    for one, other in zip(whole, again, strict=True):
-        np.testing.assert_array_equal(one, other)
+    for drawn, again_drawn in zip(whole, again, strict=True):
+        np.testing.assert_array_equal(drawn, again_drawn)
 
 
 def test_more_slots_show_the_same_bits():

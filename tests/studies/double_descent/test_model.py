@@ -62,8 +62,8 @@ def assert_close(actual: np.ndarray, expected: np.ndarray, rtol: float) -> None:
     np.testing.assert_allclose(actual, expected, rtol=0, atol=rtol * np.abs(expected).max())
 
 
-def assert_same(one: tuple[float, model.Params], other: tuple[float, model.Params]) -> None:
-    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+def assert_same(result: tuple[float, model.Params], reference: tuple[float, model.Params]) -> None:
+    for a, b in zip(jax.tree.leaves(result), jax.tree.leaves(reference), strict=True):
         np.testing.assert_array_equal(a, b)
 
 

@@ -201,8 +201,8 @@ def test_each_number_has_an_effect(axis):
     """Far beyond the tolerance: the comparison with the oracle would miss nothing."""
     run = trained("hyper")
     W = run.result.dataset.W
-    one, other = (W.isel({axis: i}) for i in (0, 1))
-    change = np.abs(one - other).max(["hidden", "feature"])
+    low, high = (W.isel({axis: i}) for i in (0, 1))
+    change = np.abs(low - high).max(["hidden", "feature"])
     assert (change > 10 * WEIGHTS).all()
 
 
