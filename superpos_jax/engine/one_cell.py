@@ -171,7 +171,7 @@ class OneCell:
         """The state after the study has looked at it."""
         now = Look(state.step, state.params, self.means("look", params=state.params))
         memo, ended = self.study.look(self.cell, self.layout.shapes, now, state.memo)
-        memo = jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), memo, state.memo)
+        memo = jax.tree.map(_like, memo, state.memo)
         return state._replace(memo=memo, ended=jnp.asarray(ended, jnp.int32))
 
     def means(self, *when: str, params: PyTree) -> dict[str, jax.Array]:
@@ -236,3 +236,18 @@ class OneCell:
             return jax.tree.map(jnp.add, total, weighted(i))
 
         return jax.lax.fori_loop(0, -(-dataset.samples // rows), add, zeros)
+
+
+def _like(new: Any, old: jax.Array) -> jax.Array:
+    """A value to remember, of the type it had before.
+
+    Raises:
+        TypeError: it has another shape, or its type would lose something.
+    """
+    new = jnp.asarray(new)
+    if new.shape != old.shape or not jnp.can_cast(new.dtype, old.dtype, "same_kind"):
+        raise TypeError(
+            f"look: remembers {new.dtype}{list(new.shape)}, and memo begins with"
+            f" {old.dtype}{list(old.shape)}; allowed: the same"
+        )
+    return new.astype(old.dtype)

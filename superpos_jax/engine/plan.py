@@ -123,6 +123,8 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
     layouts = [layout_of(study, cell, platform) for cell in cells]
     data = [study.datasets(cell) for cell in cells]
     names = tuple(data[0])
+    if len({tuple((n, d.evaluate) for n, d in sets.items()) for sets in data}) > 1:
+        raise ValueError(f"{type(study).__name__}.datasets: cells differ in names or in `evaluate`")
     streams, offsets = _streams(layouts, data)
     seen = [seen_by_update(study, c, d[TRAIN].samples) for c, d in zip(cells, data, strict=True)]
     every = [int(study.look_every(cell)) for cell in cells]

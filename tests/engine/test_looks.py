@@ -226,3 +226,14 @@ def test_memos_survive_the_host(together):
     again = program.advance(again, STOPS[-1])
     assert difference(program.memos(again), together[-1][1]) == {}
     assert difference(program.params(again), together[-1][0]) == {}
+
+
+def test_a_memo_keeps_its_type():
+    """A float in a whole number's place would lose what is behind its point."""
+
+    class Forgetful(Classifier):
+        def look(self, cell, shapes, now, memo):
+            return memo._replace(waited=memo.waited + 0.5), jnp.int32(NOT_ENDED)
+
+    with pytest.raises(TypeError, match=r"look: remembers float32\[\], and memo begins with int32"):
+        train(Forgetful(Classifier.Options()), [Classifier.Cell(steps=20)], 20)
