@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -167,3 +168,20 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]
         table.add_row(*map(str, row))
     out.print(title, soft_wrap=True)
     out.print(table)
+
+
+def print_figures(
+    result: Result,
+    target: Path,
+    figure: str | None = None,
+    best: str | None = None,
+    select: Mapping[str, Any] | None = None,
+) -> bool:
+    """Draw, and print the paths; whether there are any."""
+    from superpos_jax.drawing.choose import draw
+
+    some = False
+    for path in draw(result, target, figure, best=best, select=select):
+        out.print(str(path), soft_wrap=True)
+        some = True
+    return some
