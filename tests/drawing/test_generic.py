@@ -226,5 +226,5 @@ def test_a_need_is_refused_by_axes_and_options_alone():
 )
 def test_a_sweep_is_refused_before_it_is_trained(values, reason):
     with pytest.raises(UserError) as refused:
-        choose.refuse_figures(Sweep(**values))
+        choose.check_figures(sweep := Sweep(**values), sweep.grid())
     assert reason in str(refused.value)

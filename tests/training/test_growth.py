@@ -257,6 +257,8 @@ def test_a_retried_cell_knows_what_it_was_trained_with(tmp_path):
 def test_a_cell_that_diverges_says_so_and_counts():
     result = sp.run(sweep({"T": [30], "lr": [0.1, 2.0]}))
     assert result.dataset.verdict.values.tolist() == [[FINISHED, DIVERGED]]
-    assert result.diverged() == [{"T": 30, "lr": 2.0, "verdict": VERDICTS[DIVERGED], "step": ""}]
+    (row,) = result.diverged()
+    why = "train loss above 2 times its start"
+    assert row == {"T": 30, "lr": 2.0, "verdict": VERDICTS[DIVERGED], "step": "", "why": why}
     assert np.isfinite(result.dataset.test_loss).all()
     assert result.dead() == []
