@@ -60,13 +60,14 @@ def shuffled(index: jax.Array, seed: jax.Array, epoch: jax.Array, samples: jax.A
     >>> sorted(shuffled(jnp.arange(5), 0, 3, 5).tolist())
     [0, 1, 2, 3, 4]
     """
-    words = jax.random.bits(_key(seed, epoch), (ROUNDS, 2))
+    words = jax.random.bits(_key(seed, epoch), (ROUNDS, 3))
     samples = jnp.asarray(samples, jnp.uint32)
 
     def meet(round: jax.Array, index: jax.Array) -> jax.Array:
-        pivot, salt = words[round, 0] % samples, words[round, 1]
-        other = (pivot + samples - index) % samples
-        swap = _mixed(jnp.maximum(index, other) ^ salt) >> 31
+        pivot, factor, offset = words[round]
+        other = (pivot % samples + samples - index) % samples
+        # The highest bit of a product with a random factor: a universal hash (Dietzfelbinger).
+        swap = (factor * jnp.maximum(index, other) + offset) >> 31
         return jnp.where(swap == 1, other, index)
 
     places = jax.lax.fori_loop(0, ROUNDS, meet, index.astype(jnp.uint32), unroll=True)
@@ -77,10 +78,3 @@ def _key(seed: jax.Array, number: jax.Array) -> jax.Array:
     """A key of two numbers, without the rounds that folding one into the other takes."""
     words = jnp.stack([jnp.asarray(seed, jnp.uint32) ^ SALT, jnp.asarray(number, jnp.uint32)])
     return jax.random.wrap_key_data(words, impl="threefry2x32")
-
-
-def _mixed(word: jax.Array) -> jax.Array:
-    """A 32-bit word whose bits all depend on all bits of another (the finalizer of MurmurHash3)."""
-    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
-        word = (word ^ (word >> shift)) * jnp.uint32(factor)
-    return word ^ (word >> 16)

@@ -62,7 +62,7 @@ class Program:
             )
 
         # Random bits take long to compile and run once: on a CPU, with fewer optimizations.
-        quick = {"xla_backend_optimization_level": 1} if self.platform == "cpu" else None
+        quick = {"xla_backend_optimization_level": 0} if self.platform == "cpu" else None
         self._init = jax.jit(mapped(_init), compiler_options=quick)
         self.advance_program = jax.jit(mapped(_advance, shard, everywhere), donate_argnums=1)
         self.evaluate_program = jax.jit(mapped(_evaluate, shard, everywhere))
