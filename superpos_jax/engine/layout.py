@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from superpos_jax.engine.study import Fresh, Minibatch, Shapes, Study
+from superpos_jax.engine.study import DataSet, Fresh, Minibatch, Shapes, Study
+from superpos_jax.errors import UserError
 
 TRAIN = "train"
 SAFE_ROWS = 128
@@ -44,10 +45,29 @@ class Layout:
     looks: bool = False
 
 
+def datasets_of(study: Study, cell: Any) -> Mapping[str, DataSet]:
+    """The data sets of a cell.
+
+    Raises:
+        UserError: they are no `DataSet`, or there is nothing to train on.
+    """
+    name, datasets = type(study).__name__, study.datasets(cell)
+    if not isinstance(datasets, Mapping) or TRAIN not in datasets:
+        raise UserError(f"study {name}: datasets: allowed: a mapping with {TRAIN!r} in it")
+    for key, value in datasets.items():
+        if not isinstance(value, DataSet) or value.samples < 0:
+            raise UserError(
+                f"study {name}: datasets: {key} = {value!r}: allowed: DataSet(key, samples)"
+            )
+    if datasets[TRAIN].samples == 0:
+        raise UserError(f"study {name}: datasets: {TRAIN} has no samples; allowed: at least 1")
+    return datasets
+
+
 def layout_of(study: Study, cell: Any, platform: str) -> Layout:
     """The layout of a cell: it depends on the cell's own values alone."""
     shapes, feed = study.shapes(cell, platform), study.feed(cell)
-    samples = study.datasets(cell)[TRAIN].samples
+    samples = datasets_of(study, cell)[TRAIN].samples
     seen = seen_by_update(study, cell, samples)
     single, own = False, bool(shapes.block)
     if not own:

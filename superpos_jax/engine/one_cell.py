@@ -15,6 +15,7 @@ from superpos_jax.engine.layout import TRAIN, Layout
 from superpos_jax.engine.plan import Pace, Range
 from superpos_jax.engine.study import Look, PyTree, Study
 from superpos_jax.engine.verdicts import ALIVE, NOT_ENDED
+from superpos_jax.errors import UserError
 
 OVER = "/"
 """Between a data set and a quantity, in the name of a sum over its samples: `train/loss`."""
@@ -169,7 +170,8 @@ class OneCell:
 
     def look(self, state: State) -> State:
         """The state after the study has looked at it."""
-        now = Look(state.step, state.params, self.means("look", params=state.params))
+        measured = _Measured(self.means("look", params=state.params))
+        now = Look(state.step, state.params, measured)
         memo, ended = self.study.look(self.cell, self.layout.shapes, now, state.memo)
         memo = jax.tree.map(_like, memo, state.memo)
         return state._replace(memo=memo, ended=jnp.asarray(ended, jnp.int32))
@@ -238,15 +240,25 @@ class OneCell:
         return jax.lax.fori_loop(0, -(-dataset.samples // rows), add, zeros)
 
 
+class _Measured(dict[str, jax.Array]):
+    """What is measured at a look, by name."""
+
+    def __missing__(self, name: str) -> jax.Array:
+        raise UserError(
+            f"look: nothing is called {name!r}; allowed: {', '.join(self) or 'none'}. A data set is"
+            ' measured at looks where its evaluate is "look"'
+        )
+
+
 def _like(new: Any, old: jax.Array) -> jax.Array:
     """A value to remember, of the type it had before.
 
     Raises:
-        TypeError: it has another shape, or its type would lose something.
+        UserError: it has another shape, or its type would lose something.
     """
     new = jnp.asarray(new)
     if new.shape != old.shape or not jnp.can_cast(new.dtype, old.dtype, "same_kind"):
-        raise TypeError(
+        raise UserError(
             f"look: remembers {new.dtype}{list(new.shape)}, and memo begins with"
             f" {old.dtype}{list(old.shape)}; allowed: the same"
         )

@@ -19,12 +19,14 @@ import numpy as np
 from superpos_jax.engine.layout import (
     TRAIN,
     Layout,
+    datasets_of,
     grouped,
     layout_of,
     needed_work,
     seen_by_update,
 )
 from superpos_jax.engine.study import DataSet, PyTree, Study
+from superpos_jax.errors import UserError
 
 MIN_SLOTS = 2
 """Slots of a group, at least: XLA drops axes of length one, and with them the bits."""
@@ -121,10 +123,13 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
     True
     """
     layouts = [layout_of(study, cell, platform) for cell in cells]
-    data = [study.datasets(cell) for cell in cells]
+    data = [datasets_of(study, cell) for cell in cells]
     names = tuple(data[0])
     if len({tuple((n, d.evaluate) for n, d in sets.items()) for sets in data}) > 1:
-        raise ValueError(f"{type(study).__name__}.datasets: cells differ in names or in `evaluate`")
+        raise UserError(
+            f"study {type(study).__name__}: datasets: cells differ in names or in evaluate;"
+            " allowed: the same of all cells"
+        )
     streams, offsets = _streams(layouts, data)
     seen = [seen_by_update(study, c, d[TRAIN].samples) for c, d in zip(cells, data, strict=True)]
     every = [int(study.look_every(cell)) for cell in cells]
@@ -168,9 +173,11 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
 def total_work(study: Study, cells: Sequence[Any]) -> float:
     """Operations it takes to train cells, padding aside."""
     return sum(
-        needed_work(study, cell, seen_by_update(study, cell, study.datasets(cell)[TRAIN].samples))
+        needed_work(
+            study, cell, seen_by_update(study, cell, datasets_of(study, cell)[TRAIN].samples)
+        )
         * int(study.steps(cell))
-        for cell in cells
+        for cell, data in ((cell, datasets_of(study, cell)) for cell in cells)
     )
 
 

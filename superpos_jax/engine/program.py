@@ -21,7 +21,7 @@ import numpy as np
 from jax.extend import core
 from jax.sharding import NamedSharding, PartitionSpec
 
-from superpos_jax.engine import collective
+from superpos_jax.engine import collective, contract
 from superpos_jax.engine.layout import by_layout
 from superpos_jax.engine.one_cell import BESIDE, OVER, OneCell, State
 from superpos_jax.engine.plan import Group, Pace, Plan, Range, load_blocks
@@ -51,6 +51,7 @@ class Program:
     def __init__(self, study: Study, plan: Plan, mesh: jax.sharding.Mesh) -> None:
         self.study, self.plan, self.mesh = study, plan, mesh
         self.platform = mesh.devices.flat[0].platform
+        contract.check(study, plan)
         self.tables = self._tables()
         shard, everywhere = PartitionSpec(AXIS), PartitionSpec()
         tables = Tables(shard, shard, shard, everywhere)  # type: ignore[arg-type]

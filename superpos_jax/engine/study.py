@@ -23,6 +23,7 @@ import optax
 from pydantic import BaseModel, ConfigDict, Field
 
 from superpos_jax.engine.verdicts import DIVERGED, FINISHED, NOT_ENDED
+from superpos_jax.errors import UserError
 from superpos_jax.text import Labels
 
 PyTree = Any
@@ -170,7 +171,7 @@ class Study(abc.ABC):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "Cell" in vars(cls):
-            with contextlib.suppress(ValueError):  # registered already
+            with contextlib.suppress(ValueError, TypeError):  # registered already, or no dataclass
                 jax.tree_util.register_dataclass(cls.Cell)
 
     def __init__(self, options: BaseModel) -> None:
@@ -208,7 +209,7 @@ class Study(abc.ABC):
 
         The samples of a smaller data set are the first ones of a larger one with the same key.
         """
-        raise NotImplementedError(f"{type(self).__name__} defines neither load nor blocks")
+        raise UserError(f"study {type(self).__name__}: defines neither load nor blocks")
 
     def blocks(self, dataset: DataSet, block: tuple[int, ...]) -> PyTree:
         """The data set in ceil(samples / rows) blocks, a leading axis of numpy arrays.
@@ -221,6 +222,11 @@ class Study(abc.ABC):
         count = -(-dataset.samples // rows)
 
         def cut(array: np.ndarray) -> np.ndarray:
+            if len(array) != wanted:
+                raise UserError(
+                    f"study {type(self).__name__}: load: {len(array):,} samples of {dataset};"
+                    f" allowed: {wanted:,}"
+                )
             padding = np.broadcast_to(array[:1], (-wanted % rows, *array.shape[1:]))
             return np.concatenate([array, padding]).reshape(-1, rows, *array.shape[1:])[:count]
 
@@ -232,7 +238,7 @@ class Study(abc.ABC):
 
     def draw(self, cell: Any, shapes: Shapes, step: jax.Array, index: jax.Array) -> PyTree:
         """Block number `index` of the new samples of a step; traced, for a `Fresh` feed."""
-        raise NotImplementedError(f"{type(self).__name__} does not define draw")
+        raise UserError(f"study {type(self).__name__}: a Fresh feed needs draw")
 
     def batch_seed(self, cell: Any) -> Any:
         """The seed that chooses minibatches."""
@@ -267,7 +273,7 @@ class Study(abc.ABC):
             batch: arrays of samples, as `load` gives them.
             weight: (rows,) float32, 1 for the cell's samples and 0 for others.
         """
-        raise NotImplementedError(f"{type(self).__name__} defines neither loss nor loss_and_grad")
+        raise UserError(f"study {type(self).__name__}: defines neither loss nor loss_and_grad")
 
     def loss_and_grad(
         self, cell: Any, shapes: Shapes, view: PyTree, batch: PyTree, weight: jax.Array
@@ -356,6 +362,9 @@ class Study(abc.ABC):
 
     def end(self, reason: str) -> int:
         """The code of a reason in `ends`, for `look` to return."""
+        if reason not in self.ends:
+            allowed = ", ".join(map(repr, self.ends)) or "none, ends is empty"
+            raise UserError(f"end({reason!r}): unknown; allowed: {allowed}")
         return list(self.ends).index(reason)
 
     # ---- results (host)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from superpos_jax.engine.contract import check_class
 from superpos_jax.engine.study import Study
 from superpos_jax.errors import UserError
 from superpos_jax.text import Labels
@@ -51,13 +52,17 @@ def load_study(name: str) -> type[Study]:
     except ModuleNotFoundError as error:
         if str(error.name) not in itertools.accumulate(parts, "{}.{}".format):
             raise  # the study exists and lacks something else: not a matter of its name
-        raise UserError(f"study: no study {name!r}; {allowed}") from None
+        raise UserError(
+            f"study: no study {name!r}; {allowed}, whose file is in the current folder or on"
+            " PYTHONPATH"
+        ) from None
     if study is None:
         raise UserError(f"study: {module} has no {attribute!r}; {allowed}")
     if not (isinstance(study, type) and issubclass(study, Study)):
         raise UserError(f"study: {name!r} is not a superpos_jax.Study subclass")
     if lacking := sorted(study.__abstractmethods__):
         raise UserError(f"study: {name!r} does not define {', '.join(lacking)}")
+    check_class(study)
     return study
 
 

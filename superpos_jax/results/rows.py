@@ -11,6 +11,7 @@ import xarray as xr
 
 from superpos_jax.engine.study import Study, Variable
 from superpos_jax.engine.verdicts import ALIVE, UNFINISHED
+from superpos_jax.errors import UserError
 from superpos_jax.results.cells import HISTORY, OUTCOME, STEP, Columns, labelled, missing, stack
 
 
@@ -88,7 +89,14 @@ def make_table(
     columns: Columns = {
         name: ((), outcome[name].astype(kind), attrs) for name, (kind, _, attrs) in OUTCOME.items()
     }
-    columns |= _reported([study.given(cell) for cell in cells], np.zeros_like(dead))
+    given = [study.given(cell) for cell in cells]
+    for name, value in ((n, v) for each in (*given, *reports) for n, v in each.items()):
+        if not isinstance(value, Variable):
+            raise UserError(
+                f"study {type(study).__name__}: report: {name} is a {type(value).__name__};"
+                " allowed: Variable(dims, values, attrs)"
+            )
+    columns |= _reported(given, np.zeros_like(dead))
     is_past = past(study, cells, measured)
     is_kept = _recorded(study, cells, measured.steps).any(axis=0)
 

@@ -142,9 +142,6 @@ def train(
     if job.cells:
         mesh = make_mesh(find_devices(devices))
         programs = _programs(job, book, mesh, limit)
-        if job.folder and job.fresh:
-            collective.shared(job.folder.clear)
-        book.write()
         book.begin(mesh, [machine for _, saved in programs if saved for machine in saved.machines])
         shares = np.array([plan.per_device.sum() for plan, _ in programs])
         shares /= shares.sum()
@@ -159,6 +156,10 @@ def train(
                 program = Program(study, plan, mesh)
                 training = Training(program, saved.part(study, plan.cells) if saved else None)
                 saved = None
+                if i == 0:  # it compiles: what the folder holds may go
+                    if job.folder and job.fresh:
+                        collective.shared(job.folder.clear)
+                    book.write()
                 book.add_seconds("compile_seconds", training.compile_seconds)
                 book.note_threads(bits.of_threads(program))
                 checkpoints = _train_program(

@@ -13,6 +13,7 @@ from programs import build, difference, train
 from superpos_jax.engine.batches import choose
 from superpos_jax.engine.layout import layout_of
 from superpos_jax.engine.study import Fresh, FullBatch, Minibatch, Shapes
+from superpos_jax.errors import UserError
 
 STEPS = 12
 OPTIONS = Options(look_every=1000, test_samples=20)
@@ -296,7 +297,7 @@ def test_a_study_without_data_says_so():
     class Empty(Classifier):
         load = Classifier.__mro__[1].load
 
-    with pytest.raises(NotImplementedError, match="Empty defines neither load nor blocks"):
+    with pytest.raises(UserError, match="Empty: defines neither load nor blocks"):
         build(Empty(OPTIONS), CELLS[:1])
 
 
@@ -304,5 +305,5 @@ def test_a_study_without_a_loss_says_so():
     class Aimless(Classifier):
         loss = Classifier.__mro__[1].loss
 
-    with pytest.raises(NotImplementedError, match="Aimless defines neither loss nor loss_and_grad"):
+    with pytest.raises(UserError, match="Aimless: defines neither loss nor loss_and_grad"):
         train(Aimless(OPTIONS), CELLS[:1], 1)

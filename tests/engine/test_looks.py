@@ -14,6 +14,7 @@ from programs import build, difference, train
 
 from superpos_jax.engine.study import end_verdicts
 from superpos_jax.engine.verdicts import ALIVE, DIVERGED, FINISHED, NOT_ENDED
+from superpos_jax.errors import UserError
 
 LENGTHS = (25, 20, 7, 1)
 
@@ -235,5 +236,5 @@ def test_a_memo_keeps_its_type():
         def look(self, cell, shapes, now, memo):
             return memo._replace(waited=memo.waited + 0.5), jnp.int32(NOT_ENDED)
 
-    with pytest.raises(TypeError, match=r"look: remembers float32\[\], and memo begins with int32"):
+    with pytest.raises(UserError, match=r"look: remembers float32\[\], and memo begins with int32"):
         train(Forgetful(Classifier.Options()), [Classifier.Cell(steps=20)], 20)

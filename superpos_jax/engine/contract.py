@@ -1,0 +1,70 @@
+"""What a study must keep to, checked before anything is compiled: one line for each mistake."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from superpos_jax.engine.layout import TRAIN, Layout, datasets_of
+from superpos_jax.engine.plan import Plan
+from superpos_jax.engine.study import Study
+from superpos_jax.errors import UserError
+
+ZERO = 1e-6
+"""What a loss may be, of samples that all have the weight 0."""
+
+
+def check_class(study: type[Study]) -> None:
+    """Refuse a study whose cell is none.
+
+    Raises:
+        UserError: with the first thing that is wrong.
+    """
+    name, cell = study.__name__, getattr(study, "Cell", None)
+    parameters = getattr(cell, "__dataclass_params__", None)
+    if not isinstance(cell, type) or parameters is None or not parameters.frozen:
+        raise UserError(f"study {name}: Cell: allowed: a frozen dataclass of the cell's numbers")
+    own_steps = study.steps is not Study.steps
+    if not own_steps and "steps" not in {field.name for field in fields(cell)}:
+        raise UserError(f"study {name}: Cell has no field steps; add it, or define steps(cell)")
+
+
+def check(study: Study, plan: Plan) -> None:
+    """Refuse a study whose functions do not fit together, by a cell of each layout.
+
+    Raises:
+        UserError: with the first thing that is wrong.
+    """
+    for group in plan.groups:
+        _check_loss(study, plan.cells[group.slots.max()], group.layout)
+
+
+def _check_loss(study: Study, cell: Any, layout: Layout) -> None:
+    """The loss is a scalar, and samples of weight 0 have no part in it."""
+    if type(study).loss is Study.loss:
+        return  # a kernel of the study's own
+    name, shapes = type(study).__name__, layout.shapes
+    train = datasets_of(study, cell)[TRAIN]
+    few = train._replace(samples=min(train.samples, shapes.rows))
+    block = jax.tree.map(lambda leaf: leaf[0], study.blocks(few, shapes.block))
+
+    def of_nothing(block: Any) -> jax.Array:
+        view = study.prepare(cell, shapes, study.init(cell, shapes))
+        return study.loss(cell, shapes, view, block, jnp.zeros(shapes.rows))
+
+    shape = jax.eval_shape(of_nothing, block)
+    if getattr(shape, "shape", None) != ():
+        raise UserError(
+            f"study {name}: loss has the shape {getattr(shape, 'shape', shape)}; allowed: (), the"
+            " sum over samples of weight times loss"
+        )
+    value = float(jax.jit(of_nothing)(block))
+    if np.isfinite(value) and abs(value) > ZERO:
+        raise UserError(
+            f"study {name}: loss is {value:g} where all samples have the weight 0; allowed: 0, as"
+            " (weight * loss of each sample).sum(), and no mean"
+        )

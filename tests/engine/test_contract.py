@@ -1,0 +1,97 @@
+"""A study that breaks the contract gets one line, through the real command."""
+
+import pytest
+
+GOOD = """
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from superpos_jax.engine.study import DataSet, Look, Study
+
+
+@dataclass(frozen=True)
+class Numbers:
+    lr: float = 0.1
+    seed: int = 0
+    steps: int = 4
+
+
+class Mine(Study):
+    Cell = Numbers
+
+    def datasets(self, cell):
+        return {"train": DataSet(cell.seed, 5)}
+
+    def load(self, dataset):
+        return np.ones((dataset.samples, 2), np.float32)
+
+    def init(self, cell, shapes):
+        return jnp.ones(2)
+
+    def loss(self, cell, shapes, w, x, weight):
+        return (weight * (x @ w - 1) ** 2).sum()
+
+    def optimizer(self, cell):
+        return optax.sgd(cell.lr)
+"""
+BROKEN = {
+    "the cell can change": ("(frozen=True)", "", "Cell: allowed: a frozen dataclass"),
+    "nobody says how long": ("    steps: int = 4\n", "", "Cell has no field steps"),
+    "nothing to train on": ('"train"', '"test"', "a mapping with 'train' in it"),
+    "a number for a data set": ("DataSet(cell.seed, 5)", "5", "train = 5: allowed: DataSet"),
+    "too few samples": ("dataset.samples, 2", "3, 2", "load: 3 samples of DataSet"),
+    "a mean": (
+        "(weight * (x @ w - 1) ** 2).sum()", "((x @ w - 1) ** 2).mean()", "where all samples have",
+    ),
+    "a loss of each": ("** 2).sum()", "** 2)", "loss has the shape (32,)"),
+    "an unknown end": (
+        "    def init", "    def look_every(self, cell):\n        return 2\n\n"
+        "    def look(self, cell, shapes, now, memo):\n        return memo, self.end('late')\n\n"
+        "    def init", "end('late'): unknown; allowed: none, ends is empty",
+    ),
+    "a look at what is not measured": (
+        "    def init", "    def look_every(self, cell):\n        return 2\n\n"
+        "    def look(self, cell, shapes, now, memo):\n"
+        "        return memo, now.measured['train_loss'] > 1\n\n"
+        "    def init", "nothing is called 'train_loss'; allowed: none.",
+    ),
+    "an array for a variable": (
+        "    def init", "    def report(self, cell, params, history, memo):\n"
+        "        return {'w': params}\n\n    def init", "report: w is a ndarray; allowed: Variable",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def run(superpos, tmp_path, monkeypatch):
+    """Train the study of a text; exit code, output and errors."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def call(name, text):
+        (tmp_path / f"{name}.py").write_text(text)
+        sweep = tmp_path / f"{name}.toml"
+        sweep.write_text(f'study = "{name}:Mine"\n[axes]\nseed = [0, 1]\n')
+        return superpos("run", sweep, "--out", tmp_path / name, "--processes", "1")
+
+    return call
+
+
+def test_a_study_that_keeps_the_contract_trains(run):
+    code, out, err = run("kept", GOOD)
+    assert (code, err.count("superpos:")) == (0, 0)
+    assert "train loss of kept" in out
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_one_line_says_what_is_wrong(run, what):
+    old, new, said = BROKEN[what]
+    assert old in GOOD
+    code, _, err = run(f"broken_{list(BROKEN).index(what)}", GOOD.replace(old, new))
+    lines = [line for line in err.splitlines() if line.startswith("superpos: ")]
+    assert code == 2, err
+    assert "Traceback" not in err
+    assert len(lines) == 1
+    assert said in lines[0]
