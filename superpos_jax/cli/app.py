@@ -35,7 +35,7 @@ from superpos_jax.cli.terminal import (
 from superpos_jax.errors import Interrupted, LostProcess, UserError
 
 if TYPE_CHECKING:
-    pass
+    from superpos_jax.results.result import Result
 
 app = typer.Typer(
     add_completion=False,
@@ -83,6 +83,7 @@ def show(result: ResultArgument) -> int:
     from superpos_jax.results.result import load
 
     loaded = load(result)
+    _warn_of_changed_code(loaded)
     print_result(loaded)
     return DONE
 
@@ -178,6 +179,7 @@ def plot(
     from superpos_jax.training import folder
 
     loaded = load(result)
+    _warn_of_changed_code(loaded)
     select = dict(parse(value, "--at") for value in at)
     beside = result.with_suffix("") if result.suffix == ".zip" else result / folder.FIGURES
     if not print_figures(loaded, out_folder or beside, figure, best, select):
@@ -256,6 +258,16 @@ def main() -> None:
         how = f"{_same_command()} continues from the last checkpoint, if any"
         err.print(f"superpos: stopped; {how}", soft_wrap=True)
     sys.exit(code or DONE)
+
+
+def _warn_of_changed_code(result: Result) -> None:
+    """Numbers of a study's former code are shown as what they are."""
+    from superpos_jax.results.view import provenance
+    from superpos_jax.training.provenance import changed_source
+
+    runs = provenance(result.dataset)
+    if changed := changed_source(runs, type(result.grid.study)):
+        err.print(f"superpos: {changed}", soft_wrap=True)
 
 
 def _same_command() -> str:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from superpos_jax.text import NBSP, Labels, seed_axes
+from superpos_jax.text import NBSP, Labels, counted, seed_axes
 
 if TYPE_CHECKING:
     from xarray import DataArray
@@ -146,6 +146,12 @@ def print_result(result: Result) -> None:
         if cells:
             title = f"{len(cells)} {word} cell{'s' * (len(cells) > 1)}"
             print_table(title, tuple(cells[0]), [cell.values() for cell in cells])
+    if "ended" in dataset:
+        for number, reason in enumerate(grid.study.ends):
+            stopped = int((dataset["ended"] == number).sum())
+            if stopped:
+                of_all = f"{counted(stopped, 'cell')} of {dataset['verdict'].size:,}"
+                out.print(f"{of_all} stopped early: {reason}.")
     left = result.count(UNFINISHED)
     if left:
         so_far = "losses so far" if losses else "no losses yet"

@@ -45,6 +45,12 @@ NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
 TABLES = ("axes", "cell", "options")
 
 
+def _named(study: object) -> object:
+    """A study's class is fine in Python; the file only knows names."""
+    is_study = isinstance(study, type) and issubclass(study, Study)
+    return study.name() if is_study else study  # type: ignore[attr-defined]
+
+
 class Sweep(BaseModel):
     """A grid of cells of one study, as a file describes it; `grid()` has the cells.
 
@@ -71,7 +77,7 @@ class Sweep(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    study: str = "double_descent"
+    study: Annotated[str, BeforeValidator(_named)] = "double_descent"
     name: Annotated[str, Field(pattern=f"^{NAME}$", max_length=100)] = "sweep"
     axes: dict[str, Values] = Field(default_factory=dict)
     zip: Annotated[tuple[dict[str, Values], ...], BeforeValidator(ranges.listed)] = ()

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from superpos_jax.engine.study import Study
 from superpos_jax.engine.verdicts import FINISHED, UNFINISHED
 from superpos_jax.errors import UserError
 from superpos_jax.results import cells, view
 from superpos_jax.results.grid import Grid, refuse_wrong
-from superpos_jax.results.registry import source_hash
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.training.folder import Folder
-from superpos_jax.training.provenance import SOURCE
+from superpos_jax.training.provenance import changed_source
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,15 @@ def opened(
         values = grid.replacements(retry or {})
         todo = _to_train(grid, table, None if retry is None else values)
         refuse_wrong(grid.study, todo)
-        if folder and table is not None and todo and not mix:
-            _refuse_other_source(folder.path, view.provenance(table), type(grid.study))
+        if folder and table is not None and not mix:
+            changed = changed_source(view.provenance(table), type(grid.study))
+            if changed and todo:
+                raise UserError(
+                    f"--out {folder.path}: {changed}; --mix trains the other cells with the code "
+                    "of now, or choose another --out"
+                )
+            if changed:
+                logger.warning("%s; --fresh trains them again", changed)
         yield Job(sweep, grid, folder, table, todo, values, fresh)
 
 
@@ -89,15 +96,3 @@ def _to_train(
     failed = (grid.cells[i] for i in np.flatnonzero(np.isin(verdicts, view.FAILED)))
     again = dict.fromkeys(replace(cell, **retry) for cell in failed)
     return tuple(cell for cell in again if cell not in finished)
-
-
-def _refuse_other_source(path: Path, runs: Sequence[Any], study: type[Study]) -> None:
-    """Cells of two versions of a study are no one result, unless someone says so."""
-    present = source_hash(study)
-    others = {run.get(SOURCE) for run in runs} - {None, "", present}
-    if others and present:
-        raise UserError(
-            f"--out {path}: the code of {study.name()} has changed since its cells were trained "
-            f"({SOURCE} {', '.join(sorted(others))}, now {present}); --mix trains the other cells "
-            "with the code of now, or choose another --out"
-        )

@@ -8,6 +8,7 @@ import hashlib
 import os
 import platform as host_platform
 import subprocess
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,18 @@ def differences(run: Machine, present: Machine) -> list[str]:
         for key, value in today.items()
         if then.get(key, unknown.get(key)) != value
     ]
+
+
+def changed_source(runs: Sequence[Machine], study: type[Study]) -> str:
+    """In words, that a study's code is not what trained some of its cells; empty if it is."""
+    present = source_hash(study)
+    others = {str(run[SOURCE]) for run in runs if run.get(SOURCE)} - {present}
+    if not others or not present:
+        return ""
+    return (
+        f"the code of {study.name()} has changed since its cells were trained "
+        f"({SOURCE} {', '.join(sorted(others))}, now {present})"
+    )
 
 
 def now() -> str:

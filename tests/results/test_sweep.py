@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from choosy import Choosy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -432,3 +433,7 @@ def test_any_text_and_number_can_be_written(text, number):
     assert Sweep(**tomllib.loads(sweep.to_toml())) == sweep.model_copy(
         update={"options": {"o": [text, True]}}
     )
+
+
+def test_a_study_may_be_given_as_its_class():
+    assert Sweep(study=Choosy, cell={"depth": 1}).study == "choosy:Choosy"

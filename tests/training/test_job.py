@@ -135,7 +135,9 @@ def test_cells_of_changed_code_are_not_mixed_unasked(tmp_path, mine, superpos):
     command = ["run", tmp_path / "small.toml", "--out", tmp_path / "out"]
     assert superpos(*command)[0] == 0
     mine(STUDY.replace("1.0", "2.0"))
-    assert superpos(*command)[0] == 0  # there is nothing to train
+    code, _, err = superpos(*command)
+    assert (code, "--fresh trains them again" in err) == (0, True)  # there is nothing to train
+    assert "the code of mine:Mine has changed" in superpos("show", tmp_path / "out")[2]
     more = [*command, "--set", "T=[3, 5]"]
     code, _, err = superpos(*more)
     assert (code, err.count("\n")) == (2, 1)
