@@ -161,8 +161,8 @@ def plot(
 ) -> int:
     """Draw figures of a result: a PNG, and a CSV of the plotted numbers beside it.
 
-    `plane`, `curves` and `history` draw any study: with one of them `--at value=accuracy` names
-    the number, `--at x=AXIS` and `--at y=AXIS` or `--at by=AXIS` the axes.
+    `plane`, `curves` and `history` draw any study: with one of them `--at value=test_loss` names
+    the quantity, `--at x=AXIS` and `--at y=AXIS` or `--at by=AXIS` the axes.
 
     Examples:
 

@@ -37,7 +37,8 @@ def run(
         float | None,
         typer.Option(
             min=0,
-            help="Least seconds between two checkpoints. Default: 30, and below 2 % of the time.",
+            help="Least seconds between two checkpoints. Default: 30, or longer to stay under 2 % "
+            "of the run time.",
         ),
     ] = None,
     memory: MemoryOption = None,

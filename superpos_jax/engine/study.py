@@ -4,7 +4,8 @@ A *cell* is one model with its hyperparameters. A study says which data a cell h
 parameters start, what its loss is, what is measured and when training stops. It never learns that
 it is mapped over a grid, and the engine never learns what is being trained.
 
-The smallest study defines `Cell`, `Options`, `datasets`, `load`, `init`, `loss` and `optimizer`.
+The smallest study defines `Cell`, `datasets`, `load`, `init`, `loss` and `optimizer`;
+studies/README.md shows one.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ PyTree = Any
 HISTORY_POINTS = 24
 """History is kept at about that many log-spaced steps, and at the first and the last."""
 FEWEST_POINTS = 6
-"""Of a history that is kept short to save time."""
+"""A history that is shortened to save time keeps at least that many log-spaced steps."""
 DIVERGED_FACTOR = 2.0
 """A cell has diverged if its training loss ends above that many times its value at step 0."""
 
@@ -50,17 +51,17 @@ class Options(BaseModel):
 
 @dataclass(frozen=True)
 class Shapes:
-    """The shapes that a cell is computed in. They depend on the cell's own values alone.
+    """The shapes that a cell is computed in.
 
-    Cells of equal shapes are stacked and share compiled code; because no other cell has a say in
-    them, a cell is computed in the same shapes, and to the same bits, alone and in company.
+    Cells of equal shapes are stacked and share compiled code. Shapes depend on the cell's own
+    numbers only, so that its results have the same bits alone and in any sweep.
 
     Attributes:
         size: what fixes the shapes of the parameters, or is static about the model (the padded
             hidden dimension, say); hashable.
         block: shape of a block of data, samples first. The engine chooses where it is left out.
-        row_cost: operations that a row of a block costs, padding included; 0: those of a sample.
-        beside: cells that a CPU computes side by side; 0: the engine's choice.
+        row_cost: operations that a row of a block costs, padding included; 0: use `sample_cost`.
+        beside: how many cells a CPU vectorises together; 0: the engine chooses.
     """
 
     size: Any = None
@@ -75,10 +76,15 @@ class Shapes:
 
 
 class DataSet(NamedTuple):
-    """The first `samples` samples of the stream that the hashable `key` names.
+    """The first `samples` samples of the stream that `key` names.
 
-    evaluate: when it is measured: at every point of the "history"; at every "look" as well; or at
-    the "end" alone.
+    Data sets with equal keys share one stream.
+
+    Attributes:
+        key: any hashable value; `load` reads it as `dataset.key`.
+        samples: how many.
+        evaluate: when the data set is measured. "history": at every point of the history. "look":
+            at every look as well. "end": only after the last update.
     """
 
     key: Any
@@ -125,8 +131,11 @@ class Variable(NamedTuple):
 class Look(NamedTuple):
     """What a study sees of a training cell when it looks at it.
 
-    step: updates done. params: of the cell. measured: by name of a data set that is evaluated at
-    looks and of a quantity, `train_loss`, the mean over its samples.
+    Attributes:
+        step: updates done.
+        params: the cell's current parameters.
+        measured: `{"train_loss": mean over the samples, ...}`, every quantity of every `DataSet`
+            with `evaluate="look"`; the others are absent.
     """
 
     step: Any
@@ -215,7 +224,7 @@ class Study(abc.ABC):
         """The data set in ceil(samples / rows) blocks, a leading axis of numpy arrays.
 
         By default `load`, cut; a study may have a format of its own. Shapes beyond the leading axis
-        depend on `block` alone. With no samples there are no blocks: arrays of length 0.
+        depend on `block` alone. If `samples` is 0, the leading axis has length 0.
         """
         rows = block[0]
         wanted = max(1, dataset.samples)
@@ -241,7 +250,7 @@ class Study(abc.ABC):
         raise UserError(f"study {type(self).__name__}: a Fresh feed needs draw")
 
     def batch_seed(self, cell: Any) -> Any:
-        """The seed that chooses minibatches."""
+        """The seed that chooses minibatches: the field `seed` of the cell by default, else 0."""
         return getattr(cell, "seed", 0)
 
     # ---- one cell (traced)
@@ -257,21 +266,24 @@ class Study(abc.ABC):
     def prepare(self, cell: Any, shapes: Shapes, params: PyTree) -> PyTree:
         """The parameters as blocks read them: computed once a step, then read by every block.
 
-        Differentiable: the gradient by what it returns, summed over blocks, is pulled back.
+        It must be differentiable: the engine sums gradients with respect to the view over blocks
+        and then applies this function's VJP.
         """
         return params
 
     def loss(
         self, cell: Any, shapes: Shapes, view: PyTree, batch: PyTree, weight: jax.Array
     ) -> jax.Array:
-        """The loss of a batch, () float32: the sum over samples of weight times loss.
+        """The loss of a batch, () float32: `jnp.sum(weight * loss_of_each_sample)`.
+
+        It is a sum, never a mean: batches are padded with rows of weight 0, and the engine divides.
 
         Args:
             cell: of traced numbers.
             shapes: of the cell.
             view: what `prepare` returns; the parameters by default.
             batch: arrays of samples, as `load` gives them.
-            weight: (rows,) float32, 1 for the cell's samples and 0 for others.
+            weight: (rows,) float32, 1 for the cell's samples and 0 for other rows.
         """
         raise UserError(f"study {type(self).__name__}: defines neither loss nor loss_and_grad")
 
@@ -294,7 +306,10 @@ class Study(abc.ABC):
         """The cell's optimizer; it sees the mean gradient, and the mean loss as `value`."""
 
     def steps(self, cell: Any) -> Any:
-        """Number of updates of the cell, at most; traced when the cell is."""
+        """The greatest number of updates of the cell; traced when the cell is.
+
+        By default the field `steps` of the cell; a study without that field overrides this.
+        """
         return cell.steps
 
     # ---- what is measured
@@ -302,8 +317,8 @@ class Study(abc.ABC):
     def recorded(self, cell: Any) -> tuple[int, ...]:
         """Steps at which the cell's history is kept (host); the last is its number of updates.
 
-        About 24 log-spaced ones; fewer where minibatches are so small a part of the data that these
-        would cost more than a tenth of the training.
+        By default about 24 log-spaced steps; fewer, but at least 6, where measuring at all of them
+        would take more than 10 % of the training time. A study may override this.
         """
         steps, feed = int(self.steps(cell)), self.feed(cell)
         if isinstance(feed, FullBatch):
@@ -319,8 +334,8 @@ class Study(abc.ABC):
     ) -> dict[str, jax.Array]:
         """Quantities of a batch, each summed over samples with their weights: `loss` by default.
 
-        A study that gives more (`accuracy`) gives `loss` as well. Results name them by data set,
-        `test_accuracy`, and hold means.
+        If you override this, include "loss". The result holds means, named by data set:
+        `test_accuracy`.
         """
         return {"loss": self.loss_and_grad(cell, shapes, view, batch, weight)[0]}
 
@@ -353,11 +368,18 @@ class Study(abc.ABC):
         return 0
 
     def memo(self, cell: Any, shapes: Shapes, params: PyTree) -> PyTree:
-        """What looks remember, at step 0: numbers, weights at a first time, the best so far."""
+        """The initial value of the memo that `look` updates: any pytree of arrays."""
         return ()
 
     def look(self, cell: Any, shapes: Shapes, now: Look, memo: PyTree) -> tuple[PyTree, jax.Array]:
-        """What to remember now, and whether to stop: `end(reason)`, or `NOT_ENDED` to go on."""
+        """The new memo, and whether the cell stops: `end(reason)`, or `NOT_ENDED` to go on.
+
+        Args:
+            cell: of traced numbers.
+            shapes: of the cell.
+            now: what is measured, and the parameters.
+            memo: what the last look returned.
+        """
         return memo, jnp.int32(NOT_ENDED)
 
     def end(self, reason: str) -> int:
@@ -370,28 +392,31 @@ class Study(abc.ABC):
     # ---- results (host)
 
     def diverged(self, cell: Any, history: Mapping[str, np.ndarray]) -> str:
-        """Why a cell that was trained to its end counts as diverged; empty if it does not.
+        """The reason why a trained cell counts as diverged, in words; empty if it does not.
 
-        By default its training loss ended above twice its value at step 0.
+        By default a cell has diverged if its training loss ends above twice its value at step 0.
         """
         loss = history["train_loss"]
         far = loss[-1] > DIVERGED_FACTOR * loss[0]
         return f"train loss above {DIVERGED_FACTOR:g} times its start" if far else ""
 
     def given(self, cell: Any) -> dict[str, Variable]:
-        """What a cell's data alone say: in the result while the cell trains, and if it dies."""
+        """Variables computed from the cell's data only.
+
+        They are in the result while the cell trains, and stay there if it dies.
+        """
         return {}
 
     def report(
         self, cell: Any, params: PyTree, history: Mapping[str, np.ndarray], memo: PyTree
     ) -> dict[str, Variable]:
-        """What a trained cell adds to the result.
+        """What a trained cell adds to the result; nothing by default, the weights neither.
 
         Args:
-            cell: of numbers.
-            params: numpy.
+            cell: of plain numbers.
+            params: the last parameters, numpy arrays.
             history: `step`, and each measured quantity at these steps, (steps,).
-            memo: what looks remembered, numpy.
+            memo: what the last look returned, numpy arrays.
         """
         return {}
 
@@ -400,9 +425,9 @@ class Study(abc.ABC):
         return 0
 
     def inspect(self, cell: Any, report: Mapping[str, np.ndarray]) -> Any:
-        """One cell as plain numpy, its data made again from keys: `Result.cell` returns it.
+        """What `Result.cell` returns: by default the cell's arrays of the result, by name.
 
-        The arrays of the result by default.
+        A study may add the cell's data, made again from their keys: no result stores them.
         """
         return dict(report)
 

@@ -32,7 +32,7 @@ class Grid:
 
     Attributes:
         study: with its options.
-        base: fields that are the same in all cells, but where a dimension sets them.
+        base: fields that are the same in all cells, unless a dimension overrides them.
         axes: dimension -> its coordinates, in order. A choice is there by name.
         joint: dimension -> what each of its coordinates sets in a cell, for dimensions that set
             other fields than the one they are named after: arms, and values that go together.

@@ -75,9 +75,10 @@ class Result:
         return tuple(str(dim) for dim in self.dataset["verdict"].dims)
 
     def cell(self, **point: Any) -> Any:
-        """One cell as numpy, named by its values of the swept axes; data regenerated from keys.
+        """One cell as numpy, by one value for each swept axis: `result.cell(T=100, seed=0)`.
 
-        What it holds is the study's choice; `superpos_jax.studies` tells. A value may be a name.
+        A value may be a name. The study decides what it returns, see its `inspect`: by default the
+        cell's arrays of this result. Data sets are regenerated from their keys, not stored.
 
         Raises:
             UserError: an axis is missing, unknown, or has no such value; the cell is unfinished.

@@ -73,10 +73,10 @@ def run(
         retry: train only the cells that died or diverged, again, with these values
             (`{"lr": 1e-4}`) in place of the sweep's.
         mix: train more cells in `out` though others were trained with other code of the study.
-        limit: GiB of memory to stay below, on each machine; what is free by default. Cells that do
-            not fit together are trained in several programs, one after another.
-        checkpoint_seconds: least time between two checkpoints; by default 30, or as many as keep
-            their cost below 2 % of the time.
+        limit: GiB of memory to stay below, on each machine; by default 90 % of what is free. Cells
+            that do not fit together are trained in several programs, one after another.
+        checkpoint_seconds: least time between two checkpoints; by default 30, or longer where they
+            would take more than 2 % of the run time.
         progress: called between chunks.
 
     Returns:
