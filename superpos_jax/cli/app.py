@@ -237,6 +237,7 @@ def list_() -> int:
 def main() -> None:
     """Entry point: one line and exit code 2 for a user's mistake, 130 for Ctrl-C."""
     sys.path.append(str(Path.cwd()))  # a study of the user's own, as `module:Class`
+    os.environ["MPLBACKEND"] = "agg"  # files are drawn and nothing else, whatever a notebook set
     try:
         with plain_warnings():
             code = app(standalone_mode=False)
@@ -257,6 +258,8 @@ def main() -> None:
     if code == INTERRUPTED:  # typer turns Ctrl-C into this exit code
         how = f"{_same_command()} continues from the last checkpoint, if any"
         err.print(f"superpos: stopped; {how}", soft_wrap=True)
+        if "jax" in sys.modules:
+            os._exit(INTERRUPTED)  # in order, JAX would wait for processes that are joining
     sys.exit(code or DONE)
 
 

@@ -115,7 +115,7 @@ def progress_bar() -> Iterator[Callable[[Standing], None]]:
 def print_result(result: Result) -> None:
     """Losses over the first two axes, seeds averaged; how many cells died, or are unfinished."""
     from superpos_jax.engine.verdicts import UNFINISHED
-    from superpos_jax.results.view import RETRY
+    from superpos_jax.results.cells import RETRY
 
     dataset, grid = result.dataset, result.grid
     describe = grid.study.labels.describe

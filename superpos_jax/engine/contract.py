@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import fields
 from typing import Any
 
@@ -61,6 +62,15 @@ def _check_loss(study: Study, cell: Any, layout: Layout) -> None:
         raise UserError(
             f"study {name}: loss has the shape {getattr(shape, 'shape', shape)}; allowed: (), the"
             " sum over samples of weight times loss"
+        )
+    view = jax.eval_shape(lambda: study.prepare(cell, shapes, study.init(cell, shapes)))
+    weight = jax.ShapeDtypeStruct((shapes.rows,), jnp.float32)
+    quantities = jax.eval_shape(functools.partial(study.measure, cell, shapes), view, block, weight)
+    odd = [key for key, leaf in quantities.items() if leaf.shape != ()]
+    if odd or "loss" not in quantities:
+        raise UserError(
+            f"study {name}: measure: {odd[0] + ' is no scalar' if odd else 'no loss'}; allowed:"
+            ' sums over samples by name, "loss" among them'
         )
     value = float(jax.jit(of_nothing)(block))
     if np.isfinite(value) and abs(value) > ZERO:

@@ -55,12 +55,11 @@ def datasets_of(study: Study, cell: Any) -> Mapping[str, DataSet]:
     if not isinstance(datasets, Mapping) or TRAIN not in datasets:
         raise UserError(f"study {name}: datasets: allowed: a mapping with {TRAIN!r} in it")
     for key, value in datasets.items():
-        if not isinstance(value, DataSet) or value.samples < 0:
+        if not isinstance(value, DataSet) or value.samples < 1:
             raise UserError(
-                f"study {name}: datasets: {key} = {value!r}: allowed: DataSet(key, samples)"
+                f"study {name}: datasets: {key} = {value!r}: allowed: DataSet(key, samples), at"
+                " least 1 sample"
             )
-    if datasets[TRAIN].samples == 0:
-        raise UserError(f"study {name}: datasets: {TRAIN} has no samples; allowed: at least 1")
     return datasets
 
 
@@ -97,8 +96,12 @@ def seen_by_update(study: Study, cell: Any, samples: int) -> int:
     """Samples that an update of a cell sees, of so many in its training set."""
     feed = study.feed(cell)
     if isinstance(feed, Minibatch):
-        return min(feed.size, samples)
-    return feed.samples if isinstance(feed, Fresh) else samples
+        seen = min(feed.size, samples)
+    else:
+        seen = feed.samples if isinstance(feed, Fresh) else samples
+    if seen < 1:
+        raise UserError(f"study {type(study).__name__}: feed: {feed}: allowed: at least 1 sample")
+    return int(seen)
 
 
 def grouped(layouts: Sequence[Layout]) -> dict[Layout, list[int]]:

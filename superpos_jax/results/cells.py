@@ -27,6 +27,8 @@ CELL, STEP = "cell", "step"
 """Names of dimensions."""
 HISTORY = "history_"
 """Before the name of a quantity: its values along training."""
+RETRY = "retry_"
+"""Prefix of the arrays that say with which value a cell was retried."""
 
 OUTCOME: Mapping[str, tuple[type, int, Mapping[str, Any]]] = {
     "verdict": (
@@ -145,9 +147,10 @@ def missing(dtype: np.dtype[Any]) -> float:
 
 
 def stack(cells: Sequence[np.ndarray]) -> np.ndarray:
-    """Stack arrays of unequal shape; what a cell lacks is missing."""
+    """Stack arrays of unequal shape, in a type that holds all; what a cell lacks is missing."""
     shape = tuple(np.max([cell.shape for cell in cells], axis=0).astype(int).tolist())
-    return np.stack([_padded(cell, shape) for cell in cells]).astype(cells[0].dtype, copy=False)
+    kind = np.result_type(*(cell.dtype for cell in cells))
+    return np.stack([_padded(cell.astype(kind, copy=False), shape) for cell in cells])
 
 
 def _padded(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

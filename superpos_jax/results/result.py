@@ -23,12 +23,12 @@ from superpos_jax.engine.verdicts import (
     VERDICTS,
 )
 from superpos_jax.errors import UserError
-from superpos_jax.results.cells import HISTORY
+from superpos_jax.results.cells import HISTORY, RETRY
 from superpos_jax.results.grid import Grid
 from superpos_jax.results.registry import labels_of
 from superpos_jax.results.store import read_table, write_table
 from superpos_jax.results.sweep import Sweep
-from superpos_jax.results.view import RETRY, ended_as, from_grid, to_grid
+from superpos_jax.results.view import ended_as, from_grid, to_grid
 from superpos_jax.text import counted
 
 

@@ -12,7 +12,16 @@ import xarray as xr
 from superpos_jax.engine.study import Study, Variable
 from superpos_jax.engine.verdicts import ALIVE, UNFINISHED
 from superpos_jax.errors import UserError
-from superpos_jax.results.cells import HISTORY, OUTCOME, STEP, Columns, labelled, missing, stack
+from superpos_jax.results.cells import (
+    HISTORY,
+    OUTCOME,
+    RETRY,
+    STEP,
+    Columns,
+    labelled,
+    missing,
+    stack,
+)
 
 
 @dataclass
@@ -95,6 +104,18 @@ def make_table(
             raise UserError(
                 f"study {type(study).__name__}: report: {name} is a {type(value).__name__};"
                 " allowed: Variable(dims, values, attrs)"
+            )
+    reserved = {*OUTCOME, *STATE}
+    if clash := sorted(reserved & {*measured.now()}):
+        raise UserError(
+            f"study {type(study).__name__}: {clash[0]!r} is the engine's; give it another name"
+        )
+    taken = reserved | {*measured.now()}
+    for name in {n for each in (*given, *reports) for n in each}:
+        if name in taken or name.startswith((HISTORY, RETRY)):
+            raise UserError(
+                f"study {type(study).__name__}: report: {name!r} is the engine's; give it another"
+                " name"
             )
     columns |= _reported(given, np.zeros_like(dead))
     is_past = past(study, cells, measured)

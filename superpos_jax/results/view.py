@@ -15,6 +15,7 @@ from superpos_jax.engine.verdicts import DIVERGED, NON_FINITE, UNFINISHED, VERDI
 from superpos_jax.results.cells import (
     CELL,
     OUTCOME,
+    RETRY,
     STEP,
     absent,
     cells_of,
@@ -29,8 +30,6 @@ from superpos_jax.results.sweep import Sweep
 FORMAT = 3
 """Of a store: 3 holds a table of cells, 2 held arrays over a grid."""
 
-RETRY = "retry_"
-"""Prefix of the arrays that say with which value a cell was retried."""
 
 FAILED = NON_FINITE, DIVERGED
 

@@ -82,12 +82,15 @@ def audit(
             progress(now._replace(doing=f"{now.doing}, cell {number + 1} of {len(chosen)}"))
 
         again = run(alone, devices=1, progress=told).dataset
-        made = runs[int(stored["run"])]
+        number = int(stored["run"])
+        made = runs[number] if number >= 0 else None
         changed = [
             difference
-            for before in (made, *made.get("continued", []))
+            for before in ((made, *made.get("continued", [])) if made else ())
             for difference in differences(before, present)
         ]
+        if not made:
+            changed.append("no run is noted that trained it")
         if not present["device"].startswith("cpu"):
             changed.append("an accelerator computes cells side by side, how many decides rounding")
         yield Finding(point, *_compare(stored, again), "; ".join(dict.fromkeys(changed)))

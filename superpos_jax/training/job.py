@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
@@ -196,6 +197,11 @@ def finished_rows(training: Training, run: int) -> xr.Dataset:
             study.report(*each) for each in zip(trained, params, histories, memos, strict=True)
         ]
     is_dead, ended = measured.died_at() != ALIVE, measured.outcome("ended")
+    if ended.max(initial=NOT_ENDED) >= len(study.ends):
+        raise UserError(
+            f"study {type(study).__name__}: look ended a cell with {ended.max()}; allowed:"
+            " end(reason), or NOT_ENDED"
+        )
     by_rule = np.array([*end_verdicts(study), UNFINISHED])[ended]  # the last one is of no rule
     far = [
         not dead and bool(study.diverged(cell, history))
@@ -321,7 +327,14 @@ def find_devices(count: int | None) -> list[jax.Device]:
     if not collective.several():
         with contextlib.suppress(RuntimeError):  # JAX has started: its devices are what they are
             jax.config.update("jax_num_cpu_devices", count or len(launch.cores()))
-    devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+    try:
+        devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+    except (RuntimeError, AssertionError) as error:  # what JAX says of a platform that is not there
+        wanted = os.environ.get("JAX_PLATFORMS")
+        if not wanted:
+            raise
+        reason = str(error).partition("\n")[0] or "there is no such device here"
+        raise UserError(f"JAX_PLATFORMS={wanted}: {reason}; allowed: cpu, or unset") from None
     if collective.several() and count not in (None, len(devices)):
         raise UserError(f"--devices {count}: {len(devices)} in all processes, and all are used")
     each = Counter(device.process_index for device in devices)

@@ -56,6 +56,7 @@ def join(
         return False
     with contextlib.suppress(RuntimeError):  # JAX has started: its devices are what they are
         jax.config.update("jax_num_cpu_devices", len(cores()))
+    jax.config.update("jax_enable_preemption_service", False)  # it would swallow SIGTERM
     try:
         with _silent_stdout():
             silence = SUSPENDED if launched_here else SILENT

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from superpos_jax.engine.study import DataSet, Look, Study
+from superpos_jax.engine.study import DataSet, Look, Minibatch, Study
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,19 @@ BROKEN = {
     "an array for a variable": (
         "    def init", "    def report(self, cell, params, history, memo):\n"
         "        return {'w': params}\n\n    def init", "report: w is a ndarray; allowed: Variable",
+    ),
+    "no samples": ("DataSet(cell.seed, 5)", "DataSet(0, 0)", "at least 1 sample"),
+    "a batch of none": (
+        "    def init", "    def feed(self, cell):\n        return Minibatch(-1)\n\n    def init",
+        "feed: Minibatch(size=-1, order='epochs'): allowed: at least 1 sample",
+    ),
+    "no loss among what is measured": (
+        "    def init", "    def measure(self, cell, shapes, w, x, weight):\n"
+        "        return {'error': weight.sum()}\n\n    def init", "measure: no loss; allowed: sums",
+    ),
+    "a name of the engine": (
+        "    def init", "    def summarise(self, cell, w):\n        return {'verdict': w[0]}\n\n"
+        "    def init", "'verdict' is the engine's; give it another name",
     ),
 }  # fmt: skip
 

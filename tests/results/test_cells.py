@@ -11,7 +11,7 @@ from ridge import Ridge
 import superpos_jax as sp
 from superpos_jax.engine.study import Variable
 from superpos_jax.engine.verdicts import DIVERGED, FINISHED, NON_FINITE, UNFINISHED
-from superpos_jax.results.cells import cells_of, join, outcome_table, take
+from superpos_jax.results.cells import cells_of, join, outcome_table, stack, take
 from superpos_jax.results.rows import Measured, make_table
 from superpos_jax.results.view import describe, from_grid, to_grid
 
@@ -145,3 +145,11 @@ def test_the_last_retry_that_ended_stands_in_the_place_of_a_failed_cell():
     assert shown["run"].values.tolist() == [[2, 0], [-1, -1]]  # one without a row was not retried
     np.testing.assert_array_equal(shown["retry_lr"], [[1e-3, np.nan], [np.nan, np.nan]])
     xr.testing.assert_identical(to_grid(from_grid(shown, GRID), GRID), shown)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_first_cell_does_not_choose_the_type(order):
+    """Whole numbers beside fractions, and a short text beside a long one."""
+    numbers, texts = [np.int64(1), np.float64(2.5)], [np.array("a"), np.array("hello")]
+    assert stack([np.asarray(numbers[i]) for i in order]).tolist() == [(1, 2.5)[i] for i in order]
+    assert stack([texts[i] for i in order]).tolist() == [("a", "hello")[i] for i in order]

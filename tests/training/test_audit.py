@@ -8,7 +8,7 @@ import pytest
 from test_growth import sweep
 
 import superpos_jax as sp
-from superpos_jax.cli import app as cli
+from superpos_jax.cli import terminal
 from superpos_jax.errors import Interrupted
 from superpos_jax.training import provenance
 from superpos_jax.training.audit import audit
@@ -36,7 +36,7 @@ def test_a_changed_bit_is_found(folder, tmp_path, superpos, monkeypatch):
     weights = result.dataset["w"].sel(T=30, lr=0.1).values
     weights[7] = np.nextafter(weights[7], np.float32(9), dtype=np.float32)
     result.save(tmp_path)
-    monkeypatch.setattr(cli.out, "width", 300)
+    monkeypatch.setattr(terminal.out, "width", 300)
     code, out, _ = superpos("audit", tmp_path, "--cells", "3")
     assert code == 1
     assert out.count("DIFFERENT") == 1
