@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from superpos_jax.drawing import spec
@@ -22,6 +23,8 @@ from superpos_jax.results.sweep import Sweep
 
 GENERIC: Mapping[str, FigureSpec] = {figure.name: figure for figure in (PLANE, CURVES, HISTORY)}
 """Figures of every study, unless it has one of that name itself."""
+WORDS = frozenset({"value", "x", "y", "by"})
+"""What generic figures take beside axes and their values."""
 logger = logging.getLogger(__name__)
 OTHERS = (".csv", ".eps", ".gif", ".jpeg", ".jpg", ".ps", ".tif", ".tiff", ".webp")
 """Suffixes of a file rather than of a folder."""
@@ -39,16 +42,49 @@ def figures_of(study: str) -> dict[str, FigureSpec]:
     return {name: own[name] if name in own else GENERIC[name] for name in figure_names(chosen)}
 
 
-def figure(result: Result, name: str, **select: Any) -> Figure:
+def figure_of(study: str | None, name: str) -> FigureSpec:
+    """The figure of a study, or of every study, that has a name.
+
+    Raises:
+        UserError: there is none.
+    """
+    specs = GENERIC if study is None else figures_of(study)
+    if name not in specs:
+        allowed = ", ".join(specs)
+        raise UserError(f"figure {name}: unknown for the study {study}; allowed: {allowed}")
+    return specs[name]
+
+
+def drawable(result: Result, name: str, words: Iterable[str] = ()) -> FigureSpec:
+    """The figure of a name for a result: that of its study, or a generic one that stands in.
+
+    The generic one is drawn where the result lacks what the study's own needs, an axis or an
+    option, and where a word (`x`, `value`) is given that only the generic one takes.
+
+    Raises:
+        UserError: there is none of this name.
+    """
+    chosen = figure_of(result.dataset.attrs.get("study"), name)
+    if name not in GENERIC or GENERIC[name].applies(result.dataset) is not None:
+        return chosen
+    lacks = chosen.applies(result.dataset) is not None
+    return GENERIC[name] if lacks or not WORDS.isdisjoint(words) else chosen
+
+
+def table(result: Result, name: str, *args: Any, **select: Any) -> pd.DataFrame:
+    """The numbers of one figure of a result, as `figure` chooses it."""
+    return drawable(result, name, select).table(result, *args, **select)
+
+
+def figure(result: Result, name: str, *args: Any, **select: Any) -> Figure:
     """One figure of a result, of its study or a generic one.
 
-    Raises ValueError where it does not apply, KeyError where there is none of this name.
+    Raises UserError where there is none of this name, ValueError where it does not apply.
 
     Example:
         figure(result, "plane", lr=3e-3).savefig("plane.png")
     """
-    chosen = figures_of(result.dataset.attrs["study"])[name]
-    return chosen.draw(chosen.table(result, **select))
+    return drawable(result, name, select).draw(table(result, name, *args, **select))
 
 
 def check_figures(sweep: Sweep, grid: Grid, changed: bool = False) -> None:
@@ -103,8 +139,8 @@ def draw(
             is not written.
     """
     specs = figures_of(result.sweep.study)
-    if only is not None and only not in specs:
-        raise UserError(f"figure {only!r}: unknown; allowed: {', '.join(specs)}")
+    if only is not None:
+        figure_of(result.sweep.study, only)
     if only is None and is_file(target):
         raise UserError(
             f"--out {target}: one file for all figures; name a figure, or give a folder"
@@ -126,10 +162,11 @@ def draw(
             some = any(figure.applies(result.dataset) is None for figure in own.values())
             specs = dict(own) if some else dict(GENERIC)
         paths = spec.draw(result, specs, target, names, **(select or {}))
-    elif reason := specs[only].applies(result.dataset):
-        raise UserError(f"figure {only}: {reason}")
     else:
-        paths = spec.draw(result, specs, target, (only,), **(select or {}))
+        chosen = drawable(result, only, select or ())
+        if reason := chosen.applies(result.dataset):
+            raise UserError(f"figure {only}: {reason}")
+        paths = spec.draw(result, {only: chosen}, target, (only,), **(select or {}))
     try:
         yield from paths
     except ValueError as error:

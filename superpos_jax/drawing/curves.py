@@ -14,7 +14,16 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import scalars, scales
 from superpos_jax.drawing import style as look
-from superpos_jax.drawing.lines import crosses, drawn, line, lost_words, seed_key, seed_words
+from superpos_jax.drawing.lines import (
+    band,
+    crosses,
+    drawn,
+    line,
+    lost_words,
+    points,
+    seed_key,
+    seed_words,
+)
 from superpos_jax.drawing.needs import missing
 from superpos_jax.drawing.select import Result, narrow, tidy
 from superpos_jax.drawing.spec import FigureSpec
@@ -52,13 +61,9 @@ def curves_table(
     dataset = result.dataset
     value = scalars.chosen(dataset, value)
     swept, seeds = axes_of(dataset), seed_axes(axes_of(dataset))
-    for axis in (x, by):
-        if axis is not None and axis not in swept:
-            raise ValueError(f"no swept axis {axis!r}; this result sweeps {', '.join(swept)}")
-    several = [axis for axis in scalars.shown_axes(dataset, select) if axis not in (x, by)]
-    x = x or (several.pop(0) if several else swept[0])
-    others = [axis for axis in several if axis not in (*seeds, x)]
-    by = by or (others[0] if others else None)
+    scalars.refuse_unknown(dataset, (x, by), select, "value", "x", "by")
+    x = x or next((axis for axis in scalars.shown_axes(dataset, select) if axis != by), swept[0])
+    by = by or scalars.line_axis(dataset, select, x)
     if x == by:
         raise ValueError(f"x and by are both {x}; choose two axes")
     keep = (x,) if by is None else (by, x)
@@ -68,6 +73,7 @@ def curves_table(
     names = {name: scalars.name_of(dataset, name) for name in (*keep, value)}
     texts = {axis: scalars.named_values(dataset, axis, part[axis].values) for axis in keep}
     frame.attrs |= {"x": x, "by": by, "value": value, "names": names, "texts": texts}
+    frame.attrs["only"] = scalars.only(dataset, part, taken)
     return frame
 
 
@@ -82,13 +88,15 @@ def curves(
 
     Lines are medians over seeds; bands reach from the smallest to the largest seed, or over the
     middle half of them from 8 seeds on. An axis is logarithmic where its values are positive and
-    span more than a decade.
+    span more than a decade, the axis x of geometric values (2, 4, 8) too. Over values with names,
+    which have no order, there are points and bars in place of lines and bands.
 
     Arguments:
         result: of any study; it sweeps an axis.
         value: the number, e.g. "train_loss"; the test loss by default, else the first loss.
-        x: the axis below; by default the first that is swept and is no seed.
-        by: the axis of the lines; by default the next one.
+        x: the axis below; by default that of most values: of numbers, else of names, else seeds.
+        by: the axis of the lines; by default the first of names (arms, choices), else the next one
+            of numbers.
         select: values of other swept axes (`lr=3e-3`; the first by default), or lists that
             restrict an axis.
 
@@ -113,17 +121,21 @@ def _draw(table: pd.DataFrame) -> Figure:
     look.dress(axes, grid="y")
     values = scalars.distinct(table, x)
     place = scalars.positions(values)
-    axes.set(xscale="log" if scalars.is_log(values) else "linear", xlabel=names[x])
+    axes.set(xscale="log" if scalars.has_log_axis(values) else "linear", xlabel=names[x])
     axes.set_ylabel(names[value])
     rows = table.assign(place=table[x].map(dict(zip(values.tolist(), place, strict=True))))
+    ordered = bool(np.issubdtype(values.dtype, np.number))
+    if by and not ordered:
+        rows["place"] += rows[by].map(_beside(scalars.distinct(table, by)))
     groups = (
         [rows] if by is None else [rows[rows[by] == held] for held in scalars.distinct(table, by)]
     )
     keys: list[Artist] = [Line2D([], [], ls="none", label=names[by])] if by else []
     for group, how, label in zip(groups, looks, texts[by] if by else [""], strict=True):
-        line(axes, "place", group, gid=f"line:{label}", **how)
+        (line if ordered else points)(axes, "place", group, gid=f"line:{label}", **how)
         if by:
-            keys.append(Line2D([], [], label=label, **{"lw": 1.5, "marker": "o", "ms": 2.8, **how}))
+            shape = {"lw": 1.5 if ordered else 0, "marker": "o", "ms": 2.8 if ordered else 4}
+            keys.append(Line2D([], [], label=label, **{**shape, **how}))
     if scalars.is_log(drawn(table)):
         axes.set_yscale("log")
     scales.set_ticks(axes.xaxis, place, texts[x], 5.2)
@@ -131,6 +143,12 @@ def _draw(table: pd.DataFrame) -> Figure:
     keys += unfinished_rings(axes, "place", rows)
     look.page_key(figure, [*keys, *seed_key(table)])
     return figure
+
+
+def _beside(values: np.ndarray) -> dict[Any, float]:
+    """How far from the place of a name its points stand, so that those of no line hide others."""
+    shifts = (np.arange(len(values)) - (len(values) - 1) / 2) * 0.6 / len(values)
+    return dict(zip(values.tolist(), shifts.tolist(), strict=True))
 
 
 def line_looks(values: np.ndarray) -> list[dict[str, Any]]:
@@ -155,16 +173,20 @@ def unfinished_rings(axes: Axes, x: str, table: pd.DataFrame) -> list[Artist]:
 
 
 def _caption(table: pd.DataFrame) -> list[str]:
-    x, value, names = (table.attrs[key] for key in ("x", "value", "names"))
-    sentences = [seed_words(table), lost_words(table, "a ring, the number so far")]
+    value, names = table.attrs["value"], table.attrs["names"]
+    numeric = np.issubdtype(scalars.distinct(table, table.attrs["x"]).dtype, np.number)
+    what = "Lines" if numeric else "Points"
+    sentences = [seed_words(table, what), lost_words(table, "a ring, the number so far")]
     finite = table[table["median"].notna()]
     if len(finite) > 1:
-        rows = [finite.loc[finite["median"].idxmin()], finite.loc[finite["median"].idxmax()]]
-        low, high = (
-            f"{written(row['median'])} at {names[x]} = {scalars.in_words(row[x])}" for row in rows
+        low, high = band(table) or ("median", "median")
+        ends = (low, finite.loc[finite[low].idxmin()]), (high, finite.loc[finite[high].idxmax()])
+        lowest, highest = (
+            f"{written(row[end])} at {scalars.point(table, row, 'x', 'by')}" for end, row in ends
         )
-        sentences.append(f"{names[value].capitalize()} lies between {low} and {high}.")
-    return sentences
+        of = {"min": " of all seeds", "q25": " of the middle half of the seeds"}.get(low, "")
+        sentences.append(f"{names[value].capitalize()}{of}: from {lowest} to {highest}.")
+    return [*sentences, table.attrs["only"]]
 
 
 CURVES = FigureSpec(

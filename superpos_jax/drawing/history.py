@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -19,6 +21,7 @@ from superpos_jax.drawing.needs import missing
 from superpos_jax.drawing.panels import evenly, step_axis
 from superpos_jax.drawing.select import Result, narrow, tidy
 from superpos_jax.drawing.spec import FigureSpec
+from superpos_jax.engine.verdicts import NOT_ENDED
 from superpos_jax.results.runs import axes as axes_of
 from superpos_jax.results.runs import dead, runs, unfinished
 from superpos_jax.text import counted, seed_axes
@@ -44,8 +47,9 @@ def history_table(
 
     Columns: quantity, the axis of the lines, if there are several, step, runs (those that have the
     number at this step), died (of which this or an earlier step is the last), unfinished, mean,
-    median, min, q25, q75, max, and the value of every other swept
-    axis. The first 6 quantities, losses first, unless one is named.
+    median, min, q25, q75, max, and the value of every other swept axis. The first 6 quantities,
+    losses first, unless one is named. A run that a rule stopped keeps its last number for as long
+    as others of its line train; the line ends with the last of them.
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
@@ -53,11 +57,9 @@ def history_table(
     names = scalars.histories(dataset)
     if value is not None and value not in names:
         raise ValueError(f"value = {value!r} is not recorded; allowed: {', '.join(names)}")
-    swept, seeds = axes_of(dataset), seed_axes(axes_of(dataset))
-    if by is not None and by not in swept:
-        raise ValueError(f"no swept axis {by!r}; this result sweeps {', '.join(swept)}")
-    others = [axis for axis in scalars.shown_axes(dataset, select) if axis not in seeds]
-    by = by or (others[0] if others else None)
+    seeds = seed_axes(axes_of(dataset))
+    scalars.refuse_unknown(dataset, (by,), select, "value", "by")
+    by = by or scalars.line_axis(dataset, select)
     keep = () if by is None else (by,)
     part, taken = narrow(dataset, keep, select, tuple(seed for seed in seeds if seed != by))
     if by is not None and by not in select:
@@ -66,27 +68,80 @@ def history_table(
     frame = tidy(result, pd.concat(frames, ignore_index=True), taken)
     texts = scalars.named_values(dataset, by, part[by].values) if by else [""]
     words = {name: scalars.name_of(dataset, name) for name in (*keep, *names)}
-    frame.attrs |= {"by": by, "names": words, "texts": texts}
+    frame.attrs |= {
+        "by": by,
+        "names": words,
+        "texts": texts,
+        "only": scalars.only(dataset, part, taken),
+    }
+    frame.attrs["stops"] = "ended" in part and bool((part["ended"] != NOT_ENDED).any())
     return frame
 
 
 def _rows(dataset: xr.Dataset, name: str, keep: tuple[str, ...]) -> pd.DataFrame:
     """The rows of one quantity."""
-    values = runs(dataset[f"history_{name}"], keep).astype(float)
+    histories = runs(dataset[f"history_{name}"], keep).astype(float)
     lost, training = dead(dataset, keep), unfinished(dataset, keep)
+    last, final = _ends(dataset, name, keep)
+    recorded = dataset["step"].values
     rows = []
-    for index in np.ndindex(values.shape[: len(keep)]):
+    for index in np.ndindex(histories.shape[: len(keep)]):
         at = {axis: dataset[axis].values[i] for axis, i in zip(keep, index, strict=True)}
-        finite = np.isfinite(values[index])
+        steps, values = _to_the_end(recorded, histories[index], last[index], final[index])
+        finite = np.isfinite(values)
         left = finite[:, ::-1].cumsum(axis=1)[:, ::-1]  # numbers from each step on
-        for k, step in enumerate(dataset["step"].values.tolist()):
+        for k, step in enumerate(steps.tolist()):
             if finite[:, k].any():
                 row = {"quantity": name, **at, "step": step, "runs": int(finite[:, k].sum())}
                 row["died"] = int((lost[index] & (left[:, k] <= finite[:, k])).sum())
                 row["unfinished"] = int(training[index].sum())
-                rows.append(row | scalars.spread(values[index][:, k]))
-    columns = ["quantity", *keep, "step", "runs", "died", "unfinished", *scalars.spread(values[:0])]
+                rows.append(row | scalars.spread(values[:, k]))
+    columns = ["quantity", *keep, "step", "runs", "died", "unfinished", *scalars.spread(final[:0])]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _ends(dataset: xr.Dataset, name: str, keep: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """(*keep, run): updates that were done at the end, and a quantity then.
+
+    The quantity is NaN of runs that have no end, or whose end is a recorded step in any case.
+    """
+    no_end = dead(dataset, keep) | unfinished(dataset, keep)
+    if "updates" not in dataset or name not in dataset:
+        return np.zeros(no_end.shape, int), np.full(no_end.shape, np.nan)
+    final = runs(dataset[name], keep).astype(float)
+    return runs(dataset["updates"], keep), np.where(no_end, np.nan, final)
+
+
+def _to_the_end(
+    steps: np.ndarray, values: np.ndarray, last: np.ndarray, final: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Histories (runs, steps) of one line with the ends of its runs, which a rule may have set.
+
+    Steps that no run has come to are left out. A run keeps its final number up to the last step.
+
+    Arguments:
+        steps: at which histories are recorded.
+        values: (runs, steps), NaN where there is none.
+        last: (runs,) updates at the end.
+        final: (runs,) numbers then, NaN of runs without an end.
+
+    Example:
+        >>> nan = np.nan
+        >>> values = np.array([[3.0, 2.0, nan], [3.0, nan, nan]])
+        >>> _to_the_end(np.array([0, 10, 100]), values, np.array([15, 5]), np.array([1.0, 2.5]))
+        (array([ 0, 10, 15]), array([[3. , 2. , 1. ],
+               [3. , 2.5, 2.5]]))
+    """
+    has_end = np.isfinite(final)
+    reached = steps[np.isfinite(values).any(axis=0)].max(initial=-1)
+    end = last[has_end].max(initial=-1)
+    values = values[:, steps <= max(reached, end)]
+    steps = steps[steps <= max(reached, end)]
+    if end > reached and end not in steps:
+        steps = np.append(steps, end)
+        values = np.pad(values, ((0, 0), (0, 1)), constant_values=np.nan)
+    stopped = has_end[:, None] & (steps >= last[:, None]) & ~np.isfinite(values)
+    return steps, np.where(stopped, final[:, None], values)
 
 
 def history(
@@ -96,12 +151,14 @@ def history(
 
     Lines are medians over seeds; bands reach from the smallest to the largest seed, or over the
     middle half of them from 8 seeds on. Of more than 8 values of the axis of the lines, 8 are
-    drawn, evenly spaced.
+    drawn, evenly spaced. A line ends where the last of its runs was stopped, by a rule or at its
+    number of steps. The panels of one quantity, on training and on test data, share their range.
 
     Arguments:
         result: of any study.
         value: the one number, e.g. "train_loss"; by default the first 6, losses first.
-        by: the axis of the lines; by default the first that is swept and is no seed.
+        by: the axis of the lines; by default the first of names (arms, choices), else that of
+            numbers that has most values.
         select: values of other swept axes (`lr=3e-3`; the first by default), or lists that
             restrict an axis.
 
@@ -137,12 +194,11 @@ def _draw(table: pd.DataFrame) -> Figure:
         step_axis(panel, *ends)
         for value, how in zip(held, looks, strict=True):
             _line(panel, rows[rows[by] == value] if by else rows, how)
-        if scalars.is_log(drawn(rows)):
-            panel.set_yscale("log")
         panel.set_title(names[quantities[index]], loc="left", weight="bold")
         if index + columns >= len(quantities):
             panel.set_xlabel("training step")
             panel.tick_params(labelbottom=True)
+    _share(dict(zip(quantities, grid.flat, strict=False)), table[table["step"] > 0])
     keys: list[Artist] = [Line2D([], [], ls="none", label=names[by])] if by else []
     for text, how in zip(texts, looks, strict=True) if by else ():
         keys.append(Line2D([], [], lw=1.5, label=text, color=how["color"]))
@@ -153,6 +209,18 @@ def _draw(table: pd.DataFrame) -> Figure:
     if keys:
         look.page_key(figure, keys)
     return figure
+
+
+def _share(panels: Mapping[str, Axes], table: pd.DataFrame) -> None:
+    """Give the panels of one quantity, on whichever data, one scale and one range."""
+    for what in {scalars.quantity(name): None for name in panels}:
+        names = [name for name in panels if scalars.quantity(name) == what]
+        first, *others = (panels[name] for name in names)
+        for other in others:
+            other.sharey(first)
+        if scalars.is_log(drawn(table[table["quantity"].isin(names)])):
+            first.set_yscale("log")
+        first.autoscale_view()
 
 
 def _line(panel: Any, rows: pd.DataFrame, how: dict[str, Any]) -> None:
@@ -179,7 +247,9 @@ def _caption(table: pd.DataFrame) -> list[str]:
         sentences.append(f"Crosses: {counted(died, 'run')} became non-finite after that step.")
     if training:
         sentences.append(f"Rings: {counted(training, 'run')} not trained to the end.")
-    return sentences
+    if table.attrs["stops"] and table["runs"].max() > 1:
+        sentences.append("A run that has ended keeps its last number where others still train.")
+    return [*sentences, table.attrs["only"]]
 
 
 HISTORY = FigureSpec(

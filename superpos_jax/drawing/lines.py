@@ -32,6 +32,13 @@ def line(axes: Axes, x: str, rows: pd.DataFrame, alpha: float = 0.16, **how: Any
     axes.plot(rows[x], rows["median"], **{"lw": 1.5, "marker": "o", "ms": 2.8, **how})
 
 
+def points(axes: Axes, x: str, rows: pd.DataFrame, alpha: float = 0.4, **how: Any) -> None:
+    """The medians of rows as points over column x, and bars of the seeds: nothing between them."""
+    if (edges := band(rows)) is not None:
+        axes.vlines(rows[x], *(rows[e] for e in edges), color=how["color"], alpha=alpha, lw=3)
+    axes.plot(rows[x], rows["median"], **{"marker": "o", "ms": 4, **how, "ls": "none"})
+
+
 def drawn(table: pd.DataFrame) -> np.ndarray:
     """All finite numbers that `line` draws of a table."""
     numbers = table[["median", *(band(table) or ())]].to_numpy(float)

@@ -58,17 +58,16 @@ def plane_table(
     names = {name: scalars.name_of(dataset, name) for name in (x, y, value)}
     texts = {axis: scalars.named_values(dataset, axis, part[axis].values) for axis in (x, y)}
     frame.attrs |= {"x": x, "y": y, "value": value, "names": names, "texts": texts}
+    frame.attrs["only"] = scalars.only(dataset, part, taken)
     return frame
 
 
 def _axes(
     dataset: xr.Dataset, x: str | None, y: str | None, select: dict[str, Any]
 ) -> tuple[str, str]:
-    """The two axes: the named ones, else the first of which several values are shown."""
+    """The two axes: the named ones, else the first of `scalars.shown_axes`."""
     swept = axes_of(dataset)
-    for axis in (x, y):
-        if axis is not None and axis not in swept:
-            raise ValueError(f"no swept axis {axis!r}; this result sweeps {', '.join(swept)}")
+    scalars.refuse_unknown(dataset, (x, y), select, "value", "x", "y")
     several = [axis for axis in scalars.shown_axes(dataset, select) if axis not in (x, y)]
     spare = [*several, *(axis for axis in swept if axis not in (*several, x, y))]
     across = spare.pop(0) if x is None else x
@@ -87,13 +86,14 @@ def plane(
 ) -> Figure:
     """Heat map of a number over two swept axes, the mean over seeds.
 
-    Axes and colours are logarithmic where values are positive and span more than a decade; values
-    with names have a place each. Grey cells died, hatched ones are not trained to their end.
+    Axes and colours are logarithmic where values are positive and span more than a decade, axes of
+    geometric values (2, 4, 8) too; values with names have a place each. Grey cells died, hatched
+    ones are not trained to their end.
 
     Arguments:
         result: of any study; it sweeps two axes.
         value: the number, e.g. "train_loss"; the test loss by default, else the first loss.
-        x, y: the axes; by default the first two that are swept and are no seeds.
+        x, y: the axes; by default the two of most values: numbers, else names, else seeds.
         select: values of other swept axes (`lr=3e-3`; the first by default), or lists that
             restrict an axis.
 
@@ -121,7 +121,7 @@ def _draw(table: pd.DataFrame) -> Figure:
     cells = []
     for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
         held = scalars.distinct(table, table.attrs[name])
-        place, log = scalars.positions(held), scalars.is_log(held)
+        place, log = scalars.positions(held), scalars.has_log_axis(held)
         cells.append(edges(place, log))
         axes.set(**{f"{name}scale": "log" if log else "linear", f"{name}lim": cells[-1][[0, -1]]})
         inches = width - 2.1 if name == "x" else body - 0.75
@@ -167,17 +167,11 @@ def _caption(table: pd.DataFrame) -> list[str]:
         sentences.append(f"Hatched: {lost} not trained to the end, the number so far.")
     if len(finite) > 1:
         lowest, highest = (
-            f"{written(row[value])} at {_point(table, row)}"
+            f"{written(row[value])} at {scalars.point(table, row, 'x', 'y')}"
             for row in (finite.loc[finite[value].idxmin()], finite.loc[finite[value].idxmax()])
         )
         sentences.insert(1, f"Smallest: {lowest}; largest: {highest}.")
-    return sentences
-
-
-def _point(table: pd.DataFrame, row: pd.Series) -> str:
-    """The values of a cell on both axes."""
-    names, axes = table.attrs["names"], (table.attrs["x"], table.attrs["y"])
-    return ", ".join(f"{names[axis]} = {scalars.in_words(row[axis])}" for axis in axes)
+    return [*sentences, table.attrs["only"]]
 
 
 PLANE = FigureSpec("plane", plane_table, _draw, "heat map of a number over two swept axes", applies)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,17 +11,21 @@ import xarray as xr
 
 from superpos_jax.results.registry import labels_of
 from superpos_jax.results.runs import axes, dead, runs, unfinished
-from superpos_jax.text import seed_axes
+from superpos_jax.text import NBSP, seed_axes
 
-OUTCOME = ("verdict", "died_at", "run")
+OUTCOME = ("verdict", "died_at", "run", "ended")
 """Numbers of a cell that say how its training went, not what it measured."""
 PREFERRED = "test_loss"
+SPLITS = ("train_", "test_")
+"""Prefixes of one quantity on several data sets."""
 DECADE = 10.0
 """Positive values that span more are drawn on a logarithmic axis."""
+EVEN, SPAN = 1.5, 3.0
+"""Geometric values: ratios of neighbours differ by less, the largest is so many smallest ones."""
 
 
 def scalars(dataset: xr.Dataset) -> tuple[str, ...]:
-    """The names of all numbers that were measured of every cell, losses first.
+    """The names of all numbers that were measured of every cell, losses first, train before test.
 
     Example:
         >>> variables = {name: ("T", [1.0, 2.0]) for name in ("accuracy", "train_loss", "verdict")}
@@ -33,24 +37,53 @@ def scalars(dataset: xr.Dataset) -> tuple[str, ...]:
         for name, array in dataset.data_vars.items()
         if set(array.dims) == set(axes(dataset)) and array.dtype.kind in "biuf"
     ]
-    names = [name for name in names if name not in OUTCOME and not name.startswith("retry_")]
-    return tuple(sorted(names, key=lambda name: not name.endswith("_loss")))
+    return ordered(n for n in names if n not in OUTCOME and not n.startswith("retry_"))
 
 
 def histories(dataset: xr.Dataset) -> tuple[str, ...]:
-    """The names of all numbers that were recorded along training, losses first.
+    """The names of all numbers that were recorded along training, as `ordered` has them.
 
     Example:
         >>> history = {"verdict": ("T", [0]), "history_train_loss": (("T", "step"), [[2.0, 1.0]])}
         >>> histories(xr.Dataset(history))
         ('train_loss',)
     """
-    names = [
+    return ordered(
         str(name).removeprefix("history_")
         for name, array in dataset.data_vars.items()
         if str(name).startswith("history_") and set(array.dims) == {*axes(dataset), "step"}
-    ]
-    return tuple(sorted(names, key=lambda name: not name.endswith("_loss")))
+    )
+
+
+def ordered(names: Iterable[str]) -> tuple[str, ...]:
+    """Names of numbers, losses first; a quantity on the training data before that on test data.
+
+    Example:
+        >>> ordered(["test_accuracy", "norm", "test_loss", "train_accuracy", "train_loss"])
+        ('train_loss', 'test_loss', 'train_accuracy', 'test_accuracy', 'norm')
+    """
+    names = list(names)
+    quantities = [quantity(name) for name in names]
+
+    def place(name: str) -> tuple[bool, int, bool]:
+        return not name.endswith("_loss"), quantities.index(quantity(name)), not is_train(name)
+
+    return tuple(sorted(names, key=place))
+
+
+def is_train(name: str) -> bool:
+    """Whether a number is of the training data."""
+    return name.startswith(SPLITS[0])
+
+
+def quantity(name: str) -> str:
+    """What a number is, on whichever data.
+
+    Example:
+        >>> quantity("train_loss"), quantity("test_loss"), quantity("norm")
+        ('loss', 'loss', 'norm')
+    """
+    return next((name.removeprefix(split) for split in SPLITS if name.startswith(split)), name)
 
 
 def chosen(dataset: xr.Dataset, value: str | None) -> str:
@@ -67,11 +100,46 @@ def chosen(dataset: xr.Dataset, value: str | None) -> str:
 
 
 def shown_axes(dataset: xr.Dataset, select: Mapping[str, Any]) -> list[str]:
-    """The axes of which several values are shown, those first that are no seeds."""
+    """The axes of which several values are shown: first those of numbers, of most values first.
+
+    Then those of names (arms, choices), which have no order; then seeds.
+    """
     swept = axes(dataset)
-    several = [a for a in swept if np.size(select.get(a, dataset[a].values)) > 1]
-    seeds = seed_axes(swept)
-    return sorted(several, key=lambda axis: axis in seeds)
+    lengths = {axis: np.size(select.get(axis, dataset[axis].values)) for axis in swept}
+    several, seeds = [axis for axis in swept if lengths[axis] > 1], seed_axes(swept)
+    return sorted(several, key=lambda a: (a in seeds, not is_numeric(dataset, a), -lengths[a]))
+
+
+def line_axis(dataset: xr.Dataset, select: Mapping[str, Any], *taken: str | None) -> str | None:
+    """The axis of the lines: names before numbers, no seed and none that is taken; or None."""
+    seeds = seed_axes(axes(dataset))
+    spare = [a for a in shown_axes(dataset, select) if a not in (*seeds, *taken)]
+    return min(spare, key=lambda axis: is_numeric(dataset, axis), default=None)
+
+
+def is_numeric(dataset: xr.Dataset, axis: str) -> bool:
+    """Whether the values of an axis are numbers, which have an order."""
+    return bool(np.issubdtype(dataset[axis].dtype, np.number))
+
+
+def refuse_unknown(
+    dataset: xr.Dataset, chosen: Iterable[str | None], select: Mapping[str, Any], *words: str
+) -> None:
+    """Refuse axes that are not swept.
+
+    Arguments:
+        dataset: the result.
+        chosen: the axes that a figure is to show, None by default.
+        select: axes and their values.
+        words: what else the figure takes: `x`, `value`.
+
+    Raises ValueError with the axes and words that are allowed.
+    """
+    swept = axes(dataset)
+    for axis in (*chosen, *select):
+        if axis is not None and axis not in swept:
+            held = f"no swept axis {axis!r}; this result sweeps {', '.join(swept)}"
+            raise ValueError(f"{held}; the figure takes {', '.join(f'{w}=' for w in words)} too")
 
 
 def summary(dataset: xr.Dataset, value: str, keep: tuple[str, ...]) -> pd.DataFrame:
@@ -124,6 +192,23 @@ def is_log(values: np.ndarray) -> bool:
     return bool(len(finite) and finite.min() > 0 and finite.max() > DECADE * finite.min())
 
 
+def has_log_axis(values: np.ndarray) -> bool:
+    """Whether the values of an axis span more than a decade, or are nearly geometric.
+
+    Example:
+        >>> [has_log_axis(np.array(values)) for values in ([2, 4, 8, 16], [1, 2, 5], [2, 4, 6, 8])]
+        [True, True, False]
+    """
+    if is_log(values) or not np.issubdtype(values.dtype, np.number):
+        return is_log(values)
+    rising = np.unique(values.astype(float))
+    if len(rising) < 3 or rising[0] <= 0 or rising[-1] < SPAN * rising[0]:
+        return False
+    ratios, steps = np.diff(np.log(rising)), np.diff(rising)
+    uneven = ratios.max() / ratios.min()
+    return bool(uneven < EVEN and uneven < steps.max() / steps.min())
+
+
 def positions(values: np.ndarray) -> np.ndarray:
     """Where values lie on their axis: numbers at themselves, names at 0, 1, ..."""
     numeric = np.issubdtype(values.dtype, np.number)
@@ -149,3 +234,31 @@ def in_words(value: Any) -> str:
         ('adam', '20,000', '1e-07')
     """
     return value if isinstance(value, str) else f"{value:,.10g}"
+
+
+def point(table: pd.DataFrame, row: pd.Series, *axes: str) -> str:
+    """`T = 10, arm = wide`: where a row of a table is on those of its axes ("x", "by") it has."""
+    shown = [table.attrs[axis] for axis in axes if table.attrs[axis] is not None]
+    parts = [f"{table.attrs['names'][name]} = {in_words(row[name])}" for name in shown]
+    return ", ".join(part.replace(" ", NBSP) for part in parts)
+
+
+def only(dataset: xr.Dataset, part: xr.Dataset, taken: Mapping[str, Any]) -> str:
+    """A sentence that names the axes of which one value is shown, and the value; empty if none is.
+
+    Arguments:
+        dataset: the whole result.
+        part: what is shown of it.
+        taken: the values at which axes were taken that the part does not have.
+
+    Example:
+        >>> only(xr.Dataset(), xr.Dataset(), {"lr": 0.1}).replace("\N{NO-BREAK SPACE}", " ")
+        'Of other axes one value: lr = 0.1.'
+    """
+    chosen = {
+        str(axis): part[axis].values[0].item()
+        for axis, size in part.sizes.items()
+        if size == 1 < dataset.sizes.get(axis, 1)
+    }
+    one = {**taken, **chosen}
+    return f"Of other axes one value: {labels_of(dataset).describe(one)}." if one else ""

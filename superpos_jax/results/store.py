@@ -72,7 +72,7 @@ def write_table(table: xr.Dataset, folder: Path) -> Path:
     """Write `result.zarr` in a folder; readers see the old store or the whole new one."""
     mend(folder)
     remove(folder / NEW)
-    sealed = table.assign_attrs(crc32=json.dumps(_checksums(table), sort_keys=True))
+    sealed = table.assign_attrs(crc32=json.dumps(_checksums(table)))
     encoding = {name: {"compressors": (PACKED,)} for name in sealed.data_vars}
     sealed.to_zarr(folder / NEW, mode="w", consolidated=False, zarr_format=3, encoding=encoding)
     fsync_tree(folder / NEW)  # its bytes are on the disk before it takes the old one's place
@@ -141,6 +141,7 @@ def _read(store: Path) -> xr.Dataset:
             read = _checksums(dataset)
             if wrong := [name for name in expected if read.get(name) != expected[name]]:
                 raise ValueError(f"damaged: {', '.join(wrong)}")
+            dataset = dataset[list(expected)]  # as they were written; zarr lists them at random
             table = _of_a_grid(dataset) if version == OF_A_GRID else _current(dataset)
     except Exception as error:  # whatever a damaged file makes a reader say
         raise _unreadable(store, error) from None

@@ -17,6 +17,7 @@ from superpos_jax.drawing.plane import PLANE
 from superpos_jax.drawing.spec import FigureSpec, refuse, save
 from superpos_jax.engine.verdicts import NON_FINITE, UNFINISHED
 from superpos_jax.results.registry import GENERIC
+from superpos_jax.text import NBSP
 
 AXES = {
     "optimizer": ["sgd", "adam", "lion"],
@@ -62,10 +63,10 @@ def texts(figure):
     return [t.get_text() for t in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
 
 
-def test_the_plane_is_the_mean_over_seeds_of_the_first_loss_over_the_first_two_axes():
+def test_the_plane_is_the_mean_over_seeds_of_the_first_loss():
     result = made()
-    table = PLANE.table(result)
-    assert list(table.columns[:2]) == ["lr", "optimizer"]
+    table = PLANE.table(result, y="optimizer")
+    assert list(table.columns[:2]) == ["optimizer", "lr"]
     mean = result.dataset.train_loss.mean("seed").isel(width=0)
     for _, row in table.iterrows():
         expected = float(mean.sel(lr=row["lr"], optimizer=row["optimizer"]))
@@ -73,7 +74,7 @@ def test_the_plane_is_the_mean_over_seeds_of_the_first_loss_over_the_first_two_a
     assert set(table["width"]) == {32}
     assert table["optimizer"].drop_duplicates().tolist() == AXES["optimizer"]
     figure = PLANE.draw(table)
-    assert (figure.axes[0].get_xscale(), figure.axes[0].get_yscale()) == ("linear", "log")
+    assert (figure.axes[0].get_xscale(), figure.axes[0].get_yscale()) == ("log", "linear")
 
 
 def test_any_number_over_any_axes_at_any_values():
@@ -95,7 +96,7 @@ def test_axes_and_values_are_logarithmic_where_they_span_a_decade():
     axes = CURVES.draw(CURVES.table(made(), x="lr")).axes[0]
     assert axes.get_xscale() == axes.get_yscale() == "log"
     axes = CURVES.draw(CURVES.table(made(), "accuracy", x="width", lr=0.1)).axes[0]
-    assert axes.get_xscale() == axes.get_yscale() == "linear"
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear")
     names = CURVES.draw(CURVES.table(made(), x="optimizer", by="lr")).axes[0]
     assert [label.get_text() for label in names.get_xticklabels()] == AXES["optimizer"]
 
@@ -103,7 +104,7 @@ def test_axes_and_values_are_logarithmic_where_they_span_a_decade():
 def test_dead_and_unfinished_cells_are_marked():
     every = slice(None)
     result = made(dead=[(0, 0, 0, every), (1, 1, 0, 0)], unfinished=[(2, 2, 0, 1)])
-    table = PLANE.table(result)
+    table = PLANE.table(result, y="optimizer")
     assert table["died"].tolist().count(3) == table["died"].tolist().count(1) == 1
     figure = PLANE.draw(table)
     assert len(gid(figure, "unfinished")) == 1
@@ -127,6 +128,119 @@ def test_the_history_has_a_panel_a_number_and_losses_first():
     figure = HISTORY.draw(table)
     assert len(figure.axes) == 2
     assert len(gid(figure, "line")) == 8
+
+
+def test_axes_of_numbers_come_first_and_those_of_most_values_before_them():
+    result = made()
+    plane = PLANE.table(result).attrs
+    assert (plane["x"], plane["y"]) == ("lr", "width")
+    assert CURVES.table(result).attrs["x"] == "lr"
+    assert CURVES.table(result).attrs["by"] == HISTORY.table(result).attrs["by"] == "optimizer"
+    few = {"lr": [1e-3], "optimizer": "sgd"}
+    assert CURVES.table(result, lr=[1e-3]).attrs["x"] == "width"
+    assert CURVES.table(result, **few).attrs["by"] is None
+    names = made(optimizer=["sgd", "adam"], seed=[0, 1])
+    assert CURVES.table(names).attrs["x"] == "optimizer"
+    assert PLANE.table(names).attrs["y"] == "seed"
+
+
+def test_no_line_joins_values_that_have_names():
+    table = CURVES.table(made(), x="optimizer", by="lr")
+    (points,) = gid(CURVES.draw(table), "line:0.001")
+    assert points.get_linestyle() == "None"
+    (line,) = gid(CURVES.draw(CURVES.table(made())), "line:adam")
+    assert line.get_linestyle() == "-"
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [
+        ([2, 4, 8, 16], "log"),
+        ([1, 2, 5], "log"),
+        ([8, 1000], "log"),
+        ([2, 4, 6, 8], "linear"),
+        ([2, 3, 4], "linear"),
+        ([0, 1, 2, 4], "linear"),
+        ([2, 4], "linear"),
+    ],
+)
+def test_geometric_values_have_a_logarithmic_axis(values, scale):
+    result = made(width=values, seed=[0, 1])
+    assert CURVES.draw(CURVES.table(result)).axes[0].get_xscale() == scale
+    plane = PLANE.draw(PLANE.table(result, y="seed"))
+    assert plane.axes[0].get_xscale() == scale
+
+
+def test_the_caption_of_curves_bounds_what_is_drawn_and_says_where():
+    result = made(optimizer=["sgd", "adam"], lr=[1e-3, 1e-2, 1e-1], width=[8, 16], seed=[0, 1, 2])
+    table = CURVES.table(result, width=16)
+    caption = CURVES.draw(table).texts[2].get_text().replace("\n", " ").replace(NBSP, " ")
+    low, high = (f"{number:.3g}" for number in (table["min"].min(), table["max"].max()))
+    assert low != f"{table['median'].min():.3g}"
+    assert f"from {low} at lr = 0.1, optimizer = adam to {high} at lr = 0.001, " in caption
+    assert "one value: width = 16." in caption
+    alone = CURVES.draw(CURVES.table(result, seed=1)).texts[2].get_text().replace(NBSP, " ")
+    assert alone.replace("\n", " ").endswith("one value: width = 8, seed = 1.")
+    for spec in (PLANE, HISTORY):
+        text = spec.draw(spec.table(result, optimizer="adam", width=8)).texts[2].get_text()
+        assert "8." in text.replace(NBSP, " ").partition("one value: ")[2]
+
+
+def stopped():
+    """Two seeds at two lr: a rule stopped all but one of them, between recorded steps."""
+    result = made(lr=[0.1, 0.2], seed=[0, 1])
+    updates = np.array([[15, 55], [7, 1000]])
+    history = result.dataset["history_train_loss"]
+    dims = ("lr", "seed")
+    result.dataset = result.dataset.assign(
+        updates=(dims, updates),
+        ended=(dims, np.where(updates < 1000, 0, -1)),
+        train_loss=(dims, np.array([[0.5, 0.25], [0.125, 1.0]])),
+        history_train_loss=history.where(history.step <= xr.DataArray(updates, dims=dims)),
+    )
+    return result
+
+
+def test_a_line_ends_where_its_run_was_stopped():
+    table = HISTORY.table(stopped(), "train_loss", by="lr", seed=0)
+    first = table[table["lr"] == 0.1]
+    assert first["step"].tolist() == [0, 1, 10, 15]
+    assert first["median"].iloc[-1] == 0.5
+    second = table[table["lr"] == 0.2]
+    assert (second["step"].iloc[-1], second["median"].iloc[-1]) == (7, 0.125)
+    line, *_ = gid(HISTORY.draw(table), "line")
+    assert line.get_xydata()[-1].tolist() == [15, 0.5]
+
+
+def test_a_stopped_run_keeps_its_last_number_while_others_train():
+    table = HISTORY.table(stopped(), "train_loss", by="lr")
+    first = table[table["lr"] == 0.1]
+    assert first["step"].tolist() == [0, 1, 10, 55]
+    assert (first["min"].iloc[-1], first["max"].iloc[-1]) == (0.25, 0.5)
+    second = table[table["lr"] == 0.2].set_index("step")
+    assert second.index.tolist() == [0, 1, 10, 100, 1000]
+    assert (second["min"][[10, 100]] == 0.125).all()
+    assert "keeps its last number" in HISTORY.draw(table).texts[2].get_text().replace("\n", " ")
+
+
+def test_what_is_not_trained_to_its_end_has_no_end():
+    result = stopped()
+    result.dataset["verdict"][0, 0] = UNFINISHED
+    table = HISTORY.table(result, "train_loss", by="lr", seed=0)
+    assert table.loc[table["lr"] == 0.1, "step"].max() == 10
+
+
+def test_train_comes_before_test_and_both_share_range_and_scale():
+    result = made(lr=[0.1, 0.2], seed=[0, 1])
+    test = {"history_test_loss": 100 * result.dataset["history_train_loss"]}
+    result.dataset = xr.Dataset(test, attrs=result.dataset.attrs).merge(result.dataset)
+    table = HISTORY.table(result)
+    assert table["quantity"].unique().tolist() == ["train_loss", "test_loss", "accuracy"]
+    train, test, accuracy = HISTORY.draw(table).axes[:3]
+    assert train.get_ylim() == test.get_ylim() != accuracy.get_ylim()
+    assert train.get_yscale() == test.get_yscale() == "log"
+    assert train.get_ylim()[1] > table.loc[table["step"] > 0, "max"].max()
+    assert accuracy.get_yscale() == "linear"
 
 
 @pytest.mark.parametrize("spec", choose.GENERIC.values(), ids=choose.GENERIC)
@@ -180,6 +294,8 @@ def test_generic_figures_say_what_they_need(axes, name, reason):
     [
         ("plane", {"value": "test_loss"}, "not measured; allowed: train_loss, accuracy"),
         ("plane", {"x": "depth"}, "no swept axis 'depth'"),
+        ("plane", {"at": "lr"}, "no swept axis 'at'.* takes value=, x=, y= too"),
+        ("history", {"at": "lr"}, "no swept axis 'at'.* takes value=, by= too"),
         ("curves", {"by": "depth"}, "no swept axis 'depth'"),
         ("curves", {"optimizer": "adamw"}, "optimizer = adamw is not in this result"),
         ("history", {"value": "loss"}, "not recorded; allowed: train_loss, accuracy"),
@@ -196,7 +312,39 @@ def test_a_figure_of_the_study_takes_the_place_of_the_generic_one():
     assert own["plane"] is not PLANE
     assert own["curves"] is CURVES
     assert choose.figures_of("digits")["plane"] is PLANE
-    assert plots.curves is not None
+
+
+PUBLIC = [name for name in plots.__all__ if name not in ("FigureSpec", "draw", "save")]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_figure_of_another_study_is_refused_by_name(name):
+    result = made()
+    result.dataset.attrs["study"] = "digits"
+    figure = name.removesuffix("_table")
+    if figure in choose.GENERIC:
+        assert getattr(plots, name)(result) is not None
+        return
+    allowed = "odd_samples, plane, curves, history"
+    with pytest.raises(UserError) as refused:
+        getattr(plots, name)(result)
+    assert (
+        str(refused.value) == f"figure {figure}: unknown for the study digits; allowed: {allowed}"
+    )
+
+
+def test_a_generic_figure_stands_in_where_that_of_the_study_lacks_something():
+    result = made(lr=[0.1, 0.2], T=[3, 5], m=[2, 3], seed=[0, 1])
+    result.dataset.attrs["study"] = "double_descent"
+    result.dataset["test_loss"] = 2 * result.dataset["train_loss"]
+    assert set(plots.history_table(result)["quantity"]) == {"train_loss", "accuracy"}
+    assert len(gid(plots.history(result), "line")) == 4
+    assert "ridge" in plots.plane_table(result)
+    assert "accuracy" in plots.plane_table(result, value="accuracy", x="lr")
+    part = Result(result.dataset.isel(m=0, drop=True))
+    assert list(plots.plane_table(part).columns[:2]) == ["T", "lr"]
+    with pytest.raises(ValueError, match="takes value=, x=, y= too"):
+        plots.plane(part, at="T")
 
 
 def test_a_need_is_refused_by_axes_and_options_alone():

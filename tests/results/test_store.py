@@ -122,6 +122,14 @@ def test_every_file_of_a_store_is_on_the_disk_before_it_replaces_the_old_one(
     assert written <= synced
 
 
+def test_variables_come_in_the_order_in_which_they_were_measured(tmp_path):
+    sweep = sp.Sweep(axes={"T": [3, 5]}, cell={"steps": 2, "S": 0.9}, options={"n": 50})
+    result = sp.run(sweep, out=tmp_path)
+    measured = list(result.dataset.data_vars)
+    assert measured[:3] == ["verdict", "died_at", "run"]
+    assert [list(sp.load(tmp_path).dataset.data_vars) for _ in range(3)] == [measured] * 3
+
+
 def test_a_number_that_the_study_has_got_since_has_its_default(old, tmp_path):
     sp.load(old / "plain").save(tmp_path)
     stored = as_stored(tmp_path)
