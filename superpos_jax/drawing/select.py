@@ -65,7 +65,8 @@ def narrow(
             continue
         values = dataset[axis].values
         wanted = np.atleast_1d(select.get(axis, values[0]))
-        index = [_position(axis, values, labels.number(axis, value)) for value in wanted]
+        held = (labels.shown(axis, labels.number(axis, value)) for value in wanted)
+        index = [_position(axis, values, value) for value in held]
         if not stays:
             if len(index) != 1:
                 raise ValueError(f"{axis} takes one value here, not {len(index)}")

@@ -1,4 +1,4 @@
-"""What decides the last bits of a sum on a CPU, beside the code and the kind of processor.
+"""What decides the last bits on a CPU, beside the code and the kind of processor.
 
 XLA splits a product that sums over many terms among the threads of the process, and the order of
 the sum with it. Over at most 128 terms it did so with no number of threads (measured at 1 to 64
@@ -20,6 +20,8 @@ from jax.extend import core
 from superpos_jax.engine.layout import SAFE_ROWS
 from superpos_jax.engine.program import Program
 
+ANY = "any"
+"""Instead of a number of threads or devices, where it decides no bits."""
 THREADS = "NPROC"
 """Environment variable from which XLA takes the number of threads, in place of the cores."""
 
@@ -38,11 +40,21 @@ def threads() -> int:
 
 
 def of_threads(program: Program) -> int | str:
-    """The number of threads that decides the bits of a program; "any" where none does."""
-    matters = program.study.threads_matter
+    """The number of threads that decides the bits of a program; `ANY` where none does."""
+    matters = program.study.cores_matter
     if matters is None:
-        matters = program.platform == "cpu" and has_long_sums(program.jaxpr())
-    return threads() if matters else "any"
+        matters = program.platform == "cpu" and any(map(has_long_sums, program.jaxprs()))
+    return threads() if matters else ANY
+
+
+def of_devices(program: Program) -> str:
+    """Whether a program is compiled for one device or several: XLA then has other passes.
+
+    Weights that a study divided by a square root had other last bits.
+    """
+    if program.study.cores_matter is False:
+        return ANY
+    return "several" if program.mesh.size > 1 else "one"
 
 
 def has_long_sums(jaxpr: core.Jaxpr) -> bool:

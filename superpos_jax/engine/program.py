@@ -85,10 +85,11 @@ class Program:
         """
         return self._means(self.evaluate_program(self.tables, state, np.int32(step)))
 
-    def jaxpr(self) -> core.Jaxpr:
-        """What `advance` is compiled from."""
+    def jaxprs(self) -> list[core.Jaxpr]:
+        """What `advance` and `evaluate` are compiled from."""
         state = jax.eval_shape(self._init, self.tables)
-        return self.advance_program.trace(self.tables, state, np.int32(0)).jaxpr.jaxpr
+        programs = self.advance_program, self.evaluate_program
+        return [each.trace(self.tables, state, np.int32(0)).jaxpr.jaxpr for each in programs]
 
     def finish(self, state: list[State]) -> dict[str, np.ndarray]:
         """The same of all cells as they are, on all data sets, those of the end among them."""
@@ -102,7 +103,9 @@ class Program:
         for group, values in zip(self.plan.groups, collective.gathered(per_group), strict=True):
             taken = group.slots >= 0
             for name, host in values.items():
-                out = collected.setdefault(name, np.zeros(len(self.plan.cells), host.dtype))
+                blank = np.nan if np.issubdtype(host.dtype, np.floating) else 0
+                nothing = np.full(len(self.plan.cells), blank, host.dtype)  # of other groups
+                out = collected.setdefault(name, nothing)
                 out[group.slots[taken]] = host[taken]
         return collected
 

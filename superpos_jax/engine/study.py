@@ -171,9 +171,9 @@ class Study(abc.ABC):
     Options: ClassVar[type[BaseModel]] = Options
     labels: ClassVar[Labels] = Labels()
     """What the numbers of a cell, and some of their values, are called."""
-    threads_matter: ClassVar[bool | None] = None
-    """Whether the bits of a cell depend on how many threads a CPU has; None: the engine looks for
-    products that sum over many terms."""
+    cores_matter: ClassVar[bool | None] = None
+    """Whether bits depend on the cores of a CPU: on its threads, and on one device or several.
+    None: the engine looks for sums over many terms, and takes it that the devices matter."""
     ends: ClassVar[Mapping[str, int]] = {}
     """Reasons to stop early, in words, and the verdict of each: `FINISHED` or `DIVERGED`."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from superpos_jax.engine import bits
+from superpos_jax.engine.bits import ANY
 from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.errors import UserError
 from superpos_jax.results.result import Result
@@ -19,7 +20,7 @@ from superpos_jax.results.sweep import Sweep
 from superpos_jax.results.view import provenance
 from superpos_jax.training.job import run
 from superpos_jax.training.loop import Progress
-from superpos_jax.training.provenance import ANY, THREADS, differences, trainer
+from superpos_jax.training.provenance import CORES, PARTS, THREADS, differences, trainer
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,9 @@ def audit(
         raise UserError("audit: no cell is trained yet")
     chosen = np.random.default_rng(seed).permutation(len(trained))[:cells]
     sweep, runs = result.sweep, provenance(result.dataset)
-    _take_threads({run.get(THREADS, ANY) for run in runs} - {ANY})
-    present = {**trainer(result.grid.study), THREADS: bits.threads()}
+    devices = _take_cores(runs)
+    parts = "one" if devices == 1 else "several"
+    present = {**trainer(result.grid.study), THREADS: bits.threads(), PARTS: parts}
     for number, index in enumerate(trained[np.sort(chosen)]):
         point = {
             axis: result.dataset[axis].values[i].item()
@@ -81,7 +83,7 @@ def audit(
         def told(now: Progress, number: int = number) -> None:
             progress(now._replace(doing=f"{now.doing}, cell {number + 1} of {len(chosen)}"))
 
-        again = run(alone, devices=1, progress=told).dataset
+        again = run(alone, devices=devices, progress=told).dataset
         number = int(stored["run"])
         made = runs[number] if number >= 0 else None
         changed = [
@@ -96,12 +98,18 @@ def audit(
         yield Finding(point, *_compare(stored, again), "; ".join(dict.fromkeys(changed)))
 
 
-def _take_threads(numbers: set[Any]) -> None:
-    """Have as many threads as a result was trained with, where JAX has not started yet."""
-    if len(numbers) == 1:
-        with contextlib.suppress(RuntimeError):
-            jax.config.update("jax_num_cpu_devices", 1)  # refused once JAX has started
+def _take_cores(runs: Sequence[Any]) -> int:
+    """Have the threads and devices that a result was trained with, where JAX has not started yet.
+
+    How many devices to train on: where it matters, one or two stand for one and several.
+    """
+    numbers, parts = ({run.get(key, ANY) for run in runs} - {ANY} for key in CORES)
+    wanted = 2 if parts == {"several"} else 1
+    with contextlib.suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", wanted)  # refused once JAX has started
+        if len(numbers) == 1:
             os.environ[bits.THREADS] = str(*numbers)
+    return min(wanted, jax.local_device_count())
 
 
 def _compare(stored: Any, again: Any) -> tuple[bool, float, str]:

@@ -19,7 +19,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from superpos_jax.engine import bits, collective, memory
+from superpos_jax.engine import collective, memory
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.plan import Plan
 from superpos_jax.engine.program import Program, make_mesh
@@ -162,7 +162,7 @@ def train(
                         collective.shared(job.folder.clear)
                     book.write()
                 book.add_seconds("compile_seconds", training.compile_seconds)
-                book.note_threads(bits.of_threads(program))
+                book.note_cores(program)
                 checkpoints = _train_program(
                     training, book, checkpoint_seconds, asked_to_stop, told
                 )

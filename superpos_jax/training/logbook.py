@@ -9,7 +9,9 @@ from typing import Any
 import jax
 import xarray as xr
 
-from superpos_jax.engine import collective
+from superpos_jax.engine import bits, collective
+from superpos_jax.engine.bits import ANY
+from superpos_jax.engine.program import Program
 from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.results import cells, view
 from superpos_jax.results.grid import Grid
@@ -17,7 +19,7 @@ from superpos_jax.results.result import Result
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.training import provenance
 from superpos_jax.training.folder import Folder
-from superpos_jax.training.provenance import ANY, THREADS, Machine
+from superpos_jax.training.provenance import PARTS, THREADS, Machine
 
 
 class Logbook:
@@ -79,13 +81,15 @@ class Logbook:
         """Add to the seconds that the present run spent on something."""
         self.runs[-1][name] += round(seconds, 3)
 
-    def note_threads(self, threads: int | str) -> None:
-        """Note how many threads decide the bits of the cells that are trained now, or "any"."""
-        before = self.runs[-1].get(THREADS, ANY)
-        if before == ANY:
-            self.runs[-1][THREADS] = threads
-        elif threads not in (ANY, before):
-            self.runs[-1][THREADS] = f"{before}, then {threads}"
+    def note_cores(self, program: Program) -> None:
+        """Note what of the cores decides the bits of the cells that are trained now."""
+        now = {THREADS: bits.of_threads(program), PARTS: bits.of_devices(program)}
+        for name, value in now.items():
+            before = self.runs[-1].get(name, ANY)
+            if before == ANY:
+                self.runs[-1][name] = value
+            elif value not in (ANY, before):
+                self.runs[-1][name] = f"{before}, then {value}"
 
     def finish(self) -> None:
         """Note that the present run is at its end."""

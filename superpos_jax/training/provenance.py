@@ -15,13 +15,14 @@ from typing import Any
 
 import jax
 
+from superpos_jax.engine.bits import ANY
 from superpos_jax.engine.study import Study
 from superpos_jax.results.registry import source_hash
 
 Machine = dict[str, Any]
-SOURCE, FLAGS, THREADS = "study_source", "XLA_FLAGS", "threads"
-ANY = "any"
-"""Instead of a number of threads, where it decides no bits."""
+SOURCE, FLAGS = "study_source", "XLA_FLAGS"
+THREADS, PARTS = CORES = "threads", "one_device_or_several"
+"""What is noted of a CPU's cores where it decides bits, else `bits.ANY`."""
 
 
 def machine() -> Machine:
@@ -60,12 +61,11 @@ def begun(mesh: jax.sharding.Mesh, study: Study) -> dict[str, Any]:
 def differences(run: Machine, present: Machine) -> list[str]:
     """What of machine, versions and code differs between a run and the present, in words.
 
-    A run of version 0.1 has no hash of its study and no threads: that is no difference.
+    A run of version 0.1 has no hash of its study, and notes no cores: that is no difference.
     """
     then, today = _flat(run), _flat(present)
-    unknown = {SOURCE: today.get(SOURCE), FLAGS: "", THREADS: today.get(THREADS)}
-    if then.get(THREADS) == ANY:
-        del then[THREADS]
+    unknown = {FLAGS: ""} | {key: today.get(key) for key in (SOURCE, *CORES)}
+    then = {key: value for key, value in then.items() if key not in CORES or value != ANY}
     return [
         f"{key} {then.get(key, unknown.get(key))}, here {value}"
         for key, value in today.items()

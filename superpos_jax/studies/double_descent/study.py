@@ -60,8 +60,8 @@ class DoubleDescent(Study):
     Options = numbers.Options
     options: numbers.Options
     labels: ClassVar[Labels] = LABELS
-    threads_matter: ClassVar[bool | None] = False
-    """Measured with 1, 2 and 64 threads, from m = 2 to 300."""
+    cores_matter: ClassVar[bool | None] = False
+    """Measured with 1, 2 and 64 threads, on one device and on two, from m = 2 to 300."""
 
     @classmethod
     def figures(cls) -> Mapping[str, Any]:
