@@ -258,7 +258,8 @@ def main() -> None:
     if code == INTERRUPTED:  # typer turns Ctrl-C into this exit code
         how = f"{_same_command()} continues from the last checkpoint, if any"
         err.print(f"superpos: stopped; {how}", soft_wrap=True)
-        if "jax" in sys.modules:
+        jax = sys.modules.get("jax")
+        if jax is not None and jax.distributed.is_initialized():
             os._exit(INTERRUPTED)  # in order, JAX would wait for processes that are joining
     sys.exit(code or DONE)
 
