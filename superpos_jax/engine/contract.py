@@ -50,8 +50,7 @@ def _check_loss(study: Study, cell: Any, layout: Layout) -> None:
         return  # a kernel of the study's own
     name, shapes = type(study).__name__, layout.shapes
     train = datasets_of(study, cell)[TRAIN]
-    few = train._replace(samples=min(train.samples, shapes.rows))
-    block = jax.tree.map(lambda leaf: leaf[0], study.blocks(few, shapes.block))
+    block = jax.tree.map(lambda leaf: leaf[0], study.blocks(train, shapes.block))
 
     def of_nothing(block: Any) -> jax.Array:
         view = study.prepare(cell, shapes, study.init(cell, shapes))
