@@ -317,8 +317,9 @@ class Study(abc.ABC):
     def recorded(self, cell: Any) -> tuple[int, ...]:
         """Steps at which the cell's history is kept (host); the last is its number of updates.
 
-        By default about 24 log-spaced steps; fewer, but at least 6, where measuring at all of them
-        would take more than 10 % of the training time. A study may override this.
+        By default about 24 log-spaced steps; fewer, but at least 6, where updates see parts of the
+        data and all points are expected to take over 10 % of the training. Cells that stop early
+        train less than is expected. A study may override this.
         """
         steps, feed = int(self.steps(cell)), self.feed(cell)
         if isinstance(feed, FullBatch):
