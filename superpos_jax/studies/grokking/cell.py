@@ -15,7 +15,7 @@ from superpos_jax.text import Labels
 
 
 @dataclass(frozen=True)
-class Numbers:
+class Cell:
     """One network and its training: every number that can be swept.
 
     fraction: share of all samples that is trained on. width: hidden units, of the transformer those

@@ -31,8 +31,8 @@ from superpos_jax.engine.study import (
     history_steps,
 )
 from superpos_jax.engine.verdicts import NOT_ENDED
+from superpos_jax.studies.grokking import cell as numbers
 from superpos_jax.studies.grokking import data, model
-from superpos_jax.studies.grokking.cell import LABELS, Numbers, Options
 from superpos_jax.studies.grokking.data import Batch
 from superpos_jax.studies.grokking.losses import collapsed, rest, sample_losses
 from superpos_jax.studies.grokking.optimizer import OPTIMIZERS, cosine, optimizer
@@ -79,10 +79,10 @@ class FirstTimes(NamedTuple):
 class Grokking(Study):
     """Small algorithmic tasks, trained full batch far beyond the fit of the training samples."""
 
-    Cell = Numbers
-    Options = Options
-    options: Options
-    labels = LABELS
+    Cell = numbers.Cell
+    Options = numbers.Options
+    options: numbers.Options
+    labels = numbers.LABELS
     shown: ClassVar = ("test_accuracy", "train_accuracy", "train_loss", "test_loss", "norm")
 
     @classmethod
@@ -92,7 +92,7 @@ class Grokking(Study):
 
         return FIGURES
 
-    def wrong(self, cell: Numbers) -> str:
+    def wrong(self, cell: numbers.Cell) -> str:
         """A task without training or test samples, or one that the options do not allow."""
         o, (train, test) = self.options, self.sizes(cell)
         if not train or not test:
@@ -113,12 +113,12 @@ class Grokking(Study):
         """Samples of the task, training and test."""
         return self.options.samples if self.options.task == "parity" else self.options.p**2
 
-    def sizes(self, cell: Numbers) -> tuple[int, int]:
+    def sizes(self, cell: numbers.Cell) -> tuple[int, int]:
         """Training and test samples."""
         train = int(cell.fraction * self.all_samples)
         return train, self.all_samples - train
 
-    def datasets(self, cell: Numbers) -> Mapping[str, DataSet]:
+    def datasets(self, cell: numbers.Cell) -> Mapping[str, DataSet]:
         """Both parts, measured at every look."""
         return {
             part: DataSet(Samples(part, int(cell.operation), int(cell.seed)), size, "look")
@@ -139,13 +139,13 @@ class Grokking(Study):
 
     # ---- the network
 
-    def shapes(self, cell: Numbers, platform: str) -> Shapes:
+    def shapes(self, cell: numbers.Cell, platform: str) -> Shapes:
         """Hidden units in multiples of 8."""
         name = OPTIMIZERS[int(cell.optimizer)]
         size = Size(model.padded(cell.width), int(cell.depth), name, platform == "cpu")
         return Shapes(size)
 
-    def init(self, cell: Numbers, shapes: Shapes) -> model.Params:
+    def init(self, cell: numbers.Cell, shapes: Shapes) -> model.Params:
         """As PyTorch draws them."""
         o, key = self.options, jax.random.key(cell.seed)
         units, depth = shapes.size.units, shapes.size.depth
@@ -169,13 +169,18 @@ class Grokking(Study):
         return model.mlp(params, shapes.size.depth, first)
 
     def loss(
-        self, cell: Numbers, shapes: Shapes, view: model.Params, batch: Batch, weight: jax.Array
+        self,
+        cell: numbers.Cell,
+        shapes: Shapes,
+        view: model.Params,
+        batch: Batch,
+        weight: jax.Array,
     ) -> jax.Array:
         """The cell's loss of logits times alpha, summed."""
         z = cell.alpha * self.logits(shapes, view, batch.x)
         return (weight * sample_losses(cell.loss, z, batch.y, cell.t)).sum()
 
-    def optimizer(self, cell: Numbers, shapes: Shapes) -> optax.GradientTransformation:
+    def optimizer(self, cell: numbers.Cell, shapes: Shapes) -> optax.GradientTransformation:
         """AdamW or SGD, on the gradient or its perpendicular part."""
         lr = cell.lr / cell.alpha**2
         return optimizer(
@@ -190,12 +195,17 @@ class Grokking(Study):
 
     # ---- what is measured
 
-    def recorded(self, cell: Numbers) -> tuple[int, ...]:
+    def recorded(self, cell: numbers.Cell) -> tuple[int, ...]:
         """Log-spaced steps."""
         return history_steps(int(cell.steps), self.options.points)
 
     def measure(
-        self, cell: Numbers, shapes: Shapes, view: model.Params, batch: Batch, weight: jax.Array
+        self,
+        cell: numbers.Cell,
+        shapes: Shapes,
+        view: model.Params,
+        batch: Batch,
+        weight: jax.Array,
     ) -> dict[str, jax.Array]:
         """Loss, right answers, and how far the logits have come; alpha counts in training only.
 
@@ -218,7 +228,7 @@ class Grokking(Study):
         return {name: (weight * value).sum() for name, value in values.items()}
 
     def summarise(
-        self, cell: Numbers, shapes: Shapes, params: model.Params
+        self, cell: numbers.Cell, shapes: Shapes, params: model.Params
     ) -> dict[str, jax.Array]:
         """Euclidean norms, of all weights and of each tensor."""
         own = {f"norm_{name}": jnp.linalg.norm(tensor) for name, tensor in params.items()}
@@ -226,7 +236,7 @@ class Grokking(Study):
 
     def summarise_update(
         self,
-        cell: Numbers,
+        cell: numbers.Cell,
         shapes: Shapes,
         params: model.Params,
         grads: model.Params,
@@ -245,17 +255,17 @@ class Grokking(Study):
 
     # ---- first times
 
-    def look_every(self, cell: Numbers) -> int:
+    def look_every(self, cell: numbers.Cell) -> int:
         """As the options say."""
         return self.options.look_every
 
-    def memo(self, cell: Numbers, shapes: Shapes, params: model.Params) -> FirstTimes:
+    def memo(self, cell: numbers.Cell, shapes: Shapes, params: model.Params) -> FirstTimes:
         """Nothing was seen yet."""
         never = jnp.float32(NEVER)
         return FirstTimes(never, never, never, jnp.full(len(BITS), never))
 
     def look(
-        self, cell: Numbers, shapes: Shapes, now: Look, memo: FirstTimes
+        self, cell: numbers.Cell, shapes: Shapes, now: Look, memo: FirstTimes
     ) -> tuple[FirstTimes, jax.Array]:
         """Keep first times; no cell stops early."""
         of, step = now.measured, now.step
@@ -270,11 +280,11 @@ class Grokking(Study):
 
     # ---- results
 
-    def diverged(self, cell: Numbers, history: Mapping[str, np.ndarray]) -> str:
+    def diverged(self, cell: numbers.Cell, history: Mapping[str, np.ndarray]) -> str:
         """Never: spikes of the loss after collapse are what the study is about."""
         return ""
 
-    def report(self, cell: Numbers, trained: Trained) -> dict[str, Variable]:
+    def report(self, cell: numbers.Cell, trained: Trained) -> dict[str, Variable]:
         """First times, NaN where never, and the delay between fit and generalization."""
         times: FirstTimes = trained.memo
 

@@ -1,3 +1,5 @@
 """The figures of the study."""
 
-FIGURES = {}
+from superpos_jax.drawing.spec import FigureSpec
+
+FIGURES: dict[str, FigureSpec] = {}
