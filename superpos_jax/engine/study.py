@@ -369,8 +369,8 @@ class Study(abc.ABC):
             return history_steps(steps)
         seen = feed.size if isinstance(feed, Minibatch) else feed.samples
         data = sum(d.samples for d in self.datasets(cell).values() if d.evaluate != "end")
-        # Measuring a sample takes about half of its update; step 0 and the end come on top.
-        affordable = int(0.1 * 2 * steps * seen / max(1, data)) - 2
+        # Measuring a sample took 0.5 to 0.6 of its update; step 0 and the end come on top.
+        affordable = int(0.1 / 0.6 * steps * seen / max(1, data)) - 2
         return history_steps(steps, int(np.clip(affordable, FEWEST_POINTS, HISTORY_POINTS)))
 
     def measure(
