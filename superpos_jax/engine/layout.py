@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from superpos_jax.engine.study import DataSet, Fresh, Minibatch, Shapes, Study
 from superpos_jax.errors import UserError
 
@@ -113,9 +111,20 @@ def grouped(layouts: Sequence[Layout]) -> dict[Layout, list[int]]:
 
 
 def _rows(samples: int, platform: str) -> int:
-    """Rows of a block for so many samples, where the engine chooses: a power of two."""
-    enough = 1 << max(0, samples - 1).bit_length()
-    return int(np.clip(enough, 32, SAFE_ROWS if platform == "cpu" else ACCELERATOR_ROWS))
+    """Rows of a block for so many samples, where the engine chooses.
+
+    A power of two; for an accelerator, where that is too many, even parts with little padding.
+
+    >>> [_rows(samples, "cpu") for samples in (20, 100, 5107)]
+    [32, 128, 128]
+    >>> [_rows(samples, "gpu") for samples in (20, 100, 5107)]
+    [32, 128, 2560]
+    """
+    most = SAFE_ROWS if platform == "cpu" else ACCELERATOR_ROWS
+    enough = max(32, 1 << max(0, samples - 1).bit_length())
+    if enough <= most or platform == "cpu":
+        return min(enough, most)
+    return _padded_batch(-(-samples // -(-samples // most)))
 
 
 def _padded_batch(size: int) -> int:
