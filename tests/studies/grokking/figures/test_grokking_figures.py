@@ -31,7 +31,8 @@ class Made:
         rising = np.broadcast_to([0.2, 0.4, 0.6, 0.8], (*shape, len(STEPS)))
         variables = {f"history_{name}": ((*dims, "step"), rising.copy()) for name in HISTORIES}
         times = 10.0 + 10 * np.arange(np.prod(shape)).reshape(shape)
-        variables |= dict.fromkeys(("t_fit", "t_gen", "t_sc"), (dims, times))
+        for name in ("t_fit", "t_gen", "t_sc"):
+            variables[name] = (dims, times.copy())
         variables["verdict"] = (dims, np.full(shape, FINISHED))
         sweep = {"study": "grokking", "cell": json.dumps({"depth": 2}), "options": "{}"}
         self.dataset = xr.Dataset(variables, {**axes, "step": STEPS}, sweep)
