@@ -16,7 +16,10 @@ split among the threads of a process, and its last bits change with their number
 ACCELERATOR_ROWS = 4096
 """Rows of a block on an accelerator, at most, where the engine chooses."""
 SIDE_BY_SIDE = 16_384
-"""Samples of different cells that an accelerator computes at once."""
+"""Samples of different cells that an accelerator computes at once, in blocks of the study's own."""
+MANY_SIDE_BY_SIDE = 131_072
+"""The same where the engine chooses blocks. 32 networks 226 -> 200 -> 200 -> 113 on 5,107 samples
+took 3.9 ms a step on an H200, and 5.9 ms with 16,384."""
 TINY, TINY_BESIDE = 2e6, 4
 """A CPU computes that many cells side by side where an update takes fewer operations: it would
 spend most of its time between them. Otherwise one, which keeps the cache."""
@@ -76,7 +79,8 @@ def layout_of(study: Study, cell: Any, platform: str) -> Layout:
     elif isinstance(feed, Fresh):
         order = "fresh"
     if platform != "cpu":
-        beside = max(1, SIDE_BY_SIDE // (batch or shapes.rows))
+        most = SIDE_BY_SIDE if own else MANY_SIDE_BY_SIDE
+        beside = max(1, most // (batch or shapes.rows))
     elif shapes.beside:
         beside = shapes.beside
     else:
