@@ -127,12 +127,12 @@ def test_without_seeds_nothing_is_decided():
     assert judge(statement._replace(where={"T": 6}), dataset).verdict == "not trained"
 
 
-def test_dead_cells_do_not_count():
+def test_cells_that_failed_do_not_count():
     verdict = [FINISHED, NON_FINITE, DIVERGED]
     variables = {"verdict": ("seed", verdict), "test_loss": ("seed", [1.0, 9.0, 3.0])}
     dataset = xr.Dataset(variables, {"seed": [0, 1, 2]})
-    found = judge(Statement("", "", "", (0, 4), lambda part: part.test_loss.mean()), dataset)
-    assert found.found.startswith("2 (")
+    finding = judge(Statement("", "", "", (0, 4), lambda part: part.test_loss.mean()), dataset)
+    assert finding.found.startswith("1 (")
 
 
 T = np.array([10, 100, 1000, 10_000])
