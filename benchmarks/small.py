@@ -91,7 +91,7 @@ class Tiny(Study):
         right = logits.argmax(axis=1) == batch.y
         return {"loss": (weight * loss).sum(), "accuracy": (weight * right).sum()}
 
-    def optimizer(self, cell: Cell) -> optax.GradientTransformation:
+    def optimizer(self, cell: Cell, shapes: Shapes) -> optax.GradientTransformation:
         """Plain SGD."""
         return optax.sgd(cell.lr)
 
@@ -154,7 +154,7 @@ class Autoencoder(Study):
         output = jax.nn.relu(batch @ W.T @ W + view["b"])
         return (weight * ((output - batch) ** 2).sum(axis=1)).sum()
 
-    def optimizer(self, cell: Cell) -> optax.GradientTransformation:
+    def optimizer(self, cell: Cell, shapes: Shapes) -> optax.GradientTransformation:
         """AdamW, cosine to 0."""
 
         def schedule(step: jax.Array) -> jax.Array:
@@ -204,7 +204,7 @@ class Modular(Study):
         logits = by_hand.modular_logits(view, batch.x)
         return (weight * optax.softmax_cross_entropy_with_integer_labels(logits, batch.y)).sum()
 
-    def optimizer(self, cell: Cell) -> optax.GradientTransformation:
+    def optimizer(self, cell: Cell, shapes: Shapes) -> optax.GradientTransformation:
         """Adam."""
         return optax.adamw(1e-3, weight_decay=0.0)
 

@@ -18,7 +18,7 @@ import optax
 from pydantic import Field
 
 from superpos_jax.engine import study
-from superpos_jax.engine.study import DataSet, Look, Minibatch, Shapes, Study, Variable
+from superpos_jax.engine.study import DataSet, Look, Minibatch, Shapes, Study, Trained, Variable
 from superpos_jax.engine.verdicts import DIVERGED, FINISHED, NOT_ENDED
 
 CENTERS = np.array([[1, 0], [-0.5, 0.87], [-0.5, -0.87]], np.float32)
@@ -116,7 +116,7 @@ class Classifier(Study):
         right = logits.argmax(axis=1) == y
         return {"loss": (weight * losses).sum(), "accuracy": (weight * right).sum()}
 
-    def optimizer(self, cell: Numbers) -> optax.GradientTransformation:
+    def optimizer(self, cell: Numbers, shapes: Shapes) -> optax.GradientTransformation:
         return optax.sgd(cell.lr)
 
     def look_every(self, cell: Numbers) -> int:
@@ -131,20 +131,16 @@ class Classifier(Study):
         better = test_loss < memo.best_loss
         memo = Memo(
             learned=memo.learned | learned,
-            when_learned=choose(learned & ~memo.learned, now.params, memo.when_learned),
+            when_learned=optax.tree.where(learned & ~memo.learned, now.params, memo.when_learned),
             best_loss=jnp.minimum(test_loss, memo.best_loss),
-            best=choose(better, now.params, memo.best),
+            best=optax.tree.where(better, now.params, memo.best),
             waited=jnp.where(better, 0, memo.waited + 1),
         )
         ended = jnp.where(memo.waited < self.options.patience, NOT_ENDED, self.end("overfits"))
         return memo, jnp.where(train_loss > 10, self.end("train loss above 10"), ended)
 
-    def report(self, cell: Numbers, params: Params, history: Any, memo: Memo):
+    def report(self, cell: Numbers, trained: Trained):
+        memo: Memo = trained.memo
         best_loss = Variable((), memo.best_loss, {"long_name": "least test loss of all looks"})
         W = Variable(("hidden", "input"), memo.best.W, {"long_name": "W at the least test loss"})
         return {"best_test_loss": best_loss, "best_W": W}
-
-
-def choose(condition: jax.Array, new: Params, old: Params) -> Params:
-    """The new weights where the condition holds, else the old ones."""
-    return jax.tree.map(lambda new, old: jnp.where(condition, new, old), new, old)

@@ -19,7 +19,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import BaseModel, ConfigDict, Field
 
-from superpos_jax.engine.study import DataSet, Shapes, Study, Variable
+from superpos_jax.engine.study import DataSet, Shapes, Study, Trained, Variable
 from superpos_jax.studies.double_descent.figures import FigureSpec
 
 FEATURES = 24
@@ -104,7 +104,7 @@ class Ridge(Study):
     def init(self, cell: Regression, shapes: Shapes) -> jax.Array:
         return jnp.zeros(shapes.size)
 
-    def optimizer(self, cell: Regression) -> optax.GradientTransformation:
+    def optimizer(self, cell: Regression, shapes: Shapes) -> optax.GradientTransformation:
         """Gradient descent on the mean over samples plus the penalty."""
         penalty = optax.add_decayed_weights(cell.ridge)
         return optax.chain(penalty, optax.sgd(cell.lr))
@@ -116,13 +116,13 @@ class Ridge(Study):
         error = batch.x[:, : shapes.size] @ jnp.where(used, w, 0) - batch.y
         return (weight * error**2 / 2).sum()
 
-    def summarise(self, cell: Regression, params: jax.Array) -> dict[str, jax.Array]:
+    def summarise(
+        self, cell: Regression, shapes: Shapes, params: jax.Array
+    ) -> dict[str, jax.Array]:
         return {"w_norm": jnp.linalg.norm(params)}
 
-    def report(
-        self, cell: Regression, params: np.ndarray, history: Any, memo: Any
-    ) -> dict[str, Variable]:
-        w = params[: cell.width]
+    def report(self, cell: Regression, trained: Trained) -> dict[str, Variable]:
+        w = trained.params[: cell.width]
         return {"w": Variable(("feature",), w, {"long_name": "weights"}, of_dead=True)}
 
     def inspect(self, cell: Regression, report: Mapping[str, np.ndarray]) -> Fit:

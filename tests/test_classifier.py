@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import superpos_jax as sp
@@ -58,6 +59,10 @@ def test_everything_a_study_may_say_is_in_its_result(trained, folder, superpos):
     small = data.sel(lr=0.1)
     assert ((small.train_accuracy > 0.5) & (small.train_accuracy <= 1)).all()
     assert (data.sel(lr=30.0).verdict == 2).all()  # diverged
+    drawn = pd.read_csv(folder / "figures" / "plane.csv").set_index("lr")
+    assert drawn.loc[30.0, "test_loss"].isna().all()  # they are in no mean
+    assert (drawn.loc[30.0, "died"] == drawn.loc[30.0, "runs"]).all()
+    assert drawn.loc[0.1, "test_loss"].notna().all()
     stopped = small.ended >= 0
     assert stopped.any()
     assert ((small.updates < 120) == stopped).all()

@@ -113,14 +113,18 @@ def progress_bar() -> Iterator[Callable[[Standing], None]]:
 
 
 def print_result(result: Result) -> None:
-    """Losses over the first two axes, seeds averaged; how many cells died, or are unfinished."""
-    from superpos_jax.engine.verdicts import UNFINISHED
+    """Numbers over the first two axes, mean over seeds; how many cells failed or are unfinished.
+
+    They are those that the study shows first, else the losses.
+    """
+    from superpos_jax.engine.verdicts import FAILED, UNFINISHED
     from superpos_jax.results.cells import RETRY
 
     dataset, grid = result.dataset, result.grid
     describe = grid.study.labels.describe
-    losses = [f"{name}_loss" for name in grid.study.datasets(grid.cells[0])]
-    losses = [name for name in losses if name in dataset]
+    losses = (f"{name}_loss" for name in grid.study.datasets(grid.cells[0]))
+    tables = [name for name in grid.study.shown or losses if name in dataset]
+    counts = dataset.where(~dataset["verdict"].isin(FAILED))
     seeds = list(seed_axes(result.axes))
     axes = [axis for axis in result.axes if axis not in seeds]
     axes, pooled = (axes, seeds) if axes else (seeds, [])
@@ -131,8 +135,8 @@ def print_result(result: Result) -> None:
         f"mean over {', '.join(pooled)}" if pooled else "",
         f"at {describe(first).replace(NBSP, ' ')} (the first of each)" if first else "",
     ) if part)  # fmt: skip
-    for name in losses:
-        mean = dataset[name].sel(first).mean(pooled).transpose(*shown)
+    for name in tables:
+        mean = counts[name].sel(first).mean(pooled).transpose(*shown)
         labels = _labels(mean, shown[0], grid.study.labels) if shown else [""]
         columns = _labels(mean, shown[1], grid.study.labels) if len(shown) > 1 else [""]
         values = mean.values.reshape(len(labels), len(columns))
@@ -154,7 +158,7 @@ def print_result(result: Result) -> None:
                 out.print(f"{of_all} stopped early: {reason}.")
     left = result.count(UNFINISHED)
     if left:
-        so_far = "losses so far" if losses else "no losses yet"
+        so_far = "numbers so far" if tables else "no numbers yet"
         out.print(f"{left:,} of {dataset['verdict'].size:,} cells are not finished; {so_far}.")
     for name in map(str, dataset.data_vars):
         if name.startswith(RETRY):

@@ -23,7 +23,7 @@ from superpos_jax.drawing.select import Result, narrow, tidy
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.engine.verdicts import NOT_ENDED
 from superpos_jax.results.runs import axes as axes_of
-from superpos_jax.results.runs import dead, runs, unfinished
+from superpos_jax.results.runs import failed, runs, unfinished
 from superpos_jax.text import counted, seed_axes
 
 LINES, PANELS = 8, 6
@@ -81,7 +81,7 @@ def history_table(
 def _rows(dataset: xr.Dataset, name: str, keep: tuple[str, ...]) -> pd.DataFrame:
     """The rows of one quantity."""
     histories = runs(dataset[f"history_{name}"], keep).astype(float)
-    lost, training = dead(dataset, keep), unfinished(dataset, keep)
+    lost, training = failed(dataset, keep), unfinished(dataset, keep)
     last, final = _ends(dataset, name, keep)
     recorded = dataset["step"].values
     rows = []
@@ -105,7 +105,7 @@ def _ends(dataset: xr.Dataset, name: str, keep: tuple[str, ...]) -> tuple[np.nda
 
     The quantity is NaN of runs that have no end, or whose end is a recorded step in any case.
     """
-    no_end = dead(dataset, keep) | unfinished(dataset, keep)
+    no_end = failed(dataset, keep) | unfinished(dataset, keep)
     if "updates" not in dataset or name not in dataset:
         return np.zeros(no_end.shape, int), np.full(no_end.shape, np.nan)
     final = runs(dataset[name], keep).astype(float)
@@ -244,7 +244,7 @@ def _caption(table: pd.DataFrame) -> list[str]:
     training = sum(int(rows["unfinished"].max()) for _, rows in each)
     sentences = [seed_words(table)]
     if died:
-        sentences.append(f"Crosses: {counted(died, 'run')} became non-finite after that step.")
+        sentences.append(f"Crosses: {counted(died, 'run')} died or diverged after that step.")
     if training:
         sentences.append(f"Rings: {counted(training, 'run')} not trained to the end.")
     if table.attrs["stops"] and table["runs"].max() > 1:

@@ -90,7 +90,7 @@ def seed_words(table: pd.DataFrame, what: str = "Lines") -> str:
 
 
 def lost_words(cells: pd.DataFrame, so_far: str = "drawn so far") -> str:
-    """What became of runs that are dead or not trained to the end, from one row a cell."""
+    """What became of runs that failed or were not trained to the end, from one row a cell."""
     died, training = int(cells["died"].sum()), int(cells["unfinished"].sum())
     text = f" {counted(training, 'run')} not trained to the end: {so_far}." if training else ""
-    return text + (f" {counted(died, 'run')} became non-finite: left out." if died else "")
+    return text + (f" {counted(died, 'run')} died or diverged: left out." if died else "")

@@ -161,7 +161,7 @@ def _caption(table: pd.DataFrame) -> list[str]:
     sentences = [f"Each cell: {names[value]}, {mean}."]
     finite = table[table[value].notna()]
     if died := int(table["died"].sum()):
-        sentences.append(f"{counted(died, 'run')} became non-finite: not in the mean.")
+        sentences.append(f"{counted(died, 'run')} died or diverged: not in the mean.")
     if training := int(table["unfinished"].sum()):
         lost = counted(training, "run")
         sentences.append(f"Hatched: {lost} not trained to the end, the number so far.")

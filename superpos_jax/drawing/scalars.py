@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from superpos_jax.results.registry import labels_of
-from superpos_jax.results.runs import axes, dead, runs, unfinished
+from superpos_jax.results.registry import labels_of, shown_first
+from superpos_jax.results.runs import axes, failed, runs, unfinished
 from superpos_jax.text import NBSP, seed_axes
 
 OUTCOME = ("verdict", "died_at", "run", "ended")
 """Numbers of a cell that say how its training went, not what it measured."""
 PREFERRED = "test_loss"
+"""What a figure shows where the study does not say."""
 SPLITS = ("train_", "test_")
 """Prefixes of one quantity on several data sets."""
 DECADE = 10.0
@@ -25,7 +26,7 @@ EVEN, SPAN = 1.5, 3.0
 
 
 def scalars(dataset: xr.Dataset) -> tuple[str, ...]:
-    """The names of all numbers that were measured of every cell, losses first, train before test.
+    """The names of all numbers that were measured of every cell, as `ordered` has them.
 
     Example:
         >>> variables = {name: ("T", [1.0, 2.0]) for name in ("accuracy", "train_loss", "verdict")}
@@ -37,7 +38,8 @@ def scalars(dataset: xr.Dataset) -> tuple[str, ...]:
         for name, array in dataset.data_vars.items()
         if set(array.dims) == set(axes(dataset)) and array.dtype.kind in "biuf"
     ]
-    return ordered(n for n in names if n not in OUTCOME and not n.startswith("retry_"))
+    numbers = (n for n in names if n not in OUTCOME and not n.startswith("retry_"))
+    return ordered(numbers, shown_first(dataset))
 
 
 def histories(dataset: xr.Dataset) -> tuple[str, ...]:
@@ -48,25 +50,37 @@ def histories(dataset: xr.Dataset) -> tuple[str, ...]:
         >>> histories(xr.Dataset(history))
         ('train_loss',)
     """
-    return ordered(
+    numbers = (
         str(name).removeprefix("history_")
         for name, array in dataset.data_vars.items()
         if str(name).startswith("history_") and set(array.dims) == {*axes(dataset), "step"}
     )
+    return ordered(numbers, shown_first(dataset))
 
 
-def ordered(names: Iterable[str]) -> tuple[str, ...]:
-    """Names of numbers, losses first; a quantity on the training data before that on test data.
+def ordered(names: Iterable[str], first: Sequence[str] = ()) -> tuple[str, ...]:
+    """Names of numbers: those that come `first`, then losses, then others.
+
+    A quantity on the training data stands before that on test data.
 
     Example:
-        >>> ordered(["test_accuracy", "norm", "test_loss", "train_accuracy", "train_loss"])
+        >>> names = ["test_accuracy", "norm", "test_loss", "train_accuracy", "train_loss"]
+        >>> ordered(names)
         ('train_loss', 'test_loss', 'train_accuracy', 'test_accuracy', 'norm')
+        >>> ordered(names, ["norm"])[:2]
+        ('norm', 'train_loss')
     """
     names = list(names)
     quantities = [quantity(name) for name in names]
 
-    def place(name: str) -> tuple[bool, int, bool]:
-        return not name.endswith("_loss"), quantities.index(quantity(name)), not is_train(name)
+    def place(name: str) -> tuple[int, bool, int, bool]:
+        rank = first.index(name) if name in first else len(first)
+        return (
+            rank,
+            not name.endswith("_loss"),
+            quantities.index(quantity(name)),
+            not is_train(name),
+        )
 
     return tuple(sorted(names, key=place))
 
@@ -87,13 +101,16 @@ def quantity(name: str) -> str:
 
 
 def chosen(dataset: xr.Dataset, value: str | None) -> str:
-    """The number that a figure shows: the named one, else the test loss, else the first loss.
+    """The number that a figure shows: the named one, else the study's first, else the test loss.
+
+    Where there is no test loss either it is the first that there is.
 
     Raises ValueError for an unknown name, or where there is no number.
     """
     names = scalars(dataset)
     if value is None and names:
-        return PREFERRED if PREFERRED in names else names[0]
+        preferred = (*shown_first(dataset), PREFERRED, names[0])
+        return next(name for name in preferred if name in names)
     if value not in names:
         raise ValueError(f"value = {value!r} is not measured; allowed: {', '.join(names)}")
     return value
@@ -149,7 +166,7 @@ def summary(dataset: xr.Dataset, value: str, keep: tuple[str, ...]) -> pd.DataFr
     q75, max; NaN where no run survives.
     """
     numbers = runs(dataset[value], keep).astype(float)
-    died, training = dead(dataset, keep), unfinished(dataset, keep)
+    died, training = failed(dataset, keep), unfinished(dataset, keep)
     rows = []
     for index in np.ndindex(died.shape[: len(keep)]):
         at = {axis: dataset[axis].values[i] for axis, i in zip(keep, index, strict=True)}

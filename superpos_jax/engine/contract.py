@@ -64,12 +64,14 @@ def _check_loss(study: Study, cell: Any, layout: Layout) -> None:
         )
     view = jax.eval_shape(lambda: study.prepare(cell, shapes, study.init(cell, shapes)))
     weight = jax.ShapeDtypeStruct((shapes.rows,), jnp.float32)
-    quantities = jax.eval_shape(functools.partial(study.measure, cell, shapes), view, block, weight)
-    odd = [key for key, leaf in quantities.items() if leaf.shape != ()]
-    if odd or "loss" not in quantities:
+    sums = jax.eval_shape(functools.partial(study.measure, cell, shapes), view, block, weight)
+    metrics = jax.eval_shape(functools.partial(study.metrics, cell, shapes), sums)
+    odd = [key for key, leaf in metrics.items() if leaf.shape != ()]
+    if odd or "loss" not in metrics:
+        own = "metrics" if type(study).metrics is not Study.metrics else "measure"
         raise UserError(
-            f"study {name}: measure: {odd[0] + ' is no scalar' if odd else 'no loss'}; allowed:"
-            ' sums over samples by name, "loss" among them'
+            f"study {name}: {own}: {odd[0] + ' is no scalar' if odd else 'no loss'}; allowed:"
+            ' scalars by name, "loss" among them'
         )
     value = float(jax.jit(of_nothing)(block))
     if np.isfinite(value) and abs(value) > ZERO:

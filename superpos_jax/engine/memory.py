@@ -43,7 +43,7 @@ def peak(study: Study, plan: Plan, processes: int = 1) -> float:
     for group in plan.groups:
         cell, shapes = plan.cells[group.slots.max()], group.layout.shapes
         params = jax.eval_shape(lambda cell=cell, shapes=shapes: study.init(cell, shapes))
-        moments = jax.eval_shape(study.optimizer(cell).init, params)
+        moments = jax.eval_shape(study.optimizer(cell, shapes).init, params)
         remember = functools.partial(study.memo, cell, shapes)
         memo = jax.eval_shape(remember, params)
         state += group.slots.size * sum(map(_bytes, (params, moments, memo)))

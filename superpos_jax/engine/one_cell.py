@@ -17,9 +17,6 @@ from superpos_jax.engine.study import Look, PyTree, Study
 from superpos_jax.engine.verdicts import ALIVE, NOT_ENDED
 from superpos_jax.errors import UserError
 
-OVER = "/"
-"""Between a data set and a quantity, in the name of a sum over its samples: `train/loss`."""
-
 BESIDE = "beside"
 """The mapped axis of the cells that are computed side by side."""
 
@@ -68,7 +65,7 @@ class OneCell:
         study, shapes = self.study, self.layout.shapes
         params = study.init(self.cell, shapes)
         memo = jax.tree.map(jnp.asarray, study.memo(self.cell, shapes, params))
-        optimizer = study.optimizer(self.cell).init(params)
+        optimizer = study.optimizer(self.cell, shapes).init(params)
         return State(params, optimizer, jnp.int32(0), jnp.int32(ALIVE), jnp.int32(NOT_ENDED), memo)
 
     def train(self, state: State, stop: jax.Array) -> State:
@@ -165,26 +162,21 @@ class OneCell:
     @jax.named_scope("optimizer")
     def update(self, state: State, loss: jax.Array, grads: PyTree) -> tuple[PyTree, PyTree]:
         """What the optimizer makes of a gradient, and its new state."""
-        optimizer = optax.with_extra_args_support(self.study.optimizer(self.cell))
-        return optimizer.update(grads, state.optimizer, state.params, value=loss)
+        optimizer = self.study.optimizer(self.cell, self.layout.shapes)
+        return optax.with_extra_args_support(optimizer).update(
+            grads, state.optimizer, state.params, value=loss
+        )
 
     def look(self, state: State) -> State:
         """The state after the study has looked at it."""
-        measured = _Measured(self.means("look", params=state.params))
+        measured = _Measured(self.metrics("look", params=state.params))
         now = Look(state.step, state.params, measured)
         memo, ended = self.study.look(self.cell, self.layout.shapes, now, state.memo)
         memo = jax.tree.map(_like, memo, state.memo)
         return state._replace(memo=memo, ended=jnp.asarray(ended, jnp.int32))
 
-    def means(self, *when: str, params: PyTree) -> dict[str, jax.Array]:
-        """Means over the data sets that are evaluated then: `train_loss`."""
-        return {
-            name.replace(OVER, "_"): total / self.data[name.partition(OVER)[0]].samples
-            for name, total in self.sums(*when, params=params).items()
-        }
-
-    def sums(self, *when: str, params: PyTree) -> dict[str, jax.Array]:
-        """What `Study.measure` gives, summed over the data sets that are evaluated then."""
+    def metrics(self, *when: str, params: PyTree) -> dict[str, jax.Array]:
+        """The metrics of the data sets that are evaluated then: `train_loss`."""
         study, shapes = self.study, self.layout.shapes
         view = study.prepare(self.cell, shapes, params)
 
@@ -195,22 +187,24 @@ class OneCell:
         weight = jax.ShapeDtypeStruct((shapes.rows,), jnp.float32)
         shape = jax.eval_shape(measure, *scalar, weight)
         zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, jnp.float32), shape)
-        return {
-            f"{name}{OVER}{quantity}": total
-            for name, dataset in self.data.items()
-            if self.evaluate[name] in when
-            for quantity, total in self.summed(measure, dataset, zeros, loop=True).items()
-        }
+        metrics: dict[str, jax.Array] = {}
+        for name, dataset in self.data.items():
+            if self.evaluate[name] in when:
+                sums = self.summed(measure, dataset, zeros, loop=True)
+                means = jax.tree.map(lambda total, count=dataset.samples: total / count, sums)
+                kept = study.metrics(self.cell, shapes, means)
+                metrics |= {f"{name}_{metric}": value for metric, value in kept.items()}
+        return metrics
 
     def measure(self, state: State, *when: str) -> dict[str, jax.Array]:
-        """Sums over data sets, and the study's summaries."""
-        study, params = self.study, state.params
-        measured: dict[str, jax.Array] = {**self.sums(*when, params=params)}
-        measured |= study.summarise(self.cell, params)
+        """The metrics of data sets, and the study's summaries."""
+        study, shapes, params = self.study, self.layout.shapes, state.params
+        measured = self.metrics(*when, params=params)
+        measured |= study.summarise(self.cell, shapes, params)
         if type(study).summarise_update is not Study.summarise_update:
             loss, grads = self.gradient(state)
             updates, _ = self.update(state, loss, grads)
-            measured |= study.summarise_update(self.cell, params, grads, updates)
+            measured |= study.summarise_update(self.cell, shapes, params, grads, updates)
         return measured
 
     def stored(self, number: jax.Array) -> PyTree:

@@ -70,8 +70,6 @@ class Plan:
 
     cells: Sequence[Any]
     groups: tuple[Group, ...]
-    samples: dict[str, np.ndarray]
-    """(cells,) number of samples of each data set."""
     evaluate: Mapping[str, str]
     """When each data set is measured, as `DataSet.evaluate`."""
     streams: dict[tuple[int, ...], dict[Any, DataSet]]
@@ -161,11 +159,10 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
         pace = Pace(_taken(seen, slots), _taken(every, slots))
         groups.append(Group(layout, slots, count, ranges, pace))
 
-    samples = {name: np.array([d[name].samples for d in data]) for name in names}
     evaluate = {name: data[0][name].evaluate for name in names}
     beside, lasts = _side_by_side(groups, work, updates)
     return Plan(
-        cells, tuple(groups), samples, evaluate, streams,
+        cells, tuple(groups), evaluate, streams,
         updates, np.array(needed), beside, lasts, np.array(owner), devices,
     )  # fmt: skip
 

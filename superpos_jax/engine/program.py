@@ -23,7 +23,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from superpos_jax.engine import collective, contract
 from superpos_jax.engine.layout import by_layout
-from superpos_jax.engine.one_cell import BESIDE, OVER, OneCell, State
+from superpos_jax.engine.one_cell import BESIDE, OneCell, State
 from superpos_jax.engine.plan import Group, Pace, Plan, Range, load_blocks
 from superpos_jax.engine.study import PyTree, Study
 
@@ -80,10 +80,10 @@ class Program:
     def evaluate(self, state: list[State], step: int) -> dict[str, np.ndarray]:
         """What is measured of cells that are at a step, (cells,) each; NaN of those that are not.
 
-        Means over each data set by `SET_QUANTITY`, the study's summaries; and of every cell
+        Metrics of each data set by `SET_METRIC`, the study's summaries; and of every cell
         `died_at`, `ended` and `updates`.
         """
-        return self._means(self.evaluate_program(self.tables, state, np.int32(step)))
+        return self.gather(self.evaluate_program(self.tables, state, np.int32(step)))
 
     def jaxprs(self) -> list[core.Jaxpr]:
         """What `advance` and `evaluate` are compiled from."""
@@ -94,8 +94,8 @@ class Program:
     def finish(self, state: list[State]) -> dict[str, np.ndarray]:
         """The same of all cells as they are, on all data sets, those of the end among them."""
         if "end" in self.plan.evaluate.values():
-            return self._means(self.finish_program(self.tables, state))
-        return self._means(self.evaluate_program(self.tables, state, np.int32(ANY_STEP)))
+            return self.gather(self.finish_program(self.tables, state))
+        return self.gather(self.evaluate_program(self.tables, state, np.int32(ANY_STEP)))
 
     def gather(self, per_group: Sequence[Mapping[str, jax.Array]]) -> dict[str, np.ndarray]:
         """Bring values of shape (devices, slots) into the order of the plan's cells."""
@@ -152,15 +152,6 @@ class Program:
                 leaf[_taken(group)] = stored[f"{i}.{j}"]
             restored.append(self._sharded(jax.tree.unflatten(tree, host)))
         return restored
-
-    def _means(self, measured: Any) -> dict[str, np.ndarray]:
-        """What was gathered, sums over the samples of a data set as means."""
-        values = self.gather(measured)
-        for name in [name for name in values if OVER in name]:
-            total = values.pop(name)
-            total /= self.plan.samples[name.partition(OVER)[0]]
-            values[name.replace(OVER, "_")] = total
-        return values
 
     def _tables(self) -> Tables:
         groups = self.plan.groups

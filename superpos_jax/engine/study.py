@@ -134,13 +134,54 @@ class Look(NamedTuple):
     Attributes:
         step: updates done.
         params: the cell's current parameters.
-        measured: `{"train_loss": mean over the samples, ...}`, every quantity of every `DataSet`
-            with `evaluate="look"`; the others are absent.
+        measured: `{"train_loss": ..., ...}`, the metrics of every `DataSet` with
+            `evaluate="look"`; the others are absent.
     """
 
     step: Any
     params: PyTree
     measured: Mapping[str, Any]
+
+
+class Trained(NamedTuple):
+    """What a study reports from: a cell whose training has ended (host).
+
+    Attributes:
+        params: the last finite parameters, numpy arrays.
+        history: `step`, and each metric and summary at these steps, (steps,).
+        memo: what the last look returned, numpy arrays.
+        verdict: `FINISHED`, `NON_FINITE` or `DIVERGED`.
+        reason: why it stopped early or counts as diverged, in words; else empty.
+        updates: how many were done.
+    """
+
+    params: PyTree
+    history: Mapping[str, np.ndarray]
+    memo: PyTree = ()
+    verdict: int = FINISHED
+    reason: str = ""
+    updates: int = 0
+
+
+NEVER = float("nan")
+"""The step of what has not happened, for `first_step`."""
+
+
+def first_step(step: jax.Array, condition: jax.Array, before: jax.Array) -> jax.Array:
+    """The step at which a condition first held, float32 (exact below 2^24); `NEVER` until then.
+
+    Args:
+        step: now.
+        condition: whether it holds now.
+        before: what this function returned at the last look.
+
+    >>> steps = jnp.float32(NEVER)
+    >>> for step, loss in ((10, 0.7), (20, 0.3), (30, 0.1)):
+    ...     steps = first_step(jnp.int32(step), jnp.float32(loss) < 0.5, steps)
+    >>> float(steps)
+    20.0
+    """
+    return jnp.where(jnp.isnan(before) & condition, step, before).astype(jnp.float32)
 
 
 @lru_cache(maxsize=1024)
@@ -174,6 +215,8 @@ class Study(abc.ABC):
     cores_matter: ClassVar[bool | None] = None
     """Whether bits depend on the cores of a CPU: on its threads, and on one device or several.
     None: the engine looks for sums over many terms, and takes it that the devices matter."""
+    shown: ClassVar[tuple[str, ...]] = ()
+    """The numbers that the generic figures show first, `test_accuracy`; else losses."""
     ends: ClassVar[Mapping[str, int]] = {}
     """Reasons to stop early, in words, and the verdict of each: `FINISHED` or `DIVERGED`."""
 
@@ -302,7 +345,7 @@ class Study(abc.ABC):
         return 1 / samples
 
     @abc.abstractmethod
-    def optimizer(self, cell: Any) -> optax.GradientTransformation:
+    def optimizer(self, cell: Any, shapes: Shapes) -> optax.GradientTransformation:
         """The cell's optimizer; it sees the mean gradient, and the mean loss as `value`."""
 
     def steps(self, cell: Any) -> Any:
@@ -335,17 +378,31 @@ class Study(abc.ABC):
     ) -> dict[str, jax.Array]:
         """Quantities of a batch, each summed over samples with their weights: `loss` by default.
 
-        If you override this, include "loss". The result holds means, named by data set:
-        `test_accuracy`.
+        A quantity is a scalar, or an array if `metrics` makes scalars of it.
         """
         return {"loss": self.loss_and_grad(cell, shapes, view, batch, weight)[0]}
 
-    def summarise(self, cell: Any, params: PyTree) -> dict[str, jax.Array]:
+    def metrics(
+        self, cell: Any, shapes: Shapes, means: Mapping[str, jax.Array]
+    ) -> dict[str, jax.Array]:
+        """The scalars that are kept of a data set, "loss" among them: the means by default.
+
+        A ratio of sums is a ratio of means; the least of several groups is the least of an array.
+        The result holds them by data set: `test_accuracy`, `history_test_accuracy`.
+
+        Args:
+            cell: of traced numbers.
+            shapes: of the cell.
+            means: what `measure` returns, as means over the samples of one data set.
+        """
+        return {**means}
+
+    def summarise(self, cell: Any, shapes: Shapes, params: PyTree) -> dict[str, jax.Array]:
         """Scalars of the parameters along the history: norms."""
         return {}
 
     def summarise_update(
-        self, cell: Any, params: PyTree, grads: PyTree, updates: PyTree
+        self, cell: Any, shapes: Shapes, params: PyTree, grads: PyTree, updates: PyTree
     ) -> dict[str, jax.Array]:
         """Scalars along the history of the next mean gradient and of the update it would make."""
         return {}
@@ -408,17 +465,8 @@ class Study(abc.ABC):
         """
         return {}
 
-    def report(
-        self, cell: Any, params: PyTree, history: Mapping[str, np.ndarray], memo: PyTree
-    ) -> dict[str, Variable]:
-        """What a trained cell adds to the result; nothing by default, the weights neither.
-
-        Args:
-            cell: of plain numbers.
-            params: the last parameters, numpy arrays.
-            history: `step`, and each measured quantity at these steps, (steps,).
-            memo: what the last look returned, numpy arrays.
-        """
+    def report(self, cell: Any, trained: Trained) -> dict[str, Variable]:
+        """What a trained cell adds to the result; nothing by default, the weights neither."""
         return {}
 
     def result_bytes(self, cell: Any) -> int:

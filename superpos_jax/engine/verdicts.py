@@ -4,6 +4,8 @@ from __future__ import annotations
 
 VERDICTS = ("finished", "non-finite", "diverged", "unfinished")
 FINISHED, NON_FINITE, DIVERGED, UNFINISHED = range(4)
+FAILED = NON_FINITE, DIVERGED
+"""Cells that are in no mean."""
 
 ALIVE = -1
 """`died_at` of a cell whose numbers are all finite; else the step at which they ceased to be."""

@@ -77,6 +77,12 @@ def labels_of(dataset: xr.Dataset) -> Labels:
     return Labels() if study is None else load_study(study).labels
 
 
+def shown_first(dataset: xr.Dataset) -> tuple[str, ...]:
+    """The numbers of a result that its study shows first."""
+    study = dataset.attrs.get("study")
+    return () if study is None else load_study(study).shown
+
+
 @cache
 def source_hash(study: type[Study]) -> str:
     """A hash of the code of a study: of its module, or of the modules of its package.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from superpos_jax.engine.verdicts import NON_FINITE, UNFINISHED
+from superpos_jax.engine.verdicts import FAILED, UNFINISHED
 from superpos_jax.text import seed_axes
 
 
@@ -35,9 +35,9 @@ def runs(variable: xr.DataArray, keep: tuple[str, ...]) -> np.ndarray:
     return array.reshape((*head, count, *rest))
 
 
-def dead(dataset: xr.Dataset, keep: tuple[str, ...]) -> np.ndarray:
-    """Which runs became non-finite, as `runs` has them."""
-    return runs(dataset["verdict"], keep) == NON_FINITE
+def failed(dataset: xr.Dataset, keep: tuple[str, ...]) -> np.ndarray:
+    """Which runs died or diverged, as `runs` has them: they are in no mean."""
+    return np.isin(runs(dataset["verdict"], keep), FAILED)
 
 
 def unfinished(dataset: xr.Dataset, keep: tuple[str, ...]) -> np.ndarray:

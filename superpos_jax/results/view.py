@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from superpos_jax.engine.study import Study
-from superpos_jax.engine.verdicts import DIVERGED, NON_FINITE, UNFINISHED, VERDICTS
+from superpos_jax.engine.verdicts import FAILED, NON_FINITE, UNFINISHED, VERDICTS
 from superpos_jax.results.cells import (
     CELL,
     OUTCOME,
@@ -29,9 +29,6 @@ from superpos_jax.results.sweep import Sweep
 
 FORMAT = 3
 """Of a store: 3 holds a table of cells, 2 held arrays over a grid."""
-
-
-FAILED = NON_FINITE, DIVERGED
 
 
 def describe(

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from superpos_jax.engine.verdicts import DIVERGED, FINISHED, UNFINISHED
+from superpos_jax.engine.verdicts import FINISHED, UNFINISHED
 from superpos_jax.results.result import load
 from superpos_jax.results.sweep import load_sweep
 from superpos_jax.statements import resampling
@@ -146,7 +146,7 @@ def _trained(statement: Statement, dataset: xr.Dataset) -> xr.Dataset | None:
     if not _count(part) or (part["verdict"] == UNFINISHED).any():
         return None
     reads = [name for name, array in part.items() if _one_a_cell(array) or name in statement.reads]
-    return part[reads].where(part["verdict"].isin((FINISHED, DIVERGED)))
+    return part[reads].where(part["verdict"] == FINISHED)
 
 
 def _number(statement: Statement, part: xr.Dataset) -> float:

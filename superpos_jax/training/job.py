@@ -23,14 +23,13 @@ from superpos_jax.engine import collective, memory
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.plan import Plan
 from superpos_jax.engine.program import Program, make_mesh
-from superpos_jax.engine.study import end_verdicts
+from superpos_jax.engine.study import Trained, end_verdicts
 from superpos_jax.engine.verdicts import (
     ALIVE,
     DIVERGED,
     FINISHED,
     NON_FINITE,
     NOT_ENDED,
-    UNFINISHED,
 )
 from superpos_jax.errors import UserError
 from superpos_jax.results import cells, rows
@@ -192,24 +191,35 @@ def finished_rows(training: Training, run: int) -> xr.Dataset:
     study, trained = program.study, program.plan.cells
     params, memos = program.params(training.state), program.memos(training.state)
     histories = rows.histories(study, trained, measured)
-    with np.errstate(all="ignore"):  # a dead cell's weights may be huge; they are blanked
-        reports = [
-            study.report(*each) for each in zip(trained, params, histories, memos, strict=True)
-        ]
     is_dead, ended = measured.died_at() != ALIVE, measured.outcome("ended")
     if ended.max(initial=NOT_ENDED) >= len(study.ends):
         raise UserError(
             f"study {type(study).__name__}: look ended a cell with {ended.max()}; allowed:"
             " end(reason), or NOT_ENDED"
         )
-    by_rule = np.array([*end_verdicts(study), UNFINISHED])[ended]  # the last one is of no rule
-    far = [
-        not dead and bool(study.diverged(cell, history))
-        for cell, history, dead in zip(trained, histories, is_dead.tolist(), strict=True)
-    ]
-    verdicts = np.select(
-        [is_dead, ended != NOT_ENDED, far], [NON_FINITE, by_rule, DIVERGED], FINISHED
+    rules, updates = (
+        [*zip(study.ends, end_verdicts(study), strict=True)],
+        measured.outcome("updates"),
     )
+    ends = []
+    for cell, history, dead, rule in zip(
+        trained, histories, is_dead.tolist(), ended.tolist(), strict=True
+    ):
+        if dead:
+            ends.append(("", NON_FINITE))
+        elif rule != NOT_ENDED:
+            ends.append(rules[rule])
+        else:
+            why = study.diverged(cell, history)
+            ends.append((why, DIVERGED if why else FINISHED))
+    with np.errstate(all="ignore"):  # a dead cell's weights may be huge; they are blanked
+        reports = [
+            study.report(cell, Trained(weights, history, memo, verdict, reason, int(done)))
+            for cell, weights, history, memo, (reason, verdict), done in zip(
+                trained, params, histories, memos, ends, updates, strict=True
+            )
+        ]
+    verdicts = np.array([verdict for _, verdict in ends])
     return rows.make_table(study, trained, measured, run, verdicts, reports)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from superpos_jax.engine.verdicts import FINISHED, UNFINISHED
+from superpos_jax.engine.verdicts import FAILED, FINISHED, UNFINISHED
 from superpos_jax.errors import UserError
 from superpos_jax.results import cells, view
 from superpos_jax.results.grid import Grid, refuse_wrong
@@ -93,6 +93,6 @@ def _to_train(
         return tuple(grid.cells[i] for i in np.flatnonzero(verdicts == UNFINISHED))
     ended = table["verdict"].values == FINISHED
     finished = {*cells.cells_of(cells.take(table, ended), grid.study)}
-    failed = (grid.cells[i] for i in np.flatnonzero(np.isin(verdicts, view.FAILED)))
+    failed = (grid.cells[i] for i in np.flatnonzero(np.isin(verdicts, FAILED)))
     again = dict.fromkeys(replace(cell, **retry) for cell in failed)
     return tuple(cell for cell in again if cell not in finished)

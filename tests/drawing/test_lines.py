@@ -50,6 +50,6 @@ def test_an_upright_axis_has_one_line_of_labels_with_both_ends():
 def test_lost_runs_are_counted_in_words():
     table = pd.DataFrame({"died": [1, 0, 2], "unfinished": [0, 0, 1]})
     assert lines.lost_words(table, "left out") == (
-        " 1 run not trained to the end: left out. 3 runs became non-finite: left out."
+        " 1 run not trained to the end: left out. 3 runs died or diverged: left out."
     )
     assert lines.lost_words(table * 0) == ""

@@ -34,7 +34,7 @@ class Mine(Study):
     def loss(self, cell, shapes, w, x, weight):
         return (weight * (x @ w - 1) ** 2).sum()
 
-    def optimizer(self, cell):
+    def optimizer(self, cell, shapes):
         return optax.sgd(cell.lr)
 """
 BROKEN = {
@@ -59,8 +59,9 @@ BROKEN = {
         "    def init", "nothing is called 'train_loss'; allowed: none.",
     ),
     "an array for a variable": (
-        "    def init", "    def report(self, cell, params, history, memo):\n"
-        "        return {'w': params}\n\n    def init", "report: w is a ndarray; allowed: Variable",
+        "    def init", "    def report(self, cell, trained):\n"
+        "        return {'w': trained.params}\n\n    def init",
+        "report: w is a ndarray; allowed: Variable",
     ),
     "no samples": ("DataSet(cell.seed, 5)", "DataSet(0, 0)", "at least 1 sample"),
     "a batch of none": (
@@ -69,11 +70,18 @@ BROKEN = {
     ),
     "no loss among what is measured": (
         "    def init", "    def measure(self, cell, shapes, w, x, weight):\n"
-        "        return {'error': weight.sum()}\n\n    def init", "measure: no loss; allowed: sums",
+        "        return {'error': weight.sum()}\n\n    def init",
+        "measure: no loss; allowed: scalars",
+    ),
+    "an array among the metrics": (
+        "    def init", "    def metrics(self, cell, shapes, means):\n"
+        "        return {**means, 'pair': jnp.ones(2)}\n\n    def init",
+        "metrics: pair is no scalar; allowed: scalars",
     ),
     "a name of the engine": (
-        "    def init", "    def summarise(self, cell, w):\n        return {'verdict': w[0]}\n\n"
-        "    def init", "'verdict' is the engine's; give it another name",
+        "    def init", "    def summarise(self, cell, shapes, w):\n"
+        "        return {'verdict': w[0]}\n\n    def init",
+        "'verdict' is the engine's; give it another name",
     ),
 }  # fmt: skip
 

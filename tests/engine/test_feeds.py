@@ -189,7 +189,7 @@ def recorder(lr):
 @pytest.mark.parametrize("feed", [Classifier, Whole, New])
 def test_the_optimizer_sees_mean_loss_and_mean_gradient(feed):
     class Recorded(feed):
-        def optimizer(self, cell):
+        def optimizer(self, cell, shapes):
             return recorder(cell.lr)
 
     study = Recorded(OPTIONS)
@@ -225,10 +225,10 @@ class Measured(Classifier):
         assert set(now.measured) == {"test_loss", "test_accuracy"}
         return now.measured["test_loss"], jnp.int32(-1)
 
-    def summarise(self, cell, params):
+    def summarise(self, cell, shapes, params):
         return {"W_norm": jnp.linalg.norm(params.W)}
 
-    def summarise_update(self, cell, params, grads, updates):
+    def summarise_update(self, cell, shapes, params, grads, updates):
         return {
             "grad_norm": optax.tree.norm(grads),
             "update_norm": optax.tree.norm(updates),
@@ -264,6 +264,36 @@ def test_means_along_the_history_and_at_the_end(measured):
             check(study, cell, params, {name: table[name][i] for name in table}, names)
         np.testing.assert_allclose(memo, along["test_loss"][i], rtol=1e-6)
         np.testing.assert_allclose(along["W_norm"][i], np.linalg.norm(params.W), rtol=1e-5)
+
+
+class ByClass(Classifier):
+    """Measures the accuracy of each class, and keeps the least."""
+
+    def measure(self, cell, shapes, params, batch, weight):
+        sums = super().measure(cell, shapes, params, batch, weight)
+        x, y = batch
+        right = (jax.nn.relu(x @ params.W.T + params.c) @ params.U.T + params.d).argmax(1) == y
+        of_class = weight * jax.nn.one_hot(y, len(CENTERS)).T
+        return sums | {"count": of_class.sum(1), "right": (of_class * right).sum(1)}
+
+    def metrics(self, cell, shapes, means):
+        return {"loss": means["loss"], "worst": (means["right"] / means["count"]).min()}
+
+    def look(self, cell, shapes, now, memo):
+        stopped = now.measured["test_worst"] <= 1  # it is there
+        return memo, jnp.where(stopped, self.end("overfits"), -1)
+
+
+def test_metrics_are_made_of_means_over_the_whole_data_set():
+    study = ByClass(OPTIONS)
+    program, state = train(study, CELLS, 4)
+    values = program.evaluate(state, step=-1)
+    assert {name for name in values if name.startswith("train")} == {"train_loss", "train_worst"}
+    for i, (cell, (W, c, U, d)) in enumerate(zip(CELLS, program.params(state), strict=True)):
+        x, y = study.load(study.datasets(cell)["test"])
+        right = (np.maximum(x @ W.T + c, 0) @ U.T + d).argmax(axis=1) == y
+        worst = min(right[y == k].mean() for k in range(len(CENTERS)))
+        np.testing.assert_allclose(values["test_worst"][i], worst, rtol=1e-6)
 
 
 def test_cells_elsewhere_are_not_measured(measured):

@@ -57,7 +57,7 @@ class Network(Study):
         losses = optax.softmax_cross_entropy_with_integer_labels(x @ last, y)
         return (weight * losses).sum()
 
-    def optimizer(self, cell):
+    def optimizer(self, cell, shapes):
         return optax.adamw(1e-3)
 
 

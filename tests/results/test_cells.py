@@ -9,7 +9,7 @@ import xarray as xr
 from ridge import Ridge
 
 import superpos_jax as sp
-from superpos_jax.engine.study import Variable
+from superpos_jax.engine.study import Trained, Variable
 from superpos_jax.engine.verdicts import DIVERGED, FINISHED, NON_FINITE, UNFINISHED
 from superpos_jax.results.cells import cells_of, join, outcome_table, stack, take
 from superpos_jax.results.rows import Measured, make_table
@@ -24,7 +24,7 @@ class Weighing(Ridge):
 
     dtype = np.float32
 
-    def report(self, cell, params, history, memo):
+    def report(self, cell, trained):
         of_cell = Variable(("sample",), np.ones(cell.T, self.dtype), {"units": "kg"})
         return {"weight": of_cell, "last": of_cell._replace(of_dead=True)}
 
@@ -43,7 +43,7 @@ def measured(cells, died_at=None, until=4):
 
 
 def table(cells=GRID.cells, verdict=FINISHED, run=0, study=GRID.study, died_at=None):
-    reports = [study.report(cell, np.arange(24, dtype=np.float32), {}, ()) for cell in cells]
+    reports = [study.report(cell, Trained(np.arange(24, dtype=np.float32), {})) for cell in cells]
     verdicts = np.full(len(cells), verdict)
     rows = make_table(study, cells, measured(cells, died_at), run, verdicts, reports)
     return describe(rows, SWEEP, GRID, [])
@@ -102,7 +102,7 @@ def test_of_a_dead_cell_stays_what_outlives_it(dtype):
 
 def test_a_report_under_the_name_of_a_number_is_refused():
     class Clashing(Ridge):
-        def report(self, cell, params, history, memo):
+        def report(self, cell, trained):
             return {"lr": Variable((), np.float32(1), {})}
 
     with pytest.raises(sp.UserError, match=r"Clashing.report: 'lr' is a number of the cell"):

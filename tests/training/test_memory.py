@@ -11,6 +11,7 @@ import superpos_jax as sp
 from superpos_jax.engine import memory
 from superpos_jax.engine.memory import COPIES, ROW, RUNTIME, USABLE, peak, results, split
 from superpos_jax.engine.plan import make_plan
+from superpos_jax.engine.study import Trained
 from superpos_jax.engine.verdicts import FINISHED
 from superpos_jax.training.estimate import describe
 
@@ -66,7 +67,7 @@ def test_results_are_counted_as_they_are_stored(options, monkeypatch):
     grid = SWEEP.model_copy(update={"axes": axes, "options": SWEEP.options | options}).grid()
     study, cell = grid.study, grid.cells[-1]
     params = jax.tree.map(np.asarray, study.init(cell, study.shapes(cell, "cpu")))
-    report, trace = study.report(cell, params, {}, ()), study.trace(cell, params)
+    report, trace = study.report(cell, Trained(params, {})), study.trace(cell, params)
     arrays = [np.asarray(one.values) for one in report.values() if one.dims]
     arrays += [trace[name] for name in study.traces] * len(study.recorded(cell))
     expected = sum(array.size for array in arrays) * 4

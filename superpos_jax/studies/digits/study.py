@@ -31,6 +31,7 @@ from superpos_jax.engine.study import (
     Shapes,
     Steps,
     Study,
+    Trained,
     Variable,
 )
 from superpos_jax.errors import UserError
@@ -136,7 +137,7 @@ class Digits(Study):
         W, U = uniform(0, PIXELS), uniform(1, CLASSES).T
         return Params(W, jnp.zeros(hidden), U, jnp.zeros(CLASSES))
 
-    def optimizer(self, cell: Numbers) -> optax.GradientTransformation:
+    def optimizer(self, cell: Numbers, shapes: Shapes) -> optax.GradientTransformation:
         """AdamW, cosine to 0."""
 
         def schedule(step: jax.Array) -> jax.Array:
@@ -165,14 +166,13 @@ class Digits(Study):
         """The output of the network, (rows, 10)."""
         return jnp.maximum(x @ params.W.T + params.c, 0) @ params.U.T + params.d
 
-    def summarise(self, cell: Numbers, params: Params) -> dict[str, jax.Array]:
+    def summarise(self, cell: Numbers, shapes: Shapes, params: Params) -> dict[str, jax.Array]:
         """Frobenius norms of both weight matrices."""
         return {"W_norm": jnp.linalg.norm(params.W), "U_norm": jnp.linalg.norm(params.U)}
 
-    def report(
-        self, cell: Numbers, params: Params, history: Mapping[str, np.ndarray], memo: Any
-    ) -> dict[str, Variable]:
+    def report(self, cell: Numbers, trained: Trained) -> dict[str, Variable]:
         """Of each training image D*_X and which one it is; the weights."""
+        params: Params = trained.params
         H = self.hidden(cell, params, "train")
         D = maximal_dimensionality(H).astype(np.float32)
         number = chosen(self.datasets(cell)["train"]).astype(np.int16)

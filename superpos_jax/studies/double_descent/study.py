@@ -19,6 +19,7 @@ from superpos_jax.engine.study import (
     FullBatch,
     Shapes,
     Study,
+    Trained,
     Variable,
     history_steps,
 )
@@ -157,7 +158,7 @@ class DoubleDescent(Study):
         V = uniform(DECODER) if size.untied else None
         return model.Params(uniform(0), jnp.zeros(width), V)
 
-    def optimizer(self, cell: numbers.Cell) -> optax.GradientTransformation:
+    def optimizer(self, cell: numbers.Cell, shapes: Shapes) -> optax.GradientTransformation:
         """AdamW; the learning rate rises over the first 5 % of the steps, then falls to 0."""
 
         def schedule(step: jax.Array) -> jax.Array:
@@ -203,7 +204,9 @@ class DoubleDescent(Study):
         size: Size = shapes.size
         return model.block_loss_and_grad(view, batch, weight, size.form)
 
-    def summarise(self, cell: numbers.Cell, params: model.Params) -> dict[str, jax.Array]:
+    def summarise(
+        self, cell: numbers.Cell, shapes: Shapes, params: model.Params
+    ) -> dict[str, jax.Array]:
         """Frobenius norm of W and Euclidean norm of b."""
         return {"W_norm": jnp.linalg.norm(params.W), "b_norm": jnp.linalg.norm(params.b)}
 
@@ -233,15 +236,9 @@ class DoubleDescent(Study):
         name = {"long_name": "test loss of predicting zero"}
         return {"zero_test_loss": Variable((), np.float32(score), name)}
 
-    def report(
-        self,
-        cell: numbers.Cell,
-        params: model.Params,
-        history: Mapping[str, np.ndarray],
-        memo: None,
-    ) -> dict[str, Variable]:
+    def report(self, cell: numbers.Cell, trained: Trained) -> dict[str, Variable]:
         """Dimensionalities and regime; W and b, and H, if asked for."""
-        W, b, V = self.crop(cell, params)
+        W, b, V = self.crop(cell, trained.params)
         H = hidden(cell, self.datasets(cell)["train"].key, W)
         D_f, D_X = geometry.dimensionality(W.T), geometry.dimensionality(H)
         least = D_X[: cell.repeated].min(initial=np.inf)
@@ -269,7 +266,7 @@ class DoubleDescent(Study):
             reported["W"] = Variable(
                 ("hidden", "feature"), W, {"long_name": "encoder weights"}, True
             )
-            if params.V is not None:
+            if cell.untied:
                 long_name = {"long_name": "decoder weights"}
                 reported["V"] = Variable(dims, V, long_name, True)
             reported["b"] = Variable(("feature",), b, {"long_name": "decoder bias"}, True)

@@ -26,7 +26,7 @@ from superpos_jax.drawing.needs import Needs, missing
 from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import GREEN, INK, SOFT
-from superpos_jax.results.runs import dead, fixed, runs, unfinished
+from superpos_jax.results.runs import failed, fixed, runs, unfinished
 from superpos_jax.studies.double_descent.criteria import crossing, pooled, squash
 from superpos_jax.studies.double_descent.figures.loss_scale import loss_axis, seed_key
 from superpos_jax.studies.double_descent.figures.selection import from_words, narrow, tidy
@@ -77,7 +77,7 @@ def conventions_table(result: Result, **select: Any) -> pd.DataFrame:
         raise ValueError(reason)
     dataset, taken = narrow(result.dataset, KEEP, select)
     n, T = int(fixed(result.dataset)["n"]), dataset["T"].values
-    died, training = dead(dataset, KEEP), unfinished(dataset, KEEP)
+    died, training = failed(dataset, KEEP), unfinished(dataset, KEEP)
     values = {name: runs(dataset[name], KEEP).astype(float) for name in QUANTITIES}
     rows: list[dict[str, Any]] = []
     for index in np.ndindex(died.shape[:3]):

@@ -16,7 +16,7 @@ from superpos_jax.drawing.needs import Needs, missing
 from superpos_jax.drawing.select import Result, representative
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK, dress, log_ticks, page, page_key, style
-from superpos_jax.results.runs import dead, runs, unfinished
+from superpos_jax.results.runs import failed, runs, unfinished
 from superpos_jax.studies.double_descent.figures.selection import FEATURE, SAMPLE, narrow, tidy
 
 LARGEST, SPREAD = 30, 30
@@ -44,7 +44,7 @@ def dimensions_table(result: Result, **select: Any) -> pd.DataFrame:
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
     dataset, taken = narrow(result.dataset, ("m", "T"), select)
-    alive = ~(dead(dataset, ("m", "T")) | unfinished(dataset, ("m", "T")))
+    alive = ~(failed(dataset, ("m", "T")) | unfinished(dataset, ("m", "T")))
     frames = []
     for kind in KINDS:
         values = runs(dataset[f"{kind}_dimensionality"], ("m", "T"))

@@ -17,7 +17,7 @@ from superpos_jax.drawing.panels import constants, note, step_axis
 from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import DEAD, INK, SOFT
-from superpos_jax.results.runs import dead, runs, seed_values, unfinished
+from superpos_jax.results.runs import failed, runs, seed_values, unfinished
 from superpos_jax.studies.double_descent.criteria import PEAK, outcomes, ranked_on_top
 from superpos_jax.studies.double_descent.figures.selection import (
     SAMPLE,
@@ -64,7 +64,7 @@ def near_misses_table(result: Result, **select: Any) -> pd.DataFrame:
     if "repeated" in result.dataset["verdict"].dims:
         wanted = {"repeated": 1, **select}
     dataset, taken = narrow(result.dataset, ("repeats",), wanted)
-    died, training = dead(dataset, ("repeats",)), unfinished(dataset, ("repeats",))
+    died, training = failed(dataset, ("repeats",)), unfinished(dataset, ("repeats",))
     taken = constants(result.dataset, "T", "m") | taken
     share = taken["m"] / taken["T"]
     histories, steps = runs(dataset[HISTORY], ("repeats",)), dataset["step"].values
@@ -168,7 +168,7 @@ def _caption(table: pd.DataFrame) -> list[str]:
         f"Near miss: it rose above {PEAK:g} m/T and fell to half of its highest value or less.",
     ]
     for name, words in (
-        ("died", "became non-finite"),
+        ("died", "died or diverged"),
         ("unfinished", "not trained to the end"),
         ("unknown", "without a stored history"),
     ):

@@ -26,7 +26,7 @@ from superpos_jax.drawing.needs import Needs, missing
 from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK, SOFT
-from superpos_jax.results.runs import dead, runs, unfinished
+from superpos_jax.results.runs import failed, runs, unfinished
 from superpos_jax.studies.double_descent.criteria import LEARNED, crossing, first_crossing, pooled
 from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
 from superpos_jax.studies.double_descent.labels import describe
@@ -71,7 +71,7 @@ def onset_table(result: Result, **select: Any) -> pd.DataFrame:
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
     dataset, taken = narrow(result.dataset, KEEP, select)
-    died, training = dead(dataset, KEEP), unfinished(dataset, KEEP)
+    died, training = failed(dataset, KEEP), unfinished(dataset, KEEP)
     D_f = -np.sort(-runs(dataset["feature_dimensionality"], KEEP).astype(float), axis=-1)
     D_f[died | training] = np.nan  # sorted to the end, were they NaN
     T = dataset["T"].values.astype(float)

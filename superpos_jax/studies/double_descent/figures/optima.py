@@ -18,7 +18,7 @@ from superpos_jax.drawing.needs import Needs, missing
 from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import GREEN, INK, SOFT
-from superpos_jax.engine.verdicts import NON_FINITE, UNFINISHED
+from superpos_jax.engine.verdicts import FAILED, UNFINISHED
 from superpos_jax.results.runs import axes
 from superpos_jax.studies.double_descent.criteria import crossing, margin, pooled, squash
 from superpos_jax.studies.double_descent.figures.loss_scale import loss_axis, seed_key
@@ -85,7 +85,7 @@ def optima_table(result: Result, split: str = "regime", **select: Any) -> pd.Dat
     cells = cells.astype({"train_loss": float, "test_loss": float})
     first = {axis: dataset[axis].values[0] for axis in starts if axis != "init_seed"}
     cells["usual"] = np.all([cells[axis] == value for axis, value in first.items()], axis=0)
-    cells["trained"] = ~cells["verdict"].isin([NON_FINITE, UNFINISHED])
+    cells["trained"] = ~cells["verdict"].isin([*FAILED, UNFINISHED])
     frames = []
     for way in sorted(KINDS, key=lambda way: way != split):
         rows = _split(cells, way, starts, first)
@@ -121,7 +121,7 @@ def _split(
         generalize = code[usual.index[usual["trained"]]] == len(kinds) - 1
         middle = pooled(usual["test_loss"].to_numpy(), usual["trained"].to_numpy())
         share = float(generalize.mean()) if len(generalize) else float("nan")
-        counts = {"runs": len(usual), "died": (here["verdict"] == NON_FINITE).sum()}
+        counts = {"runs": len(usual), "died": here["verdict"].isin(FAILED).sum()}
         counts |= {"unfinished": (here["verdict"] == UNFINISHED).sum(), "share": share}
         rows += [*best, {"part": "usual", "kind": "usual", "T": T, **first, **counts, **middle}]
         last = code[trained.index] == len(kinds) - 1

@@ -20,7 +20,7 @@ from superpos_jax.drawing.heatmap import edges, marks, numbers
 from superpos_jax.drawing.needs import Needs, missing
 from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
-from superpos_jax.results.runs import dead, runs, unfinished
+from superpos_jax.results.runs import failed, runs, unfinished
 from superpos_jax.studies.double_descent.criteria import squash, unsquash
 from superpos_jax.studies.double_descent.figures.loss_scale import loss_text, loss_ticks, tick_text
 from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
@@ -64,7 +64,7 @@ def plane_table(result: Result, **select: Any) -> pd.DataFrame:
         raise ValueError(reason)
     dataset, taken = narrow(result.dataset, ("m", "T"), select)
     loss = runs(dataset["test_loss"], ("m", "T"))
-    died, training = dead(dataset, ("m", "T")), unfinished(dataset, ("m", "T"))
+    died, training = failed(dataset, ("m", "T")), unfinished(dataset, ("m", "T"))
     rows = []
     for i, m in enumerate(dataset["m"].values):
         means = [_mean(loss[i, j][~died[i, j]]) for j in range(loss.shape[1])]
@@ -182,7 +182,7 @@ def _caption(table: pd.DataFrame) -> list[str]:
     some = table[(table["died"] > 0) & table["test_loss"].notna()]
     if len(some):
         lost = f"{counted(some['died'].sum(), 'run')} in {counted(len(some), 'cell')}"
-        sentences.append(f"Crosses: {lost} became non-finite.")
+        sentences.append(f"Crosses: {lost} died or diverged.")
     if training := int(table["unfinished"].sum()):
         sentences.append(f"Hatched: {counted(training, 'run')} not trained to the end.")
     return sentences

@@ -21,7 +21,7 @@ from superpos_jax.drawing.pages import key_above, stack
 from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK, SOFT
-from superpos_jax.results.runs import dead, fixed, runs, unfinished
+from superpos_jax.results.runs import failed, fixed, runs, unfinished
 from superpos_jax.studies.double_descent.criteria import commonest
 from superpos_jax.studies.double_descent.figures.dimensions import (
     DIMENSIONALITIES,
@@ -76,7 +76,7 @@ def regimes_table(result: Result, at: Sequence[int] | None = None, **select: Any
     loss = t_sweep_table(result, by="m", **wanted)
     loss = loss[loss["split"] == "test"]
     dataset, taken = narrow(result.dataset, ("m", "T"), wanted)
-    alive = ~(dead(dataset, ("m", "T")) | unfinished(dataset, ("m", "T")))
+    alive = ~(failed(dataset, ("m", "T")) | unfinished(dataset, ("m", "T")))
     by_seed = np.where(alive, runs(dataset["regime"], ("m", "T")), -1)[0]
     loss = loss.assign(regime=[REGIME_NAMES[commonest(row)] for row in by_seed])
     vectors = vectors_table(result, **one_seed(result.dataset, wanted, at))

@@ -19,7 +19,7 @@ from superpos_jax.drawing.panels import constants
 from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import DEAD, INK, SOFT
-from superpos_jax.results.runs import dead, fixed, unfinished
+from superpos_jax.results.runs import failed, fixed, unfinished
 from superpos_jax.statements.resampling import enough, middle
 from superpos_jax.studies.double_descent import edge
 from superpos_jax.studies.double_descent.figures.selection import (
@@ -63,7 +63,7 @@ def repeats_table(result: Result, **select: Any) -> pd.DataFrame:
     dataset, taken = narrow(result.dataset, KEEP, wanted)
     n = float(fixed(result.dataset)["n"])
     T, R = (dataset[axis].values.astype(float) for axis in KEEP)
-    died, training = dead(dataset, KEEP), unfinished(dataset, KEEP)
+    died, training = failed(dataset, KEEP), unfinished(dataset, KEEP)
     held = edge.held(dataset, KEEP, died | training)
     share = edge.share(held)
     rows: list[dict[str, Any]] = []

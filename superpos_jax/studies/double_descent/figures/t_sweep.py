@@ -18,7 +18,7 @@ from superpos_jax.drawing.needs import Needs, missing
 from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK
-from superpos_jax.results.runs import axes, dead, fixed, runs, unfinished
+from superpos_jax.results.runs import axes, failed, fixed, runs, unfinished
 from superpos_jax.studies.double_descent.criteria import BUMP_FROM, pooled
 from superpos_jax.studies.double_descent.figures.loss_scale import (
     ZERO,
@@ -47,7 +47,7 @@ def against_T(
     Columns: by, T, column, runs, died, unfinished, min, q25, median, q75, max, mean.
     """
     keep = (by, "T")
-    died, training = dead(dataset, keep), unfinished(dataset, keep)
+    died, training = failed(dataset, keep), unfinished(dataset, keep)
     rows = []
     for name, variable in variables.items():
         values = runs(variable, keep)

@@ -17,7 +17,7 @@ from superpos_jax.drawing.needs import Needs, missing
 from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import GREEN, INK, ORANGE, PINK
-from superpos_jax.results.runs import dead, fixed, runs, unfinished
+from superpos_jax.results.runs import failed, fixed, runs, unfinished
 from superpos_jax.studies.double_descent.criteria import BUMP, BUMP_FROM, inner_maximum, pooled
 from superpos_jax.studies.double_descent.figures.loss_scale import loss_axis, loss_text, seed_key
 from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
@@ -53,7 +53,7 @@ def variants_table(result: Result, **select: Any) -> pd.DataFrame:
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
     dataset, taken = narrow(result.dataset, KEEP, select)
-    died, training = dead(dataset, KEEP), unfinished(dataset, KEEP)
+    died, training = failed(dataset, KEEP), unfinished(dataset, KEEP)
     loss = runs(dataset["test_loss"], KEEP).astype(float)
     rows: list[dict[str, Any]] = []
     for index in np.ndindex(died.shape[:4]):

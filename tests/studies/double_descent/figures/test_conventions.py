@@ -147,7 +147,7 @@ def test_dead_runs_are_left_out_and_unfinished_lines_not_summarised():
     figure = conventions(made)
     said = " ".join(texts(figure))
     assert "18 runs not trained to the end" not in said
-    assert "6 runs not trained to the end: drawn so far. 6 runs became" in said
+    assert "6 runs not trained to the end: drawn so far. 6 runs died" in said
     assert len(gid(figure, "died")) == 1
 
 

@@ -98,7 +98,7 @@ def test_runs_without_an_end_are_not_judged():
     assert first["step"].max().tolist() == [1000, 100, 1000, 10]
     figure = plots.near_misses(result)
     assert (len(gid(figure, "died")), len(gid(figure, "unfinished"))) == (1, 1)
-    assert any("1 run became non-finite: not counted." in text for text in texts(figure))
+    assert any("1 run died or diverged: not counted." in text for text in texts(figure))
     assert any("1 run not trained to the end: not counted." in text for text in texts(figure))
 
 

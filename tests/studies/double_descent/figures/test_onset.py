@@ -133,7 +133,7 @@ def test_dead_and_unfinished_runs_are_left_out():
     assert set(table.loc[table["part"] == "onset", "S"]) == {0.95, 0.98}
     figure = onset(made)
     text = said(figure)
-    assert "1 run not trained to the end: left out. 3 runs became non-finite: left out." in text
+    assert "1 run not trained to the end: left out. 3 runs died or diverged: left out." in text
     assert sorted(gid(figure, "died")[0].get_xdata()) == pytest.approx([4, 10, 20])
 
 

@@ -129,7 +129,7 @@ def test_dead_runs_never_win_and_unfinished_sweeps_have_no_crossover():
     table = optima_table(made).query("split == 'regime' and part == 'best' and T == 10")
     assert table.set_index("kind").loc["memorizing", "cells"] == 3
     assert table.set_index("kind").loc["memorizing", "lr"] == 0.01
-    assert "1 run became non-finite: left out." in said(optima(made))
+    assert "1 run died or diverged: left out." in said(optima(made))
     made = result(training=lambda at: (at.T == 1000) & (at.init_seed == 1))
     table = optima_table(made)
     assert "crossover" not in set(table["part"])

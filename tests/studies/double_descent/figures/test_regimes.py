@@ -51,7 +51,7 @@ def test_the_regime_is_the_commonest_of_surviving_seeds():
     assert blue.get_x() == pytest.approx(np.sqrt(100 * 200))
     (caption,) = (text for text in texts(figure) if text.startswith("Lines: median of 3 seeds"))
     assert "It is memorizing up to T = 10. It is generalizing from T = 200 on." in caption
-    assert "1 run not trained to the end: drawn so far. 4 runs became" in caption
+    assert "1 run not trained to the end: drawn so far. 4 runs died" in caption
 
 
 def test_the_parts_are_drawn_from_the_table():

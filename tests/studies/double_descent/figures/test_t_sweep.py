@@ -76,9 +76,7 @@ def test_a_long_legend_fits_beside_the_panels():
     box = figure.legends[0].get_window_extent()
     assert box.x1 <= figure.bbox.x1
     assert all(box.x0 > axes.get_tightbbox().x1 for axes in figure.axes)
-    assert any(
-        "1 run not trained to the end: drawn so far. 1 run became" in t for t in texts(figure)
-    )
+    assert any("1 run not trained to the end: drawn so far. 1 run died" in t for t in texts(figure))
     assert len(gid(figure, "died")) == 1
 
 

@@ -111,7 +111,7 @@ def test_dead_runs_are_left_out_and_unfinished_lines_not_judged():
     assert set(tops["relu"]) == {0}
     figure = variants(made)
     text = " ".join(texts(figure))
-    assert "6 runs not trained to the end: drawn so far. 4 runs became" in text
+    assert "6 runs not trained to the end: drawn so far. 4 runs died" in text
     assert "tied, ReLU (" not in text
     assert [len(gid(axes, "died")) for axes in figure.axes] == [0, 1, 0]
 
