@@ -60,17 +60,20 @@ def compressibility(weights: np.ndarray, share: float = 0.1) -> float:
     return float(1 - np.linalg.norm(dropped) / norm) if norm > 0 else float("nan")
 
 
-def pq_index(weights: np.ndarray) -> float:
-    """PQI(w) = 1 - |w|_1 / (sqrt(D) |w|_2): 0 where all entries are equally large.
+def pq_index(values: np.ndarray) -> np.ndarray:
+    """PQI(w) = 1 - |w|_1 / (sqrt(D) |w|_2) along the last axis: 0 where all entries are equal.
 
-    Diao et al. (2023) with p = 1, q = 2.
+    Diao et al. (2023) with p = 1, q = 2. NaN where all entries are 0.
 
-    >>> pq_index(np.ones(4)), pq_index(np.array([1.0, 0.0, 0.0, 0.0]))
-    (0.0, 0.5)
+    >>> pq_index(np.array([[1.0, 1.0, 1.0, 1.0], [0.0, 3.0, 0.0, 0.0]])).tolist()
+    [0.0, 0.5]
     """
-    sizes = np.abs(np.ravel(weights)).astype(float)
-    norm = np.linalg.norm(sizes)
-    return float(1 - sizes.sum() / (np.sqrt(len(sizes)) * norm)) if norm > 0 else float("nan")
+    sizes = np.abs(np.asarray(values, float))
+    norms = np.sqrt((sizes**2).sum(axis=-1))
+    scaled = sizes.sum(axis=-1) / np.sqrt(sizes.shape[-1])
+    return np.asarray(
+        1 - np.divide(scaled, norms, out=np.full_like(norms, np.nan), where=norms > 0)
+    )
 
 
 def zero_activations(z: np.ndarray) -> float:

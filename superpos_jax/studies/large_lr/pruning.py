@@ -6,7 +6,7 @@ import numpy as np
 
 from superpos_jax.studies.large_lr.network import Params, outputs
 
-SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 """Removed shares along a curve."""
 SCORED = (0.5, 0.7, 0.8, 0.9, 0.95)
 """Those that make the score."""
@@ -65,7 +65,7 @@ def prunability(accuracy: np.ndarray) -> float:
 def free_share(accuracy: np.ndarray) -> float:
     """r*: the largest of `SHARES` that leaves 95 % of the accuracy.
 
-    >>> free_share(np.array([1.0, 1.0, 0.96, *[0.5] * 8]))
+    >>> free_share(np.array([1.0, 1.0, 0.96, *[0.5] * 10]))
     0.2
     """
     return float(np.array(SHARES)[accuracy >= LOSSLESS * accuracy[0]].max())

@@ -104,8 +104,8 @@ def _of_activations(params: Params, test: Batch) -> Numbered:
         "zero_activations": (metrics.zero_activations(z), "share of zeros in the last layer"),
         "dead_units": (metrics.dead_units(z), "share of units of the last layer never active"),
         "pq_index_activations": (
-            float(np.nanmean([metrics.pq_index(row) for row in z[:ATTRIBUTED]])),
-            "PQ index of activations",
+            float(np.nanmean(metrics.pq_index(z[z.any(axis=1)]))),
+            "PQ index of the last layer, mean over samples",
         ),
     }
 
@@ -118,7 +118,7 @@ def _of_weights(params: Params) -> Numbered:
             metrics.compressibility(params.weights[0]),
             "Comp(0.1) of the first layer",
         ),
-        "pq_index": (metrics.pq_index(flat), "PQ index of all weights"),
+        "pq_index": (float(metrics.pq_index(flat)), "PQ index of all weights"),
     }
 
 
