@@ -47,12 +47,12 @@ def kind_of(cell: Numbers, inputs: int, classes: int) -> Kind:
     return Kind(inputs, width, cell.depth, classes, bias, optimizer)
 
 
-def init(kind: Kind, width: jax.Array, key: jax.Array) -> Params:
+def init(kind: Kind, width: Any, key: jax.Array) -> Params:
     """Weights and biases uniform in +-1 / sqrt(fan in), the true one; zero in the padding.
 
     Args:
         kind: shapes.
-        width: hidden units of a layer, at most `kind.width`.
+        width: hidden units of a layer, traced or not, at most `kind.width`.
         key: decides the weights, the learning rate does not.
     """
     used = jnp.arange(kind.width) < width

@@ -64,7 +64,7 @@ SLACK = 0.05
 """With ten labels a network has fitted the cue at a train accuracy of rho minus that."""
 
 
-class Options(study.Options):
+class Choices(study.Options):
     """Static choices."""
 
     test_samples: int = Field(2000, ge=10, description="of tasks that are drawn, not of images")
@@ -94,8 +94,8 @@ class LargeLR(Study):
     """
 
     Cell = Numbers
-    Options = Options
-    options: Options
+    Options = Choices
+    options: Choices
     labels: ClassVar = LABELS
     shown: ClassVar = ("unbiased_accuracy", "worst_group_accuracy", "compressibility", "core_use")
     ends: ClassVar = {STOPPED: FINISHED, FAR: DIVERGED}

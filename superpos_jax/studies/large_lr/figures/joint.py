@@ -49,11 +49,7 @@ def joint_table(result: Result, **select: Any) -> pd.DataFrame:
     by = over_lr.split_axis(result.dataset, SPLIT)
     assert by is not None
     table = over_lr.over_lr(result, tuple(dict.fromkeys([*SHOWN, *JUDGED])), by, select)
-    both = {
-        (value, lr)
-        for value, rows in table.groupby(by)
-        for lr in joint_rates(rows, JUDGED)
-    }
+    both = {(value, lr) for value, rows in table.groupby(by) for lr in joint_rates(rows, JUDGED)}
     table["joint"] = [(row[by], row["lr"]) in both for _, row in table.iterrows()]
     values = np.array(table[by].unique().tolist())
     table.attrs["texts"] = over_lr.captions_of(result, by, values)
@@ -93,7 +89,7 @@ def joint(result: Result, **select: Any) -> Figure:
 def _draw(table: pd.DataFrame) -> Figure:
     by = table.attrs["by"]
     values, rates = table[by].unique().tolist(), np.sort(table["lr"].unique())
-    x, y = heatmap.edges(rates), np.arange(len(values) + 1) - 0.5
+    x, y = np.arange(len(rates) + 1) - 0.5, np.arange(len(values) + 1) - 0.5
     body = 1.3 + 0.42 * len(values)
     title = "Where large learning rates give robustness and compressibility at once"
     figure = look.page(10.6, body, title, table.attrs["setting"], _caption(table), key="top")
@@ -107,19 +103,24 @@ def _draw(table: pd.DataFrame) -> Figure:
         colour = cmap((median - low) / span)[..., :3]
         colour[np.isnan(median)] = matplotlib.colors.to_rgb(look.DEAD)
         look.dress(panel)
-        panel.set(xscale="log", xlabel="learning rate", title=words)
+        panel.set(xlabel="learning rate", title=words)
         panel.pcolormesh(x, y, colour)
         heatmap.numbers(panel, x, y, median, colour, (4.4, body - 0.9), "{:.2f}".format)
+        counts = {
+            column: rows.pivot(index=by, columns="lr", values=column).reindex(values).to_numpy()
+            for column in ("died", "unfinished")
+        }
+        marks = heatmap.marks(panel, x, y, median, **counts)
         frames = rows.pivot(index=by, columns="lr", values="joint").reindex(values).to_numpy(bool)
         for i, j in np.argwhere(frames):
             size = x[j + 1] - x[j], 1.0
             panel.add_patch(Rectangle((x[j], y[i]), *size, fill=False, ec="white", lw=2.4))
             panel.add_patch(Rectangle((x[j], y[i]), *size, fill=False, ec=INK, lw=1.1))
-        look.log_ticks(panel.xaxis, rates, 4.4)
+        panel.set_xticks(range(len(rates)), labels=[f"{rate:g}" for rate in rates])
         panel.set_yticks(range(len(values)), labels=table.attrs["texts"])
     framed = Line2D([], [], ls="none", marker="s", mfc="none", mec=INK, ms=9)
     framed.set_label(f"unbiased accuracy and compressibility both {MARGIN:g} above low rates")
-    look.page_key(figure, [framed])
+    look.page_key(figure, [framed, *marks])
     return figure
 
 
@@ -127,9 +128,7 @@ def _caption(table: pd.DataFrame) -> list[str]:
     by = table.attrs["by"]
     words = []
     rows = table[table["quantity"] == "compressibility"]
-    for text, (_, own) in zip(
-        table.attrs["texts"], rows.groupby(by, sort=False), strict=True
-    ):
+    for text, (_, own) in zip(table.attrs["texts"], rows.groupby(by, sort=False), strict=True):
         rates = own.loc[own["joint"], "lr"]
         span = f"{written(rates.min())} to {written(rates.max())}" if len(rates) else "nowhere"
         words.append(f"{text}: {span}")

@@ -1,4 +1,4 @@
-"""Conflicting samples early in training: their share of the loss, and how sure the network is (F7)."""
+"""Conflicting samples early in training: their share of the loss, and how sure answers are (F7)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.lines import line, seed_key, seed_words
+from superpos_jax.drawing.panels import step_axis
 from superpos_jax.drawing.scalars import spread
 from superpos_jax.drawing.select import Result, narrow, tidy
 from superpos_jax.drawing.spec import FigureSpec
@@ -101,7 +102,8 @@ def _draw(table: pd.DataFrame) -> Figure:
         for lr, colour in colours.items():
             rows = along[(along["quantity"] == name) & (along["lr"] == lr)]
             line(panel, "step", rows, color=colour, alpha=0.08, gid=f"{name}:{lr:g}")
-        panel.set(xscale="log", xlabel="update", ylabel=words)
+        step_axis(panel, along["step"].min(), along["step"].max())
+        panel.set(xlabel="update", ylabel=words)
     look.dress(panels[2], grid="both")
     for lr, colour in colours.items():
         rows = cells[cells["lr"] == lr]

@@ -64,7 +64,10 @@ def over_lr(
         frame.insert(len(keep), "quantity", name)
         frames.append(frame.assign(unconverged=late.ravel(), limit=limit.ravel()))
     table = tidy(result, pd.concat(frames, ignore_index=True), taken)
-    table.attrs |= {"by": by, "names": {name: part[name].attrs.get("long_name", name) for name in names}}
+    table.attrs |= {
+        "by": by,
+        "names": {name: part[name].attrs.get("long_name", name) for name in names},
+    }
     return table
 
 

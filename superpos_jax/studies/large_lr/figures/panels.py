@@ -35,6 +35,7 @@ class Panels:
             round.
         needs_split: whether it needs such an axis.
         ylabel: of the panels whose lines are numbers.
+        xlabel: of all.
         limits: of the y axis that panels share.
         says: `says(table)` returns sentences of the caption.
         change: `change(table)` returns what is drawn instead, row by row.
@@ -48,6 +49,7 @@ class Panels:
     panel_of: bool = True
     needs_split: bool = False
     ylabel: str = "accuracy"
+    xlabel: str = "learning rate"
     limits: tuple[float, float] | None = None
     says: Callable[[pd.DataFrame], list[str]] = lambda table: []
     change: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table
@@ -107,9 +109,7 @@ def _draw(panels: Panels, table: pd.DataFrame) -> Figure:
     width = max(5.6, 1.0 + 2.5 * across) + room
     setting, caption = table.attrs["setting"], [seed_words(table), *panels.says(table)]
     caption.append(over_lr.lost_words(table))
-    figure = look.page(
-        width, 2.9 * down, panels.title, setting, caption, key="side", room=room
-    )
+    figure = look.page(width, 2.9 * down, panels.title, setting, caption, key="side", room=room)
     grid = figure.subplots(down, across, squeeze=False, sharey=panels.panel_of)
     limited = False
     for panel, column in zip(grid.flat, columns, strict=False):
@@ -122,7 +122,7 @@ def _draw(panels: Panels, table: pd.DataFrame) -> Figure:
         whole = table[table[by] == column] if panels.panel_of and by else table
         limited |= over_lr.finish(panel, whole, (width - room - 1.0) / across - 0.3)
         panel.set_title(texts[column] if panels.panel_of else panels.quantities[column])
-        panel.set_xlabel("learning rate")
+        panel.set_xlabel(panels.xlabel)
     for panel in grid.flat[len(columns) :]:
         panel.set_visible(False)
     if panels.panel_of:

@@ -23,9 +23,7 @@ from superpos_jax.text import written
 
 ROWS = {"pruned": "weights", "unit_pruned": "units"}
 COLUMNS = {"test": "unbiased data", "validation": "data as in training"}
-NAMES = {
-    f"{row}_{column}_accuracy": (row, column) for row in ROWS for column in COLUMNS
-}
+NAMES = {f"{row}_{column}_accuracy": (row, column) for row in ROWS for column in COLUMNS}
 TOLD = 0.9
 """The share that the caption tells of."""
 

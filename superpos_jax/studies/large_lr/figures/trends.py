@@ -1,4 +1,4 @@
-"""What the learning rate does: the bundle, groups, representations, protocols, rare cues (F1 to F11)."""
+"""Panels of lines over the learning rate: the bundle, groups, representations, stop rules, cues."""
 
 from __future__ import annotations
 
@@ -48,7 +48,11 @@ def peaks(table: pd.DataFrame) -> list[str]:
         )
     if not words:
         return []
-    return [f"Unbiased accuracy at the lowest rate and at its best: {'; '.join(words)}.".replace(" = ", f"{NBSP}={NBSP}")]
+    return [
+        f"Unbiased accuracy at the lowest rate and at its best: {'; '.join(words)}.".replace(
+            " = ", f"{NBSP}={NBSP}"
+        )
+    ]
 
 
 BUNDLE = Panels(
@@ -128,8 +132,27 @@ RARE_CUES = Panels(
 )
 
 
-def relative(table: pd.DataFrame) -> pd.DataFrame:
-    """Learning rates in units of the largest stable one of each line, `relative_lr`."""
-    changed = table.assign(relative_lr=table["lr"] / table["limit"])
+def against_limit(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with `lr` in units of the largest stable rate of its line; `own_lr` is the rate."""
+    changed = table.assign(own_lr=table["lr"], lr=table["lr"] / table["limit"])
+    changed = changed[changed["limit"].notna() & (changed["lr"] <= 1.0 + 1e-9)]
+    changed = changed.assign(limit=1.0)
     changed.attrs = table.attrs
     return changed
+
+
+TRENDS = Panels(
+    "trends",
+    "The trend by width, depth and optimizer, up to the largest stable learning rate",
+    "unbiased accuracy and compressibility over lr / lr_max, by width, depth, optimizer",
+    {
+        "unbiased_accuracy": "unbiased accuracy",
+        "compressibility": "compressibility",
+        "core_use": "use of the core",
+    },
+    ("arm", "width", "depth", "optimizer"),
+    panel_of=False,
+    needs_split=True,
+    xlabel="learning rate / largest stable one",
+    change=against_limit,
+)
