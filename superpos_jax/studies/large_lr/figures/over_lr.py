@@ -75,7 +75,9 @@ def captions_of(result: Result, by: str, values: np.ndarray) -> list[str]:
     """What a reader calls values of an axis: `ρ = 0.95`, or a name alone."""
     labels = labels_of(result.dataset)
     names = not np.issubdtype(values.dtype, np.number)
-    return [str(v) if names else labels.describe({by: v}) for v in values.tolist()]
+    return [
+        str(v).replace("_", " ") if names else labels.describe({by: v}) for v in values.tolist()
+    ]
 
 
 def draw_line(axes: Axes, rows: pd.DataFrame, x: str = "lr", **how: Any) -> None:
