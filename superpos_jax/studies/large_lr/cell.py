@@ -69,7 +69,7 @@ LABELS = Labels(
         "l1": "L1",
         "amp": "amplitude of the cue",
         "core_amp": "amplitude of the core",
-        "cue_share": "share of samples with a rare cue",
+        "cue_share": "samples with a cue",
         "N": "training samples",
         "stop_loss": "stop level",
         "depth": "hidden layers",

@@ -95,8 +95,9 @@ def layers(params: Params, x: np.ndarray) -> list[np.ndarray]:
     """Hidden layers (rows, width) of a numpy network, after the ReLU."""
     hidden = []
     for W, b in zip(params.weights, params.biases, strict=False):
-        x = np.maximum(x @ W.T + b, 0)
-        hidden.append(x)
+        x = x @ W.T
+        x += b
+        hidden.append(np.maximum(x, 0, out=x))
     return hidden
 
 

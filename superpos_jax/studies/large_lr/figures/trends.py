@@ -14,12 +14,16 @@ STATISTICS = ("mean", "median", "min", "q25", "q75", "max")
 def normalized(table: pd.DataFrame) -> pd.DataFrame:
     """Each number between its least and its largest median over the learning rates, by panel.
 
-    The columns `raw_median`, `low` and `high` keep what it was.
+    Rates at which most seeds do not reach the stop level are scaled too, and do not set the scale:
+    networks that have collapsed there are compressible and nothing else. The columns `raw_median`,
+    `low` and `high` keep what it was.
     """
     by = table.attrs["by"]
     parts = []
     for _, rows in table.groupby(["quantity", *([by] if by else [])], sort=False):
-        low, high = rows["median"].min(), rows["median"].max()
+        fitted = rows["median"].where(2 * rows["unconverged"] < rows["runs"] - rows["died"])
+        setting = fitted if fitted.notna().any() else rows["median"]
+        low, high = setting.min(), setting.max()
         scaled = rows[list(STATISTICS)].sub(low) / (high - low if high > low else np.nan)
         parts.append(
             rows.assign(**{name: scaled[name] for name in STATISTICS}).assign(
@@ -57,7 +61,7 @@ def peaks(table: pd.DataFrame) -> list[str]:
 
 BUNDLE = Panels(
     "bundle",
-    "What grows with the learning rate, each scaled to its own range",
+    "What the learning rate does, each number scaled to its own range",
     "robustness, compressibility, core use and class separation over the learning rate",
     {
         "unbiased_accuracy": "unbiased accuracy",
@@ -67,7 +71,7 @@ BUNDLE = Panels(
         "zero_activations": "zero activations",
     },
     ("arm", "task", "rho"),
-    ylabel="share of the range of medians",
+    ylabel="share of its range",
     limits=(-0.25, 1.25),
     says=lambda table: [
         "Compressibility: Comp(0.1); use of the core: share of integrated gradients; class"
