@@ -22,7 +22,7 @@ def normalized(table: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for _, rows in table.groupby(["quantity", *([by] if by else [])], sort=False):
         fitted = rows["median"].where(2 * rows["unconverged"] < rows["runs"] - rows["died"])
-        setting = fitted if fitted.notna().any() else rows["median"]
+        setting = fitted if fitted.nunique() > 1 else rows["median"]
         low, high = setting.min(), setting.max()
         scaled = rows[list(STATISTICS)].sub(low) / (high - low if high > low else np.nan)
         parts.append(
