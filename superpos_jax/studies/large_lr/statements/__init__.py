@@ -38,6 +38,7 @@ PAGE = Page(
     reference="a direction that the paper's abstract claims; no number of the paper was known",
     folders=("large_lr",),
     place=place,
+    folder="large_lr",
     preface=(
         "The paper is Barsbey, Prieto, Zafeiriou and Birdal, ICCV 2025 (arXiv 2507.17748). No code"
         " of it is public, and its body could not be read: what is checked are the claims of its"
