@@ -21,7 +21,7 @@ from superpos_jax.studies.large_lr.figures import over_lr
 from superpos_jax.studies.large_lr.report import mapped
 from superpos_jax.text import seed_axes, written
 
-SHARES = {"core_use": "on the core (left digit)", "cue_use": "on the cue (right digit)"}
+SHARES = {"core_use": "the core, left digit", "cue_use": "the cue, right digit"}
 SIDE = 8
 """Pixels of a side of a digit."""
 
@@ -40,8 +40,9 @@ def attributions_table(result: Result, **select: Any) -> pd.DataFrame:
 
     Rows with part "share": what `over_lr` gives of core_use and cue_use, by the axis beside lr.
     Rows with part "pixel": row, column, image (the input), low and high: the attributions of the
-    true label at the lowest and the highest stable learning rate, of the first conflicting test
-    sample of the first seed and the first value of that axis; low_lr and high_lr.
+    true label at the lowest and the highest learning rate (low_lr, high_lr) at which all seeds
+    converged, of the first conflicting test sample of the first seed and the first value of that
+    axis.
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
@@ -56,7 +57,8 @@ def attributions_table(result: Result, **select: Any) -> pd.DataFrame:
     own = shares if by is None else shares[shares[by] == point[by]]
     late = own.groupby("lr")["unconverged"].max()
     rates = [lr for lr in late.index if lr <= own["limit"].max()]
-    low = next((lr for lr in rates if late[lr] == 0), rates[0])
+    fitted = [lr for lr in rates if late[lr] == 0] or rates
+    low, high = fitted[0], fitted[-1]
     point["lr"] = low
     cell = result.trained_cell(**point)  # type: ignore[attr-defined]
     study = result.grid.study  # type: ignore[attr-defined]
@@ -64,12 +66,12 @@ def attributions_table(result: Result, **select: Any) -> pd.DataFrame:
     first = int(mapped(test)[0])
     maps = {
         name: np.asarray(result.cell(**{**point, "lr": lr})["attribution"])[0, : 2 * SIDE**2]
-        for name, lr in (("low", low), ("high", rates[-1]))
+        for name, lr in (("low", low), ("high", high))
     }
     place = np.arange(2 * SIDE**2)
     digit, row, column = place // SIDE**2, place // SIDE % SIDE, place % SIDE
     pixels = pd.DataFrame({"part": "pixel", "row": row, "column": column + SIDE * digit})
-    pixels = pixels.assign(image=test.x[first], **maps, low_lr=low, high_lr=rates[-1])
+    pixels = pixels.assign(image=test.x[first], **maps, low_lr=low, high_lr=high)
     pixels = pixels.assign(label=int(test.y[first]), cue=int(test.s[first]))
     table = pd.concat([shares.assign(part="share"), pixels], ignore_index=True)
     table.attrs = dict(shares.attrs)
@@ -128,7 +130,7 @@ def _draw(table: pd.DataFrame) -> Figure:
             own = rows[rows[by] == value] if by else rows
             over_lr.draw_line(panel, own, color=colours[value])
         limited |= over_lr.finish(panel, rows, 2.6)
-        panel.set(xlabel="learning rate", title=f"share of the attribution {word}")
+        panel.set(xlabel="learning rate", title=f"attribution on {word}")
     keys = [
         Line2D([], [], color=colour, lw=1.5, marker="o", ms=2.8, label=text.replace("_", " "))
         for colour, text in zip(colours.values(), texts, strict=False)
