@@ -58,11 +58,19 @@ class Labels:
         return self.called(name, value) if self.is_choice(name) else value
 
     def describe(self, values: Mapping[str, Any]) -> str:
-        """`lr = 0.003, S = 0.99`: values as a reader would write them."""
+        """`lr = 0.003, S = 0.99, loss = ce`: values as a reader would write them.
+
+        >>> Labels(values={"loss": ("ce", "mse")}).describe({"loss": 1}).replace(NBSP, " ")
+        'loss = mse'
+        """
         parts = []
         for name, value in values.items():
-            phrase = None if isinstance(value, str) else self.phrases.get(name, {}).get(value)
-            parts.append(phrase or f"{self.axis(name)} = {_plain(value)}")
+            named = isinstance(value, str)
+            phrase = None if named else self.phrases.get(name, {}).get(value)
+            shown = value if named else self.shown(name, value)
+            parts.append(
+                phrase or f"{self.axis(name)} = {_plain(value if shown is None else shown)}"
+            )
         return ", ".join(part.replace(" ", NBSP) for part in parts)
 
 

@@ -122,6 +122,15 @@ def test_every_file_of_a_store_is_on_the_disk_before_it_replaces_the_old_one(
     assert written <= synced
 
 
+def test_a_number_that_no_cell_has_is_read_back(old, tmp_path):
+    result = sp.load(old / "plain")
+    values = np.full(result.dataset["test_loss"].shape, np.nan, np.float32)
+    result.dataset["test_loss"] = result.dataset["test_loss"].copy(data=-values)  # as 0/0 gives it
+    assert np.signbit(result.dataset["test_loss"]).all()
+    result.save(tmp_path)
+    assert np.isnan(sp.load(tmp_path).dataset["test_loss"]).all()
+
+
 def test_variables_come_in_the_order_in_which_they_were_measured(tmp_path):
     sweep = sp.Sweep(axes={"T": [3, 5]}, cell={"steps": 2, "S": 0.9}, options={"n": 50})
     result = sp.run(sweep, out=tmp_path)
