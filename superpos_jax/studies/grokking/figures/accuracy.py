@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.curves import line_looks
-from superpos_jax.drawing.lines import seed_key, seed_words
+from superpos_jax.drawing.lines import lost_words, seed_key, seed_words
 from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.studies.grokking.figures import along
@@ -133,8 +133,10 @@ def _caption(table: pd.DataFrame) -> list[str]:
         ends.append(
             f"{' '.join(where)} {row['median']:.3f} ({row['min']:.3f} to {row['max']:.3f})".strip()
         )
+    by = [axis for axis in (panels, lines) if axis]
+    each = test.groupby(by)[["died", "unfinished"]].max() if by else test.iloc[-1:]
     return [
-        seed_words(table),
+        seed_words(table) + lost_words(each),
         f"Test accuracy at step {int(test['step'].max()):,}, median and range: {'; '.join(ends)}.",
     ]
 

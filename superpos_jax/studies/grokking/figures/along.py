@@ -15,7 +15,7 @@ from superpos_jax.drawing.lines import band
 from superpos_jax.drawing.needs import missing
 from superpos_jax.drawing.panels import step_axis
 from superpos_jax.drawing.scalars import is_numeric, name_of, named_values, shown_axes
-from superpos_jax.drawing.select import Result
+from superpos_jax.drawing.select import Result, tidy
 from superpos_jax.results.runs import axes as axes_of
 from superpos_jax.text import seed_axes
 
@@ -73,7 +73,8 @@ def along(
     table = pd.concat(frames, ignore_index=True)
     first = [axis for axis in (panels, lines) if axis]
     table = table[[*first, *(column for column in table if column not in first)]]
-    table.attrs = {"setting": frames[0].attrs["setting"]}
+    others = [a for a in axes_of(dataset) if a not in (*first, *seed_axes(axes_of(dataset)))]
+    table = tidy(result, table, {axis: table[axis].iloc[0] for axis in others})
     for role, axis in (("panels", panels), ("lines", lines)):
         held = np.array(table[axis].unique().tolist()) if axis else np.array([])
         texts = named_values(dataset, axis, held) if axis else []
