@@ -132,4 +132,5 @@ PRUNED = FigureSpec(
     "accuracy after one-shot pruning of weights and of units, by learning rate",
     applies,
     over_lr.NEEDS,
+    {f"{kind}_{part}_accuracy": 0 for kind in ("pruned", "unit_pruned") for part in COLUMNS},
 )
