@@ -57,13 +57,14 @@ def values_of(dataset: xr.Dataset, name: str) -> list[Any]:
     return dataset[name].values.tolist() if name in axes(dataset) else [fixed(dataset).get(name)]
 
 
-def known(history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of a history (step, vector): the steps at which it is known, and the vectors that have one.
+def measured_part(history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of a history (step, vector): the steps and the vectors that were measured.
 
     A cell has fewer steps and vectors than its neighbours may have, and an archive keeps a few.
 
     Example:
-        >>> steps, vectors = known(np.array([[0.1, np.nan], [0.2, np.nan], [np.nan, np.nan]]))
+        >>> history = np.array([[0.1, np.nan], [0.2, np.nan], [np.nan, np.nan]])
+        >>> steps, vectors = measured_part(history)
         >>> steps.tolist(), vectors.tolist()
         ([0, 1], [0])
     """

@@ -12,7 +12,7 @@ import xarray as xr
 
 from superpos_jax.drawing.panels import evenly
 from superpos_jax.drawing.select import representative
-from superpos_jax.results.runs import axes, known
+from superpos_jax.results.runs import axes, measured_part
 from superpos_jax.studies.double_descent.criteria import CORNER, STANDS_OUT, fates
 from superpos_jax.studies.double_descent.labels import SEEDS, describe
 
@@ -125,7 +125,7 @@ def _came_to(features: np.ndarray) -> dict[str, int]:
 def _history(here: xr.Dataset, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """D (step, vector) of the vectors that the cell has, its recorded steps, their numbers."""
     D = here[VARIABLES[kind]].values.astype(float)
-    steps, number = known(D)
+    steps, number = measured_part(D)
     return D[np.ix_(steps, number)], here["step"].values[steps], number
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from superpos_jax.results.runs import fixed, known, runs
+from superpos_jax.results.runs import fixed, measured_part, runs
 from superpos_jax.studies.double_descent import edge
 from superpos_jax.studies.double_descent.criteria import (
     BUMP_FROM,
@@ -345,7 +345,7 @@ def forgotten(dataset: xr.Dataset) -> float:
     histories = dataset["history_feature_dimensionality"]
     histories = histories.transpose(..., "step", histories.dims[-1])
     trainings = histories.values.reshape(-1, *histories.shape[-2:])
-    parts = [D[np.ix_(*known(D))] for D in trainings]
+    parts = [D[np.ix_(*measured_part(D))] for D in trainings]
     lost = [(fates(D) == "forgotten").sum() if len(D) else np.nan for D in parts]
     return float(np.nanmean(lost))
 

@@ -79,7 +79,7 @@ def test_plane_shows_dead_cells_and_averages_the_survivors():
     assert np.argwhere(~np.ma.getmaskarray(grey)).tolist() == [[0, 0]]
     (crosses,) = gid(figure, "some-died")
     assert len(crosses.get_xdata()) == 1
-    assert any("1 run in 1 cell became" in text for text in texts(figure))
+    assert any("1 run in 1 cell died or diverged" in text for text in texts(figure))
 
 
 def test_plane_of_rows_that_are_training_claims_no_ridge_and_denies_none():
