@@ -61,7 +61,7 @@ class Labels:
         """`lr = 0.003, S = 0.99`: values as a reader would write them."""
         parts = []
         for name, value in values.items():
-            phrase = None if isinstance(value, str) else self.phrases.get(name, {}).get(value)
+            phrase = None if isinstance(value, str | list) else self.phrases.get(name, {}).get(value)
             parts.append(phrase or f"{self.axis(name)} = {_plain(value)}")
         return ", ".join(part.replace(" ", NBSP) for part in parts)
 
@@ -102,4 +102,6 @@ def written(value: float, form: str = ".3g") -> str:
 def _plain(value: Any) -> str:
     if isinstance(value, int | float) and float(value).is_integer() and abs(value) < 1e9:
         return f"{int(value):,}"
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -63,7 +63,7 @@ def test_a_linear_decoder_copes_with_copies_and_with_nothing():
 
 def test_better_than_alone_counts_active_samples():
     Y, alone = plain(MODEL, X), np.diag(plain(MODEL, np.eye(7)))
-    better = ((Y - 1) ** 2 < (alone - 1) ** 2) & (X > 0)
+    better = ((alone - 1) ** 2 > (Y - 1) ** 2) & (X > 0)
     wanted = better.sum(0) / X.sum(0)
     np.testing.assert_allclose(reconstruction.better_than_alone(MODEL, X), wanted)
     assert reconstruction.share_better(MODEL, X) == pytest.approx(better.sum() / X.sum())
