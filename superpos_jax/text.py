@@ -61,7 +61,9 @@ class Labels:
         """`lr = 0.003, S = 0.99`: values as a reader would write them."""
         parts = []
         for name, value in values.items():
-            phrase = None if isinstance(value, str | list) else self.phrases.get(name, {}).get(value)
+            phrase = (
+                None if isinstance(value, str | list) else self.phrases.get(name, {}).get(value)
+            )
             parts.append(phrase or f"{self.axis(name)} = {_plain(value)}")
         return ", ".join(part.replace(" ", NBSP) for part in parts)
 

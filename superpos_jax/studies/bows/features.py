@@ -20,6 +20,7 @@ from superpos_jax.studies.bows.geometry import (
     ring_score,
     unit_columns,
 )
+from superpos_jax.studies.bows.reconstruction import Autoencoder
 
 
 class Features(NamedTuple):
@@ -60,6 +61,10 @@ class Spectrum(NamedTuple):
     def correlation(self) -> np.ndarray:
         """Pearson correlations, (d, d)."""
         return pca.correlation(self.covariance)
+
+    def autoencoder(self, m: int) -> Autoencoder:
+        """The best linear autoencoder of m dimensions, in closed form."""
+        return Autoencoder(*pca.solution(self.mean, self.vectors, m), relu=False)
 
 
 def spectrum(features: Features) -> Spectrum:

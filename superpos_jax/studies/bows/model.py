@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 
 
 class Params(NamedTuple):
@@ -33,7 +34,7 @@ def multiplied(params: Params) -> Map:
     return Map(params.W.T @ params.W, params.b)
 
 
-def initial(seed: jax.Array, m: jax.Array, hidden: int, d: int, bound: float) -> Params:
+def initial(seed: ArrayLike, m: ArrayLike, hidden: int, d: int, bound: float) -> Params:
     """W_ij ~ U(-bound, bound) in the first m of `hidden` rows, b = 0.
 
     Each row has a key of its own, so cells of one seed share the rows that they both have.
@@ -45,7 +46,7 @@ def initial(seed: jax.Array, m: jax.Array, hidden: int, d: int, bound: float) ->
     return Params(jnp.where(rows[:, None] < m, bound * unit, 0), jnp.zeros(d))
 
 
-def squared_errors(view: Params | Map, batch: jax.Array, relu: jax.Array) -> jax.Array:
+def squared_errors(view: Params | Map, batch: jax.Array, relu: ArrayLike) -> jax.Array:
     """Squared error of each sample, mean over features: (rows,).
 
     Args:
@@ -55,17 +56,17 @@ def squared_errors(view: Params | Map, batch: jax.Array, relu: jax.Array) -> jax
     """
     x = batch.astype(jnp.float32)
     z = (x @ view.G if isinstance(view, Map) else x @ view.W.T @ view.W) + view.b
-    output = jnp.where(relu > 0, jnp.maximum(z, 0), z)
+    output = jnp.where(jnp.asarray(relu) > 0, jnp.maximum(z, 0), z)
     return jnp.mean((x - output) ** 2, axis=1)
 
 
 def adamw(
-    lr: jax.Array,
-    weight_decay: jax.Array,
-    l2: jax.Array,
-    clip: jax.Array,
-    steps: jax.Array,
-    hold: jax.Array,
+    lr: ArrayLike,
+    weight_decay: ArrayLike,
+    l2: ArrayLike,
+    clip: ArrayLike,
+    steps: ArrayLike,
+    hold: ArrayLike,
 ) -> optax.GradientTransformation:
     """AdamW on W and b under a cosine to 0, of a gradient that may have an L2 term and a limit.
 
@@ -79,10 +80,10 @@ def adamw(
     """
 
     def schedule(count: jax.Array) -> jax.Array:
-        return lr * (1 + jnp.cos(jnp.pi * (count // hold * hold) / steps)) / 2
+        return jnp.asarray(lr * (1 + jnp.cos(jnp.pi * (count // hold * hold) / steps)) / 2)
 
     return optax.chain(
         optax.add_decayed_weights(l2),
-        optax.clip_by_global_norm(jnp.where(clip > 0, clip, jnp.inf)),
+        optax.clip_by_global_norm(jnp.where(jnp.asarray(clip) > 0, clip, jnp.inf)),
         optax.adamw(schedule, weight_decay=weight_decay),
     )

@@ -21,7 +21,7 @@ from superpos_jax.engine.study import (
     Variable,
 )
 from superpos_jax.studies.bows import cell as numbers
-from superpos_jax.studies.bows import model, pca, reconstruction, synthetic
+from superpos_jax.studies.bows import model, reconstruction, synthetic
 from superpos_jax.studies.bows.cell import DATA, TEXT
 from superpos_jax.studies.bows.features import (
     Features,
@@ -81,6 +81,10 @@ class Bows(Study):
     def features(self, cell: numbers.Cell) -> Features:
         """The samples of a cell."""
         return synthetic_features(self.source(cell))
+
+    def spectrum(self, cell: numbers.Cell) -> Spectrum:
+        """Moments of the training samples of a cell, and their principal components."""
+        return _spectrum(self.source(cell))
 
     def wrong(self, cell: numbers.Cell) -> str:
         """A hidden layer that is wider than the input."""
@@ -201,7 +205,7 @@ class Bows(Study):
         source = self.source(cell)
         return Inspection(
             Autoencoder(W[: cell.m], b, bool(cell.activation)),
-            pca_autoencoder(_spectrum(source), cell.m),
+            _spectrum(source).autoencoder(cell.m),
             self.features(cell),
             _spectrum(source),
         )
@@ -230,11 +234,6 @@ def _dense(m: int, d: int) -> float:
     return 12.0 * m * d
 
 
-def pca_autoencoder(data: Spectrum, m: int) -> Autoencoder:
-    """The best linear autoencoder of m dimensions."""
-    return Autoencoder(*pca.solution(data.mean, data.vectors, m), relu=False)
-
-
 @lru_cache(maxsize=16)
 def _spectrum(source: Source) -> Spectrum:
     return spectrum(synthetic_features(source))
@@ -244,7 +243,7 @@ def _spectrum(source: Source) -> Spectrum:
 def _pca_measures(source: Source, m: int) -> dict[str, float]:
     """What `report` and the losses measure, of the best linear autoencoder."""
     features, data = synthetic_features(source), _spectrum(source)
-    linear = pca_autoencoder(data, m)
+    linear = data.autoencoder(m)
     losses = {
         f"{split}_loss": reconstruction.mse(linear, getattr(features, split))
         for split in ("train", "validation")

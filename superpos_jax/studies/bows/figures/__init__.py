@@ -1,2 +1,22 @@
-"""The figures of the study."""
-FIGURES = {}
+"""The figures of the study: each reads a result and returns a matplotlib Figure.
+
+Example:
+    gram(result).savefig("gram.png")
+"""
+
+from superpos_jax.drawing.spec import FigureSpec
+from superpos_jax.studies.bows.figures.gram import GRAM, gram, gram_table
+from superpos_jax.studies.bows.figures.measures import MEASURES, measures, measures_table
+from superpos_jax.studies.bows.figures.settings import SETTINGS, settings, settings_table
+
+__all__ = [
+    "FIGURES",
+    "gram",
+    "gram_table",
+    "measures",
+    "measures_table",
+    "settings",
+    "settings_table",
+]
+
+FIGURES: dict[str, FigureSpec] = {spec.name: spec for spec in (GRAM, MEASURES, SETTINGS)}
