@@ -33,5 +33,19 @@ LONG_NAMES = {
     "ring_level": "level that 95 % of random orders stay below",
     "geometry_follows_data": "correlation of cosines with the data's correlations",
     "identity_gap": "largest overlap relative to the mean squared norm",
+    "mean_r2": "mean over words of R^2 in context",
+    "better_in_context": "share of active words closer to 1 than alone",
+    "days_ring_score": "ring score of the days",
+    "days_ring_level": "level of the days that 95 % of random orders stay below",
 }
 """What the measures mean."""
+
+
+def long_name(measure: str) -> str:
+    """What a measure is called in words."""
+    group, _, norm = measure.partition("_")
+    norms = {
+        "off_diagonal": f"off-diagonal norm of W^T W of {group}",
+        "relative": f"off-diagonal norm of {group} relative to the diagonal's",
+    }
+    return LONG_NAMES.get(measure) or norms[norm]

@@ -21,8 +21,10 @@ from superpos_jax.engine.study import (
     Variable,
 )
 from superpos_jax.studies.bows import cell as numbers
-from superpos_jax.studies.bows import model, reconstruction, synthetic
+from superpos_jax.studies.bows import measured, model, planted, reconstruction, synthetic
+from superpos_jax.studies.bows.bags import Text, read_from, text_features
 from superpos_jax.studies.bows.cell import DATA, TEXT
+from superpos_jax.studies.bows.corpora import PLANTED
 from superpos_jax.studies.bows.features import (
     Features,
     Spectrum,
@@ -30,7 +32,7 @@ from superpos_jax.studies.bows.features import (
     spectrum,
     synthetic_features,
 )
-from superpos_jax.studies.bows.labels import LABELS, LONG_NAMES, SHOWN
+from superpos_jax.studies.bows.labels import LABELS, SHOWN, long_name
 from superpos_jax.studies.bows.reconstruction import Autoencoder
 from superpos_jax.studies.bows.synthetic import Source
 from superpos_jax.text import Labels
@@ -72,19 +74,28 @@ class Bows(Study):
 
     # ---- data
 
-    def source(self, cell: numbers.Cell) -> Any:
+    def source(self, cell: numbers.Cell) -> Source | Text:
         """Which features a cell has; hashable."""
-        structure = DATA[cell.structure]
+        o, structure = self.options, DATA[cell.structure]
+        if structure == TEXT:
+            window = int(cell.window)
+            stride = o.stride or max(1, window // 10)
+            return Text(o.corpus, o.vocabulary, o.forced, window, stride, int(cell.data_seed))
         noise = (float(cell.s), float(cell.beta), float(cell.noise))
-        return Source(structure, *noise, int(cell.data_seed), self.options.features)
+        return Source(structure, *noise, int(cell.data_seed), o.features)
+
+    @property
+    def words(self) -> int:
+        """Features of a text."""
+        return planted.WORDS if self.options.corpus == (PLANTED,) else self.options.vocabulary
 
     def features(self, cell: numbers.Cell) -> Features:
         """The samples of a cell."""
-        return synthetic_features(self.source(cell))
+        return features_of(self.source(cell))
 
     def spectrum(self, cell: numbers.Cell) -> Spectrum:
         """Moments of the training samples of a cell, and their principal components."""
-        return _spectrum(self.source(cell))
+        return spectrum_of(self.source(cell))
 
     def wrong(self, cell: numbers.Cell) -> str:
         """A hidden layer that is wider than the input."""
@@ -102,7 +113,7 @@ class Bows(Study):
     def load(self, dataset: DataSet) -> np.ndarray:
         """Binary features, (samples, d); few of them in the type that they are multiplied in."""
         source, split = dataset.key
-        X: np.ndarray = getattr(synthetic_features(source), split)[: dataset.samples]
+        X: np.ndarray = getattr(features_of(source), split)[: dataset.samples]
         return X.astype(np.float32) if isinstance(source, Source) else X
 
     def feed(self, cell: numbers.Cell) -> Feed:
@@ -116,7 +127,7 @@ class Bows(Study):
         if DATA[cell.structure] != TEXT:
             d = self.options.features
             return Shapes(Size(d, d, False), row_cost=_few(d), beside=BESIDE)
-        d = self.options.vocabulary
+        d = self.words
         quantum = max(4, 2 ** (int(cell.m - 1).bit_length() - 3))
         hidden = min(d, -(-cell.m // quantum) * quantum)
         return Shapes(Size(hidden, d, True), row_cost=_dense(hidden, d))
@@ -155,7 +166,7 @@ class Bows(Study):
 
     def scale(self, cell: numbers.Cell, samples: Any) -> Any:
         """The mean over samples; over features as `reduction` says."""
-        d = jnp.where(cell.structure == TEXT_NUMBER, self.options.vocabulary, self.options.features)
+        d = jnp.where(cell.structure == TEXT_NUMBER, self.words, self.options.features)
         return jnp.asarray(d, jnp.float32) ** (1 - cell.reduction) / samples
 
     def optimizer(self, cell: numbers.Cell, shapes: Shapes) -> optax.GradientTransformation:
@@ -173,20 +184,31 @@ class Bows(Study):
         return {"W_norm2": jnp.sum(params.W**2)}
 
     def given(self, cell: numbers.Cell) -> dict[str, Variable]:
-        """The measures of the best linear autoencoder of m dimensions."""
-        measures = _pca_measures(self.source(cell), cell.m)
-        return {
-            PCA + name: Variable((), np.float32(value), {"long_name": f"{LONG_NAMES[name]}, PCA"})
+        """The measures of the best linear autoencoder of m dimensions; of a text, what was read."""
+        source = self.source(cell)
+        measures = _pca_measures(source, cell.m)
+        given = {
+            PCA + name: Variable((), np.float32(value), {"long_name": f"{long_name(name)}, PCA"})
             for name, value in measures.items()
         }
+        if isinstance(source, Text):
+            density = features_of(source).train.mean(dtype=float)
+            about = {"long_name": "share of ones in the bags", "corpora": read_from(source)}
+            given["density"] = Variable((), np.float32(density), about)
+        return given
 
     def report(self, cell: numbers.Cell, trained: Trained) -> dict[str, Variable]:
-        """The measures of the geometry; W and b, if asked for."""
+        """The measures of geometry, of words those of reconstruction; W and b, if asked for."""
         W, b = self.crop(cell, trained.params)
-        source = self.source(cell)
-        measures = geometry_of(W, self.features(cell), _spectrum(source))
-        reported = {
-            name: Variable((), np.float32(value), {"long_name": LONG_NAMES[name]})
+        source, features = self.source(cell), self.features(cell)
+        measures = geometry_of(W, features, spectrum_of(source))
+        reported: dict[str, Variable] = {}
+        if isinstance(source, Text):
+            autoencoder = Autoencoder(W, b, bool(cell.activation))
+            measures |= measured.of_model(autoencoder, features)
+            reported |= measured.of_words(autoencoder, features)
+        reported |= {
+            name: Variable((), np.float32(value), {"long_name": long_name(name)})
             for name, value in measures.items()
         }
         if self.options.save_weights:
@@ -195,9 +217,9 @@ class Bows(Study):
         return reported
 
     def result_bytes(self, cell: numbers.Cell) -> int:
-        """Of the weights."""
-        d = self.shapes(cell, "cpu").size.d
-        return 4 * self.options.save_weights * (cell.m + 1) * d
+        """Of the weights, and of four numbers a word."""
+        size: Size = self.shapes(cell, "cpu").size
+        return 4 * size.d * (self.options.save_weights * (cell.m + 1) + 4 * size.text)
 
     def inspect(self, cell: numbers.Cell, report: Mapping[str, np.ndarray]) -> Inspection:
         """The cell's weights beside its features and the best linear autoencoder."""
@@ -205,9 +227,9 @@ class Bows(Study):
         source = self.source(cell)
         return Inspection(
             Autoencoder(W[: cell.m], b, bool(cell.activation)),
-            _spectrum(source).autoencoder(cell.m),
+            spectrum_of(source).autoencoder(cell.m),
             self.features(cell),
-            _spectrum(source),
+            spectrum_of(source),
         )
 
     def crop(self, cell: numbers.Cell, params: model.Params) -> tuple[np.ndarray, np.ndarray]:
@@ -234,18 +256,25 @@ def _dense(m: int, d: int) -> float:
     return 12.0 * m * d
 
 
+def features_of(source: Source | Text) -> Features:
+    """The samples of a source."""
+    return text_features(source) if isinstance(source, Text) else synthetic_features(source)
+
+
 @lru_cache(maxsize=16)
-def _spectrum(source: Source) -> Spectrum:
-    return spectrum(synthetic_features(source))
+def spectrum_of(source: Source | Text) -> Spectrum:
+    """The moments of the training samples of a source."""
+    return spectrum(features_of(source))
 
 
 @lru_cache(maxsize=1024)
-def _pca_measures(source: Source, m: int) -> dict[str, float]:
+def _pca_measures(source: Source | Text, m: int) -> dict[str, float]:
     """What `report` and the losses measure, of the best linear autoencoder."""
-    features, data = synthetic_features(source), _spectrum(source)
+    features, data = features_of(source), spectrum_of(source)
     linear = data.autoencoder(m)
-    losses = {
+    measures = {
         f"{split}_loss": reconstruction.mse(linear, getattr(features, split))
         for split in ("train", "validation")
     }
-    return losses | {"W_norm2": float(m)} | geometry_of(linear.W, features, data)
+    measures |= {"W_norm2": float(m)} | geometry_of(linear.W, features, data)
+    return measures | (measured.of_model(linear, features) if isinstance(source, Text) else {})

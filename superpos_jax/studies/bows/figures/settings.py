@@ -76,6 +76,9 @@ def _draw(table: pd.DataFrame) -> Figure:
     figure = look.page(width, body, title, table.attrs["setting"], _caption(table))
     grid = figure.subplots(len(lines), len(ms), squeeze=False, sharex=True, sharey=True)
     norm, colours = Normalize(0, 1), matplotlib.colormaps["viridis"]
+    for m, above, below in zip(ms, grid[0], grid[-1], strict=True):
+        above.set_title(f"m = {m}", size=8.5)
+        below.set_xlabel("β")
     for panels, (quantity, decay) in zip(grid, lines, strict=True):
         own = table[(table["quantity"] == quantity) & (table["weight_decay"] == decay)]
         for axes, m in zip(panels, ms, strict=True):
@@ -89,10 +92,6 @@ def _draw(table: pd.DataFrame) -> Figure:
             axes.set_xticks(range(len(betas)), labels=[f"{beta:g}" for beta in betas])
             axes.set_yticks(range(len(ss)), labels=[f"{s:g}" for s in ss])
             axes.tick_params(labelsize=8, length=2, width=0.5, color=SOFT)
-            if panels is grid[0]:
-                axes.set_title(f"m = {m}", size=8.5)
-            if panels is grid[-1]:
-                axes.set_xlabel("β")
         panels[0].set_ylabel("s", rotation=0, labelpad=8)
         words = f"{QUANTITIES[quantity]}\nwd {decay:g}"
         panels[-1].annotate(words, (1.04, 0.5), xycoords="axes fraction", va="center", size=8)
