@@ -7,6 +7,7 @@ Example:
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.studies.bows.figures.gram import GRAM, gram, gram_table
 from superpos_jax.studies.bows.figures.measures import MEASURES, measures, measures_table
+from superpos_jax.studies.bows.figures.months import MONTHS, months, months_table
 from superpos_jax.studies.bows.figures.settings import SETTINGS, settings, settings_table
 
 __all__ = [
@@ -15,8 +16,10 @@ __all__ = [
     "gram_table",
     "measures",
     "measures_table",
+    "months",
+    "months_table",
     "settings",
     "settings_table",
 ]
 
-FIGURES: dict[str, FigureSpec] = {spec.name: spec for spec in (GRAM, MEASURES, SETTINGS)}
+FIGURES: dict[str, FigureSpec] = {spec.name: spec for spec in (GRAM, MEASURES, SETTINGS, MONTHS)}
