@@ -20,6 +20,12 @@ jax.config.update("jax_num_cpu_devices", 2)
 jax.devices()  # start JAX now: later calls cannot change the number
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # Half an entry, of a process that was killed or that is writing it, is compiled again.
+    said = "ignore:Error reading persistent compilation cache entry:UserWarning"
+    config.addinivalue_line("filterwarnings", said)
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)

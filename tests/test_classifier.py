@@ -18,7 +18,7 @@ spread = 0.9
 
 [axes]
 width = [4]
-batch = [7, 16]
+batch = [5, 7]
 lr = [0.1, 30.0]
 seed = "range(2)"
 
@@ -71,6 +71,9 @@ def test_everything_a_study_may_say_is_in_its_result(trained, folder, superpos):
     assert small.best_W.dims[-2:] == ("hidden", "input")
     past = np.isfinite(small.history_test_accuracy)
     assert (past == (small.step <= small.updates)).all()
+    start = small.history_train_loss.sel(step=0)
+    np.testing.assert_array_equal(start.isel(batch=0), start.isel(batch=1))  # one network, one T
+    assert (small.best_W.isel(batch=0) != small.best_W.isel(batch=1)).any()
 
 
 def test_a_cell_is_named_by_its_arm(trained, folder):

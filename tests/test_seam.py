@@ -211,20 +211,3 @@ def test_plot_names_the_figures_there_are(trained):
     assert process.returncode == 2
     assert process.stderr.startswith("superpos: figure pentagon: unknown for the study ")
     assert process.stderr.endswith("; allowed: risk, plane, curves, history\n")
-
-
-def test_the_classifier_goes_the_whole_way():
-    """Minibatches, accuracy along training, stop rules and memos: tests/classifier.py."""
-    sweep = sp.Sweep(
-        study="classifier:Classifier",
-        axes={"batch": [4, 30], "seed": range(2)},
-        cell={"steps": 200, "spread": 0.3, "lr": 0.3},
-    )
-    dataset = sp.run(sweep).dataset
-    assert (dataset.test_accuracy > 0.8).all()
-    assert (dataset.history_test_accuracy.sel(step=0) < 0.8).all()
-    assert (dataset.best_test_loss <= dataset.test_loss).all()
-    assert dataset.best_W.dims == ("batch", "seed", "hidden", "input")
-    start = dataset.history_train_loss.sel(step=0)
-    np.testing.assert_array_equal(start.isel(batch=0), start.isel(batch=1))  # one network, one T
-    assert (dataset.best_W.isel(batch=0) != dataset.best_W.isel(batch=1)).any()

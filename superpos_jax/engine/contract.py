@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -34,17 +35,22 @@ def check_class(study: type[Study]) -> None:
         raise UserError(f"study {name}: Cell has no field steps; add it, or define steps(cell)")
 
 
-def check(study: Study, plan: Plan) -> None:
+def check(study: Study, plan: Plan, compiler_options: Mapping[str, Any] | None = None) -> None:
     """Refuse a study whose functions do not fit together, by a cell of each layout.
+
+    Args:
+        study, plan: a study, and its cells in their layouts.
+        compiler_options: of `jax.jit`, for the loss that is tried; every loss runs once.
 
     Raises:
         UserError: with the first thing that is wrong.
     """
     for group in plan.groups:
-        _check_loss(study, plan.cells[group.slots.max()], group.layout)
+        cell = plan.cells[group.slots.max()]
+        _check_loss(study, cell, group.layout, dict(compiler_options or {}))
 
 
-def _check_loss(study: Study, cell: Any, layout: Layout) -> None:
+def _check_loss(study: Study, cell: Any, layout: Layout, options: dict[str, Any]) -> None:
     """The loss is a scalar, and samples of weight 0 have no part in it."""
     if type(study).loss is Study.loss:
         return  # a kernel of the study's own
@@ -73,7 +79,7 @@ def _check_loss(study: Study, cell: Any, layout: Layout) -> None:
             f"study {name}: {own}: {odd[0] + ' is no scalar' if odd else 'no loss'}; allowed:"
             ' scalars by name, "loss" among them'
         )
-    value = float(jax.jit(of_nothing)(block))
+    value = float(jax.jit(of_nothing, compiler_options=options)(block))
     if np.isfinite(value) and abs(value) > ZERO:
         raise UserError(
             f"study {name}: loss is {value:g} where all samples have the weight 0; allowed: 0, as"

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from superpos_jax.engine.study import DataSet, Fresh, Minibatch, Shapes, Study
 from superpos_jax.errors import UserError
 
@@ -18,7 +16,10 @@ split among the threads of a process, and its last bits change with their number
 ACCELERATOR_ROWS = 4096
 """Rows of a block on an accelerator, at most, where the engine chooses."""
 SIDE_BY_SIDE = 16_384
-"""Samples of different cells that an accelerator computes at once."""
+"""Samples of different cells that an accelerator computes at once, in blocks of the study's own."""
+MANY_SIDE_BY_SIDE = 131_072
+"""The same where the engine chooses blocks. 32 networks 226 -> 200 -> 200 -> 113 on 5,107 samples
+took 3.9 ms a step on an H200, and 5.9 ms with 16,384."""
 TINY, TINY_BESIDE = 2e6, 4
 """A CPU computes that many cells side by side where an update takes fewer operations: it would
 spend most of its time between them. Otherwise one, which keeps the cache."""
@@ -78,7 +79,8 @@ def layout_of(study: Study, cell: Any, platform: str) -> Layout:
     elif isinstance(feed, Fresh):
         order = "fresh"
     if platform != "cpu":
-        beside = max(1, SIDE_BY_SIDE // (batch or shapes.rows))
+        most = SIDE_BY_SIDE if own else MANY_SIDE_BY_SIDE
+        beside = max(1, most // (batch or shapes.rows))
     elif shapes.beside:
         beside = shapes.beside
     else:
@@ -113,9 +115,20 @@ def grouped(layouts: Sequence[Layout]) -> dict[Layout, list[int]]:
 
 
 def _rows(samples: int, platform: str) -> int:
-    """Rows of a block for so many samples, where the engine chooses: a power of two."""
-    enough = 1 << max(0, samples - 1).bit_length()
-    return int(np.clip(enough, 32, SAFE_ROWS if platform == "cpu" else ACCELERATOR_ROWS))
+    """Rows of a block for so many samples, where the engine chooses.
+
+    A power of two; for an accelerator, where that is too many, even parts with little padding.
+
+    >>> [_rows(samples, "cpu") for samples in (20, 100, 5107)]
+    [32, 128, 128]
+    >>> [_rows(samples, "gpu") for samples in (20, 100, 5107)]
+    [32, 128, 2560]
+    """
+    most = SAFE_ROWS if platform == "cpu" else ACCELERATOR_ROWS
+    enough = max(32, 1 << max(0, samples - 1).bit_length())
+    if enough <= most or platform == "cpu":
+        return min(enough, most)
+    return _padded_batch(-(-samples // -(-samples // most)))
 
 
 def _padded_batch(size: int) -> int:

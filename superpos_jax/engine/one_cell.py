@@ -187,14 +187,22 @@ class OneCell:
         weight = jax.ShapeDtypeStruct((shapes.rows,), jnp.float32)
         shape = jax.eval_shape(measure, *scalar, weight)
         zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, jnp.float32), shape)
-        metrics: dict[str, jax.Array] = {}
-        for name, dataset in self.data.items():
-            if self.evaluate[name] in when:
-                sums = self.summed(measure, dataset, zeros, loop=True)
-                means = jax.tree.map(lambda total, count=dataset.samples: total / count, sums)
-                kept = study.metrics(self.cell, shapes, means)
-                metrics |= {f"{name}_{metric}": value for metric, value in kept.items()}
-        return metrics
+
+        def of(dataset: Range) -> dict[str, jax.Array]:
+            sums = self.summed(measure, dataset, zeros, loop=True)
+            means = jax.tree.map(lambda total: total / dataset.samples, sums)
+            return study.metrics(self.cell, shapes, means)
+
+        names = [name for name in self.data if self.evaluate[name] in when]
+        if not names:
+            return {}
+        # One loop over the data sets: what it does with each is compiled once.
+        datasets = jax.tree.map(lambda *of_each: jnp.stack(of_each), *map(self.data.get, names))
+        return {
+            f"{name}_{metric}": values[i]
+            for metric, values in jax.lax.map(of, datasets).items()
+            for i, name in enumerate(names)
+        }
 
     def measure(self, state: State, *when: str) -> dict[str, jax.Array]:
         """The metrics of data sets, and the study's summaries."""

@@ -51,7 +51,9 @@ class Program:
     def __init__(self, study: Study, plan: Plan, mesh: jax.sharding.Mesh) -> None:
         self.study, self.plan, self.mesh = study, plan, mesh
         self.platform = mesh.devices.flat[0].platform
-        contract.check(study, plan)
+        # What runs once, random bits above all, takes longer to compile than to run.
+        quick = {"xla_backend_optimization_level": 0} if self.platform == "cpu" else None
+        contract.check(study, plan, quick)
         self.tables = self._tables()
         shard, everywhere = PartitionSpec(AXIS), PartitionSpec()
         tables = Tables(shard, shard, shard, everywhere)  # type: ignore[arg-type]
@@ -62,8 +64,6 @@ class Program:
                 local, mesh=mesh, in_specs=(tables, *inputs), out_specs=shard, check_vma=False
             )
 
-        # Random bits take long to compile and run once: on a CPU, with fewer optimizations.
-        quick = {"xla_backend_optimization_level": 0} if self.platform == "cpu" else None
         self._init = jax.jit(mapped(_init), compiler_options=quick)
         self.advance_program = jax.jit(mapped(_advance, shard, everywhere), donate_argnums=1)
         self.evaluate_program = jax.jit(mapped(_evaluate, shard, everywhere))

@@ -1,5 +1,7 @@
 """Every feed against a plain loop in numpy, and what the optimizer and measurements see of it."""
 
+import functools
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -23,6 +25,8 @@ CELLS = [
     Numbers(T=7, batch=40, steps=STEPS),  # no more samples than there are
     Numbers(T=200, batch=8, steps=STEPS, spread=1.5, lr=0.5),
 ]
+# Of two blocks each, of one layout: one piece of code to compile.
+LARGE = [CELLS[-1], replace(CELLS[0], T=140)]
 
 
 class Whole(Classifier):
@@ -119,54 +123,6 @@ def assert_close(params, expected):
         np.testing.assert_allclose(leaf, wanted, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("feed", [Classifier, Replacing, Whole, OwnBlocks, New])
-def test_training_is_a_plain_loop_over_batches(feed):
-    study = feed(OPTIONS)
-    program, state = train(study, CELLS, 5, STEPS)
-    for cell, params in zip(CELLS, program.params(state), strict=True):
-        assert_close(params, descend(study, cell))
-
-
-def test_a_cell_is_fed_the_same_on_every_platform():
-    """Of other blocks, and of cells side by side."""
-    study = Classifier(OPTIONS)
-    layouts = [layout_of(study, CELLS[-1], platform) for platform in ("cpu", "gpu")]
-    assert layouts[0].shapes.rows < layouts[1].shapes.rows
-    assert layouts[0].beside < layouts[1].beside
-    program, state = train(study, CELLS, STEPS, platform="gpu")
-    for cell, params in zip(CELLS, program.params(state), strict=True):
-        assert_close(params, descend(study, cell))
-
-
-@pytest.mark.parametrize("feed", [Classifier, Whole])
-def test_rows_that_are_no_samples_of_a_cell_do_not_matter(feed):
-    """Neither padding nor the samples of larger cells, in training and in measurements."""
-
-    class Garbage(feed):
-        garbage = False
-
-        def blocks(self, dataset, block):
-            x, y = super().blocks(dataset, block)
-            if self.garbage:
-                x, y = x.copy(), y.copy()
-                x.reshape(-1, 2)[dataset.samples :] = 1e3
-                y.reshape(-1)[dataset.samples :] = 1
-                if dataset.key.name == "train":
-                    x.reshape(-1, 2)[23:] = -1e3
-            return x, y
-
-    cells = [CELLS[0], Numbers(T=150, seed=1, steps=1)]  # of one stream
-    trained = []
-    for garbage in (False, True):
-        study = Garbage(OPTIONS)
-        study.garbage = garbage
-        program, state = train(study, cells, STEPS)
-        measured = {name: values[0] for name, values in program.finish(state).items()}
-        trained.append((program.params(state)[0], measured))
-    assert difference(*trained) == {}
-    assert trained[0][1]["updates"] == STEPS
-
-
 class Seen(NamedTuple):
     """What an optimizer was given at the last update."""
 
@@ -186,21 +142,90 @@ def recorder(lr):
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-@pytest.mark.parametrize("feed", [Classifier, Whole, New])
-def test_the_optimizer_sees_mean_loss_and_mean_gradient(feed):
+class Trained(NamedTuple):
+    study: Any
+    before: list[Any]
+    """Weights after 4 updates."""
+    seen: list[Seen]
+    """At the fifth: the first cell's batch of 3 samples."""
+    params: list[Any]
+    """Weights at the end."""
+
+
+@functools.cache
+def trained(feed):
+    """`CELLS` with a feed."""
+
     class Recorded(feed):
         def optimizer(self, cell, shapes):
             return recorder(cell.lr)
 
     study = Recorded(OPTIONS)
-    program, state = train(study, CELLS, 5)  # the first cell's last batch: 3 samples
-    optimizers = program.per_cell([group.optimizer for group in state])
-    _, before = train(study, CELLS, 4)
-    for cell, params, seen in zip(CELLS, program.params(before), optimizers, strict=True):
-        x, y = list(batches(study, cell))[4]
+    program, state = train(study, CELLS, 4)
+    before = program.params(state)
+    state = program.advance(state, 5)
+    seen = program.per_cell([group.optimizer for group in state])
+    return Trained(study, before, seen, program.params(program.advance(state, STEPS)))
+
+
+every_feed = pytest.mark.parametrize("feed", [Classifier, Replacing, Whole, OwnBlocks, New])
+
+
+@every_feed
+def test_training_is_a_plain_loop_over_batches(feed):
+    run = trained(feed)
+    for cell, params in zip(CELLS, run.params, strict=True):
+        assert_close(params, descend(run.study, cell))
+
+
+@every_feed
+def test_the_optimizer_sees_mean_loss_and_mean_gradient(feed):
+    run = trained(feed)
+    for cell, params, seen in zip(CELLS, run.before, run.seen, strict=True):
+        x, y = list(batches(run.study, cell))[4]
         loss, grads = loss_and_grad([np.float64(leaf) for leaf in params], x, y)
         np.testing.assert_allclose(seen.loss, loss, rtol=1e-5)
         assert_close(seen.grads, grads)
+
+
+def test_a_cell_is_fed_the_same_on_every_platform():
+    """Of other blocks, and of cells side by side."""
+    study = Classifier(OPTIONS)
+    layouts = [layout_of(study, LARGE[0], platform) for platform in ("cpu", "gpu")]
+    assert layouts[0].shapes.rows < layouts[1].shapes.rows
+    assert layouts[0].beside < layouts[1].beside
+    program, state = train(study, LARGE, STEPS, platform="gpu")
+    for cell, params in zip(LARGE, program.params(state), strict=True):
+        assert_close(params, descend(study, cell))
+
+
+@pytest.mark.parametrize("feed", [Classifier, Whole])
+def test_rows_that_are_no_samples_of_a_cell_do_not_matter(feed):
+    """Neither padding nor the samples of larger cells, in training and in measurements."""
+
+    class Garbage(feed):
+        garbage = False
+
+        def blocks(self, dataset, block):
+            x, y = super().blocks(dataset, block)
+            if self.garbage:
+                x, y = x.copy(), y.copy()
+                x.reshape(-1, 2)[dataset.samples :] = 1e3
+                y.reshape(-1)[dataset.samples :] = 1
+                if dataset.key.name == "train":
+                    x.reshape(-1, 2)[140:] = -1e3
+            return x, y
+
+    cells = [LARGE[1], replace(LARGE[1], T=200, steps=1)]  # of one stream
+    trained = []
+    for garbage in (False, True):
+        study = Garbage(OPTIONS)
+        study.garbage = garbage
+        program, state = train(study, cells, STEPS)
+        measured = {name: values[0] for name, values in program.finish(state).items()}
+        trained.append((program.params(state)[0], measured))
+    assert difference(*trained) == {}
+    assert trained[0][1]["updates"] == STEPS
 
 
 class Measured(Classifier):
@@ -239,7 +264,7 @@ class Measured(Classifier):
 @pytest.fixture(scope="module")
 def measured():
     study = Measured(OPTIONS)
-    program, state = train(study, CELLS, 4)
+    program, state = train(study, [*LARGE, replace(LARGE[1], steps=3)], 4)
     return study, program, state
 
 
@@ -258,8 +283,8 @@ def test_means_along_the_history_and_at_the_end(measured):
     study, program, state = measured
     along, finally_ = program.evaluate(state, step=4), program.finish(state)
     assert finally_.keys() - along.keys() == {"late_loss", "late_accuracy"}
-    cells = zip(CELLS, program.params(state), program.memos(state), strict=True)
-    for i, (cell, params, memo) in enumerate(cells):
+    params_of, memos = program.params(state), program.memos(state)
+    for i, (cell, params, memo) in enumerate(zip(LARGE, params_of, memos, strict=False)):
         for table, names in ((along, ("train", "test")), (finally_, study.datasets(cell))):
             check(study, cell, params, {name: table[name][i] for name in table}, names)
         np.testing.assert_allclose(memo, along["test_loss"][i], rtol=1e-6)
@@ -297,12 +322,11 @@ def test_metrics_are_made_of_means_over_the_whole_data_set():
 
 
 def test_cells_elsewhere_are_not_measured(measured):
-    _, program, _ = measured
-    cells = [Numbers(T=23, batch=5, steps=steps) for steps in (4, 9)]
-    program, state = train(program.study, cells, 9)
-    for step, there in ((4, [True, False]), (9, [False, True]), (5, [False, False])):
+    _, program, state = measured
+    for step, some, last in ((4, True, False), (3, False, True), (5, False, False)):
+        there = [some, some, last]
         values = program.evaluate(state, step)
-        assert values["updates"].tolist() == [4, 9]
+        assert values["updates"].tolist() == [4, 4, 3]
         for name in values.keys() - {"updates", "died_at", "ended"}:
             assert np.isfinite(values[name]).tolist() == there, name
 
@@ -311,7 +335,7 @@ def test_summaries_of_the_update_that_comes_next(measured):
     """Of its batch, which is not the last one; and nothing moves."""
     study, program, state = measured
     values = program.evaluate(state, step=4)
-    for i, (cell, params) in enumerate(zip(CELLS, program.params(state), strict=True)):
+    for i, (cell, params) in enumerate(zip(LARGE, program.params(state), strict=False)):
         theta = [np.float64(leaf) for leaf in params]
         x, y = list(batches(study, cell))[4]
         _, grads = loss_and_grad(theta, x, y)
@@ -320,7 +344,7 @@ def test_summaries_of_the_update_that_comes_next(measured):
         np.testing.assert_allclose(values["grad_norm"][i], norm, rtol=1e-4)
         np.testing.assert_allclose(values["update_norm"][i], cell.lr * norm, rtol=1e-4)
         np.testing.assert_allclose(values["along"][i], along, rtol=1e-3, atol=1e-6)
-    assert (values["updates"] == 4).all()
+    assert (values["updates"][: len(LARGE)] == 4).all()
 
 
 def test_a_study_without_data_says_so():

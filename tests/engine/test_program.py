@@ -38,12 +38,12 @@ DEADLY = (replace(BASE, T=33, m=7, lr=1e30), replace(BASE, T=400, m=2, lr=1e30))
 OTHERS = (
     *DEADLY,
     replace(BASE, T=34, m=7, seed=1),
-    replace(BASE, T=2, m=2, S=0.5, lr=0.1),
+    replace(BASE, T=2, m=2, lr=0.1),
     replace(BASE, T=450, m=9, seed=2, steps=31),
     replace(BASE, T=40, m=1, S=0.7),
 )
 PAIR = [i for i, cell in enumerate(CELLS) if cell.m in (1, 9)]
-ALONE = (3, 5, 6)
+ALONE = (3, 5)
 NAMES = [
     f"T={cell.T},m={cell.m},{('sum', 'mean')[int(cell.reduction)]}"
     + (f",steps={cell.steps}" if cell.steps < 40 else "")
@@ -324,7 +324,7 @@ def test_programs_lower_for_accelerators(chip, layout):
 
 def test_the_layout_of_an_accelerator_trains_the_same_cells():
     """Blocks of 4,096 samples, all features in one tile, cells side by side."""
-    cells = [replace(BASE, T=T, steps=5) for T in (400, 9_000)]
+    cells = [replace(BASE, T=T, steps=5) for T in (5_000, 9_000)]
     programs = [build(STUDY, cells, 1, platform) for platform in ("cpu", "gpu")]
     ours, theirs = (p.evaluate(p.advance(p.init(), 5), step=5) for p in programs)
     assert np.isfinite(ours["train_loss"]).all()

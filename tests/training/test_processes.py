@@ -69,6 +69,7 @@ def start(tmp_path):
     yield call
     for process in started:
         process.kill()
+        process.wait()  # else a later test is told that it is still running
 
 
 def members(count):

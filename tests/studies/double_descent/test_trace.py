@@ -14,7 +14,7 @@ from superpos_jax.studies import geometry
 from superpos_jax.studies.double_descent.data import draw
 
 SWEEP = sp.Sweep(
-    axes={"T": [4, 40], "m": [1, 2], "steps": [30, 600], "lr": [1e-2, 1e30]},
+    axes={"T": [4, 40], "m": [2], "steps": [30, 600], "lr": [1e-2, 1e30]},
     cell={"S": 0.9},
     options={
         "n": 20,

@@ -27,12 +27,16 @@ SWEEPS: dict[str, dict[str, Any]] = {
     # one sample; not a multiple of a block's rows; blocks of 256 rows instead of 32;
     # m = 1 and m > n; no sparsity; nearly nothing but all-zero samples
     "odd": {
-        "axes": {
-            "T": [1, 33, 400],
-            "m": [1, 17],
-            "reduction": ["sum", "mean"],
-            "S": [0.0, 0.8, 0.995],
+        # every T with every S, and every m with each of them
+        "arms": {
+            f"{T}_{S}": {"T": T, "S": S, "m": m}
+            for (T, S), m in zip(
+                itertools.product([400, 33, 1], [0.0, 0.8, 0.995]),
+                [1, 17, 1, 17, 1, 17, 17, 1, 17],
+                strict=True,
+            )
         },
+        "axes": {"reduction": ["sum", "mean"]},
         "cell": {"steps": 120, "lr": 3e-3, "eps": 1e-6, "seed": 3},
         "options": {"n": 12, "test_samples": 40},
     },

@@ -1,0 +1,128 @@
+"""What the figures of training have in common: which axes are panels and lines, and their table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+
+from superpos_jax.drawing.history import history_table
+from superpos_jax.drawing.lines import band
+from superpos_jax.drawing.needs import missing
+from superpos_jax.drawing.panels import step_axis
+from superpos_jax.drawing.scalars import is_numeric, name_of, named_values, shown_axes
+from superpos_jax.drawing.select import Result
+from superpos_jax.results.runs import axes as axes_of
+from superpos_jax.text import seed_axes
+
+PANELS, LINES = 6, 6
+"""At most; of more values of an axis the first are drawn."""
+
+
+def lacks(dataset: xr.Dataset, figure: str, quantities: Sequence[str]) -> str | None:
+    """None if quantities were recorded along training, else why a figure cannot be drawn."""
+    return missing(dataset, figure, ("step", *(f"history_{name}" for name in quantities)))
+
+
+def split(dataset: xr.Dataset, select: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The axes of the panels and of the lines, seeds aside; None where there is none.
+
+    Of two axes names (arms) are lines before numbers, else the bits t, else that of more values. A
+    single axis makes panels. Further axes are taken at their first value.
+    """
+    swept = [
+        axis for axis in shown_axes(dataset, select) if axis not in seed_axes(axes_of(dataset))
+    ]
+    if len(swept) < 2:
+        return (swept[0] if swept else None), None
+
+    def rank(axis: str) -> tuple[bool, bool, int]:
+        return is_numeric(dataset, axis), axis != "t", -dataset.sizes[axis]
+
+    lines, panels, *_ = sorted(swept, key=rank)
+    return panels, lines
+
+
+def along(
+    result: Result,
+    quantities: Sequence[str],
+    panels: str | None,
+    lines: str | None,
+    select: Mapping[str, Any],
+) -> pd.DataFrame:
+    """Quantities along training, one row a step of a line, seeds summarised.
+
+    Columns: the axes of panels and lines, quantity, step, runs, died, unfinished, mean, median,
+    min, q25, q75, max, and the values of other swept axes. Attributes: `panels` and `lines`, each
+    the axis and what a reader calls its values, and the setting.
+    """
+    dataset = result.dataset
+    values = _values(dataset, panels, select, PANELS)
+    frames = []
+    for value in values if panels else [None]:
+        chosen = {**select, **({panels: value} if panels else {})}
+        if lines:
+            chosen[lines] = _values(dataset, lines, select, LINES)
+        for quantity in quantities:
+            frame = history_table(result, quantity, by=lines or panels, **chosen)
+            frames.append(frame.assign(**{panels: value}) if panels else frame)
+    table = pd.concat(frames, ignore_index=True)
+    first = [axis for axis in (panels, lines) if axis]
+    table = table[[*first, *(column for column in table if column not in first)]]
+    table.attrs = {"setting": frames[0].attrs["setting"]}
+    for role, axis in (("panels", panels), ("lines", lines)):
+        held = np.array(table[axis].unique().tolist()) if axis else np.array([])
+        texts = named_values(dataset, axis, held) if axis else []
+        table.attrs[role] = axis, dict(zip(held.tolist(), texts, strict=True))
+        table.attrs[f"{role}_name"] = name_of(dataset, axis) if axis else ""
+    return table
+
+
+def _values(
+    dataset: xr.Dataset, axis: str | None, select: Mapping[str, Any], most: int
+) -> list[Any]:
+    """The values of an axis that are drawn."""
+    if axis is None:
+        return []
+    return list(np.atleast_1d(select.get(axis, dataset[axis].values)).tolist()[:most])
+
+
+def where(table: pd.DataFrame, axis: str | None, value: Any) -> pd.DataFrame:
+    """The rows of one value of an axis; all of them where there is no such axis."""
+    return table if axis is None else table[table[axis] == value]
+
+
+def headings(table: pd.DataFrame) -> dict[Any, str]:
+    """What stands above each panel, by the value of their axis."""
+    axis, texts = table.attrs["panels"]
+    name = table.attrs["panels_name"]
+    return {value: text if axis == "arm" else f"{name} = {text}" for value, text in texts.items()}
+
+
+def line(panel: Axes, rows: pd.DataFrame, shade: float = 0.16, **how: Any) -> None:
+    """One quantity along training: the median of the seeds, and their band."""
+    rows = rows[rows["step"] > 0].sort_values("step")
+    if shade and (limits := band(rows)) is not None:
+        low, high = (rows[limit] for limit in limits)
+        panel.fill_between(rows["step"], low, high, color=how["color"], alpha=shade, lw=0)
+    panel.plot(rows["step"], rows["median"], **{"lw": 1.4, **how})
+
+
+def steps(panel: Axes, table: pd.DataFrame) -> None:
+    """The axis of training steps."""
+    later = table.loc[table["step"] > 0, "step"]
+    step_axis(panel, float(later.min()), float(later.max()))
+
+
+def frame(count: int, most: int = 3) -> tuple[int, int]:
+    """Rows and columns for so many panels.
+
+    >>> frame(4), frame(3), frame(5)
+    ((2, 2), (1, 3), (2, 3))
+    """
+    columns = 2 if count in (2, 4) else min(count, most)
+    return -(-count // columns), columns
