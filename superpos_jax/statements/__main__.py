@@ -15,7 +15,7 @@ DATA, FIGURES = Path("figures/data"), Path("figures")
 
 
 def main(arguments: list[str]) -> None:
-    """Archive the results in the folders named, then draw all figures and write the page."""
+    """Archive the results in the folders named, then draw all figures and write the pages."""
     for results in arguments:
         if not Path(results).is_dir():
             sys.exit(f"{results}: no such folder")
@@ -23,7 +23,8 @@ def main(arguments: list[str]) -> None:
             print(path)
     for path in gallery.draw(DATA, FIGURES):
         print(path)
-    print(gallery.page(DATA, FIGURES))
+    for path in gallery.pages(DATA, FIGURES):
+        print(path)
 
 
 if __name__ == "__main__":

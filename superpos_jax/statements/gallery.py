@@ -6,6 +6,7 @@ alone, so that they can be drawn again without training.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ import numpy as np
 import xarray as xr
 
 from superpos_jax.drawing import choose as drawing
+from superpos_jax.drawing.scalars import in_words
 from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.results import archive
 from superpos_jax.results.registry import labels_of
@@ -74,18 +76,29 @@ def draw(data: Path, figures: Path) -> Iterator[Path]:
         )
 
 
-def page(data: Path, figures: Path) -> Path:
-    """Rewrite figures/README.md below its mark: every figure, how it was made, what was found."""
-    path = figures / "README.md"
-    text = path.read_text(encoding="utf-8") if path.exists() else "# Figures\n\n"
-    parts = [text.partition(MARK)[0] + MARK]
+def pages(data: Path, figures: Path) -> Iterator[Path]:
+    """Rewrite the page of every study below its mark; paths.
+
+    It has every figure, how it was made, and what was found. Where nothing of a study is stored
+    there is no page.
+    """
     for collection in collections():
-        findings = check(data, collection.statements)
         trained = [entry for entry in collection.entries if _archive(entry, data).exists()]
-        parts += [f"# {collection.page.title}", *_preface(collection, trained, findings)]
-        for entry in trained:
-            result = load(_archive(entry, data))
-            parts.append(_section(collection.page, entry, result, figures, findings))
+        if trained:
+            yield _write(collection, trained, data, figures)
+
+
+def _write(collection: Collection, trained: Sequence[Entry], data: Path, figures: Path) -> Path:
+    page = collection.page
+    path = figures / page.folder / "README.md"
+    text = path.read_text(encoding="utf-8") if path.exists() else "# Figures\n\n"
+    findings = check(data, collection.statements)
+    parts = [text.partition(MARK)[0] + MARK, f"# {page.title}"]
+    parts += _preface(collection, trained, findings)
+    for entry in trained:
+        result = load(_archive(entry, data))
+        parts.append(_section(page, entry, result, data, figures, findings))
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return path
 
@@ -121,13 +134,20 @@ def _preface(
 
 
 def _section(
-    page: Page, entry: Entry, result: Result, figures: Path, findings: Sequence[Finding]
+    page: Page,
+    entry: Entry,
+    result: Result,
+    data: Path,
+    figures: Path,
+    findings: Sequence[Finding],
 ) -> str:
-    made = f"{_made(result, page.named)} {_stored(entry, result, page.weights)}"
+    own = figures / page.folder
+    archive = os.path.relpath(_archive(entry, data), own)
+    made = f"{_made(result, page.named)} {_stored(archive, result, page.weights)}"
     lines = [f"## {entry.title}", f"    superpos run {entry.key}", made]
     for name in entry.sweep.figures:
-        if (figures / entry.key / f"{name}.png").exists():
-            lines.append(f"![{name}]({entry.key}/{name}.png)")
+        if (picture := figures / entry.key / f"{name}.png").exists():
+            lines.append(f"![{name}]({os.path.relpath(picture, own)})")
     for text in entry.paragraphs:
         word, colon, rest = text.partition(": ")
         if word != COST:
@@ -172,15 +192,15 @@ def _made(result: Result, named: Sequence[str]) -> str:
     return text + f" {counted(max(1, round(spent)), 'core-minute')}."
 
 
-def _stored(entry: Entry, result: Result, weights: str) -> str:
+def _stored(archive: str, result: Result, weights: str) -> str:
     """Where the numbers are, and of how many models the weights."""
-    name, text = f"{entry.sweep.name}.zip", "without weights"
+    text = "without weights"
     if weights in result.dataset:
         array = result.dataset[weights]
         own = [dim for dim in array.dims if dim not in result.axes]
         count = int(array.notnull().any(own).sum())
         text = f"with the weights of {counted(count, 'model')}"
-    return f"Stored in [{name}](data/{name}), {text}."
+    return f"Stored in [{Path(archive).name}]({archive}), {text}."
 
 
 def _grid(dataset: xr.Dataset, named: Sequence[str]) -> str:
@@ -189,10 +209,15 @@ def _grid(dataset: xr.Dataset, named: Sequence[str]) -> str:
     parts = []
     for dim in dataset["verdict"].dims:
         values = [
-            labels.called(str(dim), value) or f"{value:,.10g}"
-            for value in np.sort(dataset[dim].values)
+            labels.called(str(dim), value) or in_words(value)
+            for value in _in_order(dataset[dim].values)
         ]
         few = " and ".join(values) if len(values) < 3 else f"{values[0]} ... {values[-1]}"
         parts.append(f"{dim} = {few}" + (f" ({len(values)} values)" if len(values) > 2 else ""))
     parts += [f"{name} = {shared[name]:,}" for name in named if name in shared]
     return ", ".join(parts)
+
+
+def _in_order(values: np.ndarray) -> np.ndarray:
+    """Numbers sorted, names as the sweep has them."""
+    return np.sort(values) if np.issubdtype(values.dtype, np.number) else values

@@ -37,6 +37,8 @@ class Page(NamedTuple):
     """The array that holds the weights of a model: the page says of how many they are stored."""
     named: tuple[str, ...] = ()
     """Options that are named beside the axes of a sweep."""
+    folder: str = "."
+    """Where the page is, below the folder of the figures."""
 
 
 class Entry(NamedTuple):

@@ -7,9 +7,10 @@ import pytest
 
 import superpos_jax as sp
 from superpos_jax.results.registry import load_study
-from superpos_jax.statements import gallery, resampling
+from superpos_jax.statements import gallery, pages, resampling
 
 FIGURES = Path(__file__).parents[2] / "figures"
+COLLECTIONS = pages.collections()
 ENTRIES = gallery.entries()
 
 
@@ -45,7 +46,8 @@ def test_results_become_archives_figures_and_a_page(tmp_path, monkeypatch):
         options={"n": 20, "test_samples": 20},
     )
     sp.run(sweep, out=tmp_path / "results" / "P6")
-    data, figures = tmp_path / "data", tmp_path / "figures"
+    figures = tmp_path / "figures"
+    data = figures / "data"
     assert list(gallery.store(tmp_path / "results", data)) == [data / "P6.zip"]
     assert "W" not in sp.load(data / "P6.zip").dataset  # its figure reads losses only
     drawn = list(gallery.draw(data, figures))
@@ -53,7 +55,7 @@ def test_results_become_archives_figures_and_a_page(tmp_path, monkeypatch):
     assert drawn == [folder / "t_sweep.png", folder / "t_sweep.csv"]
     page = figures / "README.md"
     page.write_text(f"# By hand\n\n{gallery.MARK}\n\nwhat was there")
-    gallery.page(data, figures)
+    assert list(gallery.pages(data, figures)) == [page]
     text = page.read_text()
     assert text.startswith("# By hand")
     assert "what was there" not in text
@@ -75,10 +77,18 @@ def test_a_reason_is_told_once():
         assert len(reasons) == len(set(reasons))
 
 
-def test_the_page_says_what_the_sweep_files_say():
-    text = (FIGURES / "README.md").read_text()
-    trained = [e for e in gallery.entries() if (FIGURES / "data" / f"{e.sweep.name}.zip").exists()]
-    assert len(trained) > 30
+def page_of(collection):
+    """The page of a study, and the folder that it lies in."""
+    folder = FIGURES / collection.page.folder
+    return (folder / "README.md").read_text(), folder
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS, ids=lambda own: own.page.title)
+def test_a_page_says_what_the_sweep_files_say(collection):
+    text, _ = page_of(collection)
+    stored = FIGURES / "data"
+    trained = [e for e in collection.entries if (stored / f"{e.sweep.name}.zip").exists()]
+    assert trained
     for entry in trained:
         section = text.split(f"\n## {entry.title}\n")[1].split("\n## ")[0]
         for paragraph in entry.paragraphs:
@@ -86,10 +96,13 @@ def test_the_page_says_what_the_sweep_files_say():
             assert (rest[1:] in section) == (word != "Cost"), entry.key
 
 
-def test_the_page_shows_figures_that_are_there():
-    linked = re.findall(r"!\[[^]]*\]\(([^)]+)\)", (FIGURES / "README.md").read_text())
-    assert len(linked) > 10
-    assert [path for path in linked if not (FIGURES / path).exists()] == []
+@pytest.mark.parametrize("collection", COLLECTIONS, ids=lambda own: own.page.title)
+def test_a_page_shows_figures_and_archives_that_are_there(collection):
+    text, folder = page_of(collection)
+    linked = re.findall(r"(!?)\[[^]]*\]\(([^)#]+)\)", text)
+    assert any(picture for picture, _ in linked)
+    paths = [path for _, path in linked if not path.startswith("http")]
+    assert [path for path in paths if not (folder / path).exists()] == []
 
 
 def test_check_paper(superpos, tmp_path):

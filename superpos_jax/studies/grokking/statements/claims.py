@@ -1,0 +1,149 @@
+"""The paper's claims, numbered as on the page, each at reduced scale and at the paper's."""
+
+from __future__ import annotations
+
+from superpos_jax.statements.checks import Statement
+from superpos_jax.studies.grokking.statements.statistics import (
+    INF,
+    at,
+    difference,
+    fastest,
+    first,
+    grown,
+    in_order,
+    largest,
+    lead,
+    middle,
+    quotient,
+    reach,
+)
+
+S = {number: f"grokking/S{number}" for number in range(1, 9)}
+F1A, F1B, F1C = "grokking/F1a", "grokking/F1b", "grokking/F1c"
+F2, F4, F6A, F6B, F8, F15 = (f"grokking/F{name}" for name in ("2", "4", "6a", "6b", "8", "15"))
+CHANCE = (0.0, 0.05)
+"""Test accuracy that is none; 1/47 is 0.021."""
+ALL, NONE = (0.9, 1.0), (0.0, 0.1)
+FLOATS = ("float16", "float32", "float64")
+TENSORS = {name: f"update_cosine_{name}" for name in ("W1", "W2", "out")}
+TEST = "test_accuracy"
+
+MEMORIZES: tuple[Statement, ...] = (
+    Statement(S[1], "C1: cross-entropy fits: train accuracy at the end", "1", (0.999, 1),
+              middle("train_accuracy"), {"arm": "ce"}),
+    Statement(S[1], "C1: cross-entropy does not generalize: test accuracy at the end",
+              "at chance (0.9 % at p = 113)", CHANCE, middle(TEST), {"arm": "ce"}),
+    Statement(F1C, "C1: cross-entropy at 53 bits: test accuracy at step 80,000", "below 0.01",
+              (0, 0.01), middle(TEST), {"arm": "float64"}),
+    Statement(S[1], "C6: cosine of output weights and update, cross-entropy", "up to 0.9",
+              (0.8, 1), middle("update_cosine_out"), {"arm": "ce"}),
+    Statement(S[1], "C6: by how much that of the output is above the other layers'", "above 0",
+              (0, 1), lead(TENSORS, "out"), {"arm": "ce"}),
+)  # fmt: skip
+
+COLLAPSE: tuple[Statement, ...] = (
+    *(
+        Statement(key, f"C2: half of the samples collapse in the order of the bits{at_}: share of"
+                  " neighbours", "1", (1, 1), in_order("t_sc", "arm", FLOATS), where)
+        for key, at_, where in (
+            (S[2], "", {}),
+            (F2, ", fraction 0.6", {"fraction": 0.6}),
+            (F2, ", fraction 0.7", {"fraction": 0.7}),
+        )
+    ),
+    *(
+        Statement(key, f"C2: fraction {fraction}: test accuracy at 53 bits less that at 11",
+                  expected, (0.05, 1),
+                  difference(at(middle(TEST), arm="float64"), at(middle(TEST), arm="float16")),
+                  {"fraction": fraction})
+        for key, fraction, expected in (
+            (S[4], 0.7, "0.3 or more at p = 113"), (F2, 0.6, "0.37"), (F2, 0.7, "0.34 or more"),
+        )
+    ),
+    *(
+        Statement(key, f"C3: test accuracy at the end{at_}, largest of 11, 24 and 53 bits",
+                  "at chance", CHANCE, largest(TEST), {"arm": list(FLOATS), **where})
+        for key, at_, where in ((S[2], "", {}), (F2, ", fraction 0.4", {"fraction": 0.4}))
+    ),
+    Statement(F8, "C10: collapse induced at 24 bits: test accuracy at 53 bits less that",
+              "0.79", (0.1, 1),
+              difference(at(middle(TEST), arm="float64"), at(middle(TEST), arm="induced"))),
+    *(
+        Statement(key, f"Question 1: exact cross-entropy{at_}: share of seeds that generalize",
+                  "1, if collapse were what stops them", ALL, reach(), {"arm": "exact", **where})
+        for key, at_, where in (
+            (S[1], ", fraction 0.5, 1,000 steps", {}),
+            (S[2], ", fraction 0.5, 6,000 steps", {}),
+            (S[3], ", fraction 0.7, 10,000 steps", {}),
+            *((S[4], f", fraction {f}, 10,000 steps", {"fraction": f}) for f in (0.5, 0.7, 0.8)),
+            (F1C, ", p = 113, 80,000 steps", {}),
+            *((F2, f", p = 113, fraction {f}", {"fraction": f}) for f in (0.4, 0.6, 0.7)),
+        )
+    ),
+)  # fmt: skip
+
+STABLEMAX: tuple[Statement, ...] = (
+    Statement(S[3], "C4: test accuracy with StableMax less that with cross-entropy", "above 0",
+              (0.1, 1), difference(at(middle(TEST), arm="stablemax"), at(middle(TEST), arm="ce"))),
+    Statement(S[3], "Question 1: test accuracy with StableMax less that with exact cross-entropy",
+              "0, if StableMax only avoids collapse", (-0.05, 0.05),
+              difference(at(middle(TEST), arm="stablemax"), at(middle(TEST), arm="exact"))),
+    Statement(S[6], "C4: parity, StableMax: test accuracy at step 5,000", "0.82", (0.7, 1),
+              middle(TEST), {"arm": "stablemax"}),
+    Statement(F1B, "C4: StableMax: step of a test accuracy of 0.95", "51,000", (40_000, 64_000),
+              first()),
+    *(
+        Statement(F4, f"C4: StableMax, {operation}: share of seeds that generalize", "1", ALL,
+                  reach(), {"operation": operation})
+        for operation in ("add", "mul")
+    ),
+    *(
+        Statement(key, "C5: StableMax: norm of the weights at the end, over that at step 1,000",
+                  "above 1", (1.01, INF), grown("norm", 1000), where, {"history_norm": 0})
+        for key, where in ((S[3], {"arm": "stablemax"}), (F1B, {}))
+    ),
+)  # fmt: skip
+
+PERP: tuple[Statement, ...] = (
+    Statement(S[1], "C7: perpAdamW: share of seeds that generalize", "1", ALL, reach(),
+              {"arm": "perp"}),
+    Statement(S[1], "C7: perpAdamW: t_gen / t_fit", "hardly more than 1", (1, 3), middle("delay"),
+              {"arm": "perp"}),
+    Statement(F1A, "C7: perpAdamW, learning rate 0.01: step of a test accuracy of 0.95", "175",
+              (110, 250), first()),
+    Statement(F6B, "C7: perpAdamW, learning rate 0.005: step of a test accuracy of 0.95",
+              "about 220", (160, 300), first(), {"arm": "perp_adamw"}),
+    Statement(F6B, "C7: perpSGD: step of a test accuracy of 0.95", "about 390", (300, 450),
+              first(), {"arm": "perp_sgd"}),
+    Statement(S[1], "C8: AdamW with a decay of 3: t_gen over that of perpAdamW", "above 1",
+              (1.01, INF), quotient(at(first(), arm="decay"), at(first(), arm="perp"))),
+    Statement(F6A, "C8: transformer, AdamW with a decay of 1.5: t_gen over that of perpAdamW",
+              "about 2", (1.01, INF), quotient(at(first(), arm="decay"), at(first(), arm="perp"))),
+    *(
+        Statement(key, f"Question 2, C8: {layers}: fastest AdamW with decay over fastest perpAdamW,"
+                  " steps of generalization", expected, (1.01, INF),
+                  quotient(fastest(perp="none", **where), fastest(perp="tensor", **where)))
+        for key, layers, where, expected in (
+            (S[5], "1 hidden layer", {"depth": 1}, "above 1 (replication: 0.5 to 0.9)"),
+            (S[5], "2 hidden layers", {"depth": 2}, "above 1 (replication: 0.6 to 1.2)"),
+            (S[5], "3 hidden layers", {"depth": 3}, "above 1 (replication: below 0.4)"),
+            (F15, "p = 113, 2 hidden layers", {}, "above 1 (replication: 0.6 to 1.2)"),
+        )
+    ),
+)  # fmt: skip
+
+OTHERS: tuple[Statement, ...] = (
+    Statement(S[7], "C9: binary codes, cross-entropy: share of seeds that generalize", "1", ALL,
+              reach(), {"arm": "ce"}),
+    Statement(S[7], "C9: binary codes, cross-entropy: t_gen / t_fit", "hardly more than 1",
+              (0.5, 3), quotient(first(), first("t_fit")), {"arm": "ce"}),
+    Statement(S[8], "C11: squared error, 1 hidden layer: share of seeds that generalize", "1", ALL,
+              reach(), {"depth": 1}),
+    *(
+        Statement(S[8], f"C11: squared error, {depth} hidden layers: share of seeds that"
+                  " generalize", "0", NONE, reach(), {"depth": depth})
+        for depth in (2, 3)
+    ),
+)  # fmt: skip
+
+STATEMENTS: tuple[Statement, ...] = (*MEMORIZES, *COLLAPSE, *STABLEMAX, *PERP, *OTHERS)

@@ -1,0 +1,112 @@
+"""The figures of the study, of results whose numbers are known beforehand."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.figure import Figure
+
+import superpos_jax as sp
+from superpos_jax.engine.verdicts import FINISHED
+from superpos_jax.studies.grokking.figures import FIGURES, decay_map_table, first_times_table
+from superpos_jax.studies.grokking.figures.accuracy import accuracy_table
+from superpos_jax.studies.grokking.figures.along import split
+
+STEPS = np.array([0, 1, 10, 100])
+HISTORIES = (
+    "train_accuracy", "test_accuracy", "train_collapsed", "train_loss", "norm", "norm_W1",
+    "norm_out", "gradient_cosine", "gradient_cosine_W1", "gradient_cosine_out", "update_cosine",
+    "update_cosine_W1", "update_cosine_out",
+)  # fmt: skip
+
+
+class Made:
+    """A result with made-up numbers: histories 0.2 to 0.8, first times 10, 20 and so on."""
+
+    name = "made"
+
+    def __init__(self, **axes):
+        dims, shape = tuple(axes), tuple(len(values) for values in axes.values())
+        rising = np.broadcast_to([0.2, 0.4, 0.6, 0.8], (*shape, len(STEPS)))
+        variables = {f"history_{name}": ((*dims, "step"), rising.copy()) for name in HISTORIES}
+        times = 10.0 + 10 * np.arange(np.prod(shape)).reshape(shape)
+        variables |= dict.fromkeys(("t_fit", "t_gen", "t_sc"), (dims, times))
+        variables["verdict"] = (dims, np.full(shape, FINISHED))
+        sweep = {"study": "grokking", "cell": json.dumps({"depth": 2}), "options": "{}"}
+        self.dataset = xr.Dataset(variables, {**axes, "step": STEPS}, sweep)
+
+
+ARMS = {"arm": ["ce", "perp"], "seed": [0, 1, 2]}
+MAP = {
+    "perp": ["none", "tensor"], "lr": [0.01, 0.1], "weight_decay": [0.0, 1.0, 3.0],
+    "seed": [0, 1, 2],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["accuracy", "collapse", "alignment", "first_times"])
+@pytest.mark.parametrize(
+    "axes",
+    [ARMS, ARMS | {"fraction": [0.5, 0.7]}, {"seed": [0]}, {"t": [11, 24], "fraction": [0.5, 0.6]}],
+    ids=["arms", "arms and fractions", "one cell", "no seeds"],
+)
+def test_figures_of_training(name, axes):
+    result = Made(**axes)
+    spec = FIGURES[name]
+    assert spec.applies(result.dataset) is None
+    table = spec.table(result)
+    assert len(table)
+    figure = spec.draw(table)
+    assert isinstance(figure, Figure)
+    figure.canvas.draw()
+
+
+def test_axes_of_panels_and_lines():
+    of = {"arms": ARMS, "both": ARMS | {"t": [11, 24]}, "bits": {"t": [11, 24], "lr": [1, 2, 3]}}
+    chosen = {name: split(Made(**axes).dataset, {}) for name, axes in of.items()}
+    assert chosen == {"arms": ("arm", None), "both": ("t", "arm"), "bits": ("lr", "t")}
+
+
+def test_accuracy_is_summarised_over_seeds():
+    result = Made(**ARMS)
+    result.dataset["history_test_accuracy"][{"arm": 1, "step": 3}] = [0.1, 0.5, 0.9]
+    table = accuracy_table(result)
+    last = table[(table["quantity"] == "test_accuracy") & (table["step"] == 100)]
+    assert last["median"].tolist() == [0.8, 0.5]
+    assert last[["min", "max"]].to_numpy().tolist() == [[0.8, 0.8], [0.1, 0.9]]
+    assert last["runs"].tolist() == [3, 3]
+
+
+def test_first_times_have_a_row_a_seed():
+    result = Made(**ARMS)
+    result.dataset["t_gen"][{"arm": 0, "seed": 1}] = np.nan
+    table = first_times_table(result)
+    assert table["t_fit"].tolist() == [10, 20, 30, 40, 50, 60]
+    assert table["t_gen"].isna().tolist() == [False, True, False, False, False, False]
+    figure = FIGURES["first_times"].draw(table)
+    counts = [text.get_text() for text in figure.axes[0].texts]
+    assert counts == ["3/3   2/3   3/3", "3/3   3/3   3/3"]
+
+
+def test_a_map_of_weight_decay_counts_a_seed_that_never_generalizes_as_infinite():
+    result = Made(**MAP)
+    result.dataset["t_gen"][{"perp": 0, "lr": 0, "weight_decay": 0}] = [np.nan, np.nan, 50]
+    result.dataset["t_gen"][{"perp": 0, "lr": 0, "weight_decay": 1}] = [np.nan, 60, 50]
+    table = decay_map_table(result)
+    first, second, third = table["t_gen"][:3]
+    assert np.isnan(first)
+    assert (second, third) == (60, 80)
+    assert table["generalized"][:3].tolist() == [1, 2, 3]
+    figure = FIGURES["decay_map"].draw(table)
+    assert len([axes for axes in figure.axes if axes.get_title(loc="left")]) == 2
+
+
+def test_a_map_needs_its_axes():
+    assert "weight_decay" in FIGURES["decay_map"].applies(Made(**ARMS).dataset)
+    with pytest.raises(ValueError, match="weight_decay"):
+        decay_map_table(Made(**ARMS))
+
+
+def test_another_studys_result_has_none_of_these():
+    dataset = sp.load("figures/data/P6.zip").dataset
+    assert all(figure.applies(dataset) for figure in FIGURES.values())
