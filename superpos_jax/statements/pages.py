@@ -64,7 +64,7 @@ class Collection(NamedTuple):
 def collections() -> tuple[Collection, ...]:
     """Of every shipped study that has statements.
 
-    >>> [entry.key for entry in collections()[0].entries][:3]
+    >>> [entry.key for collection in collections() for entry in collection.entries][-3:]
     ['paper/P1', 'paper/P1_batch', 'paper/P1_eps']
     """
     rooms = (f"{SHIPPED}.{study}.statements" for study in shipped_studies())

@@ -64,7 +64,8 @@ class Spectrum(NamedTuple):
 
     def autoencoder(self, m: int) -> Autoencoder:
         """The best linear autoencoder of m dimensions, in closed form."""
-        return Autoencoder(*pca.solution(self.mean, self.vectors, m), relu=False)
+        W, b = pca.solution(self.mean, self.vectors, m)
+        return Autoencoder(W.astype(np.float32), b.astype(np.float32), relu=False)
 
 
 def spectrum(features: Features) -> Spectrum:

@@ -78,16 +78,17 @@ def linear_decoder_r2(W: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.
     Least squares with an intercept from H = X W^T to each feature; the ridge is for hidden
     dimensions that are copies of each other.
     """
-    W = np.asarray(W, np.float64)
-    mean = train.mean(axis=0, dtype=float)
+    W = np.asarray(W, np.float32)
+    mean = train.mean(axis=0, dtype=np.float64).astype(np.float32)
     second = np.zeros((len(W), len(W)))
     cross = np.zeros((len(W), train.shape[1]))
     for part in parts(train):
-        H = (part - mean) @ W.T
+        centred = part - mean
+        H = centred @ W.T
         second += H.T @ H
-        cross += H.T @ (part - mean)
+        cross += H.T @ centred
     ridge = RIDGE * np.trace(second) / len(W) or 1.0  # of weights that are all zero
-    decoder = np.linalg.solve(second + ridge * np.eye(len(W)), cross)
+    decoder = np.linalg.solve(second + ridge * np.eye(len(W)), cross).astype(np.float32)
     error = np.zeros(train.shape[1])
     for part in parts(test):
         decoded = mean + (part - mean) @ W.T @ decoder

@@ -32,7 +32,7 @@ from superpos_jax.studies.bows.features import (
     spectrum,
     synthetic_features,
 )
-from superpos_jax.studies.bows.labels import LABELS, SHOWN, long_name
+from superpos_jax.studies.bows.labels import LABELS, PER_WORD, SHOWN, long_name
 from superpos_jax.studies.bows.reconstruction import Autoencoder
 from superpos_jax.studies.bows.synthetic import Source
 from superpos_jax.text import Labels
@@ -40,6 +40,7 @@ from superpos_jax.text import Labels
 BESIDE = 16
 """Cells of few features that a CPU computes side by side."""
 TEXT_NUMBER = DATA.index(TEXT)
+DENSITY = "density"
 PCA = "pca_"
 """Before the name of a measure: that of the best linear autoencoder in closed form."""
 
@@ -192,9 +193,9 @@ class Bows(Study):
             for name, value in measures.items()
         }
         if isinstance(source, Text):
-            density = features_of(source).train.mean(dtype=float)
             about = {"long_name": "share of ones in the bags", "corpora": read_from(source)}
-            given["density"] = Variable((), np.float32(density), about)
+            for name, value in _data_measures(source).items():
+                given[name] = Variable((), np.float32(value), about if name == DENSITY else {})
         return given
 
     def report(self, cell: numbers.Cell, trained: Trained) -> dict[str, Variable]:
@@ -205,8 +206,14 @@ class Bows(Study):
         reported: dict[str, Variable] = {}
         if isinstance(source, Text):
             autoencoder = Autoencoder(W, b, bool(cell.activation))
-            measures |= measured.of_model(autoencoder, features)
-            reported |= measured.of_words(autoencoder, features)
+            words = measured.per_word(autoencoder, features)
+            measures |= measured.of_model(autoencoder, features, spectrum_of(source), words)
+            reported |= {
+                name: Variable(
+                    ("feature",), value.astype(np.float32), {"long_name": PER_WORD[name]}
+                )
+                for name, value in words._asdict().items()
+            }
         reported |= {
             name: Variable((), np.float32(value), {"long_name": long_name(name)})
             for name, value in measures.items()
@@ -277,4 +284,15 @@ def _pca_measures(source: Source | Text, m: int) -> dict[str, float]:
         for split in ("train", "validation")
     }
     measures |= {"W_norm2": float(m)} | geometry_of(linear.W, features, data)
-    return measures | (measured.of_model(linear, features) if isinstance(source, Text) else {})
+    if isinstance(source, Text):
+        words = measured.per_word(linear, features)
+        measures |= measured.of_model(linear, features, data, words)
+    return measures
+
+
+@lru_cache(maxsize=16)
+def _data_measures(source: Text) -> dict[str, float]:
+    """Of the training bags: share of ones, and how well the ring's words lie in a ring."""
+    features = features_of(source)
+    ring = measured.data_ring(features) if features.ring else {}
+    return {DENSITY: float(features.train.mean(dtype=float)), **ring}
