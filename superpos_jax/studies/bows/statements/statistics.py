@@ -65,7 +65,7 @@ def peak(name: str) -> Statistic:
 
     def statistic(cells: xr.Dataset) -> float:
         values = cells[name].mean("seed").sortby("m")
-        top = int(values.argmax())
+        top = int(np.argmax(values.values))
         return float(values["m"][top]) if 0 < top < len(values) - 1 else np.nan
 
     return statistic
