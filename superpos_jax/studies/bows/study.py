@@ -19,6 +19,7 @@ from superpos_jax.engine.study import (
     Study,
     Trained,
     Variable,
+    history_steps,
 )
 from superpos_jax.studies.bows import cell as numbers
 from superpos_jax.studies.bows import measured, model, planted, reconstruction, synthetic
@@ -40,6 +41,8 @@ from superpos_jax.text import Labels
 BESIDE = 16
 """Cells of few features that a CPU computes side by side."""
 TEXT_NUMBER = DATA.index(TEXT)
+TEXT_POINTS = 3
+"""Points of the history of a text model; each costs what 50 to 100 updates do."""
 DENSITY = "density"
 PCA = "pca_"
 """Before the name of a measure: that of the best linear autoencoder in closed form."""
@@ -177,6 +180,11 @@ class Bows(Study):
         return model.adamw(cell.lr, cell.weight_decay, cell.l2, cell.clip, cell.steps, hold)
 
     # ---- measured
+
+    def recorded(self, cell: numbers.Cell) -> tuple[int, ...]:
+        """Of words only the first steps, one between and the last: there are many bags."""
+        few = DATA[cell.structure] == TEXT
+        return history_steps(cell.steps, TEXT_POINTS) if few else super().recorded(cell)
 
     def summarise(
         self, cell: numbers.Cell, shapes: Shapes, params: model.Params
