@@ -71,7 +71,8 @@ def shuffled(index: jax.Array, seed: jax.Array, epoch: jax.Array, samples: jax.A
         swap = (factor * jnp.maximum(index, other) + offset) >> 31
         return jnp.where(swap == 1, other, index)
 
-    places = jax.lax.fori_loop(0, ROUNDS, meet, index.astype(jnp.uint32), unroll=True)
+    # Wholly unrolled, a CPU would compute it again for every number that is gathered by it.
+    places = jax.lax.fori_loop(0, ROUNDS, meet, index.astype(jnp.uint32), unroll=8)
     return places.astype(jnp.int32)
 
 
