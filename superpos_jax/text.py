@@ -65,7 +65,7 @@ class Labels:
         """
         parts = []
         for name, value in values.items():
-            named = isinstance(value, str)
+            named = isinstance(value, str | list)  # options are, too
             phrase = None if named else self.phrases.get(name, {}).get(value)
             shown = value if named else self.shown(name, value)
             parts.append(
@@ -110,4 +110,6 @@ def written(value: float, form: str = ".3g") -> str:
 def _plain(value: Any) -> str:
     if isinstance(value, int | float) and float(value).is_integer() and abs(value) < 1e9:
         return f"{int(value):,}"
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

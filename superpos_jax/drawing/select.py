@@ -141,6 +141,6 @@ def unusual(dataset: xr.Dataset) -> dict[str, Any]:
     usual: dict[str, Any] = {}
     if name is not None:
         study = load_study(name)
-        usual |= {n: f.default for n, f in study.Options.model_fields.items()}
+        usual |= study.Options.model_construct().model_dump(mode="json")
         usual |= {field.name: field.default for field in fields(study.Cell)}
     return {key: value for key, value in fixed(dataset).items() if value != usual.get(key)}

@@ -65,12 +65,14 @@ def shuffled(index: jax.Array, seed: jax.Array, epoch: jax.Array, samples: jax.A
 
     def meet(round: jax.Array, index: jax.Array) -> jax.Array:
         pivot, factor, offset = words[round]
-        other = (pivot % samples + samples - index) % samples
+        other = pivot % samples + samples - index  # modulo samples, without a division each
+        other = jnp.where(other >= samples, other - samples, other)
         # The highest bit of a product with a random factor: a universal hash (Dietzfelbinger).
         swap = (factor * jnp.maximum(index, other) + offset) >> 31
         return jnp.where(swap == 1, other, index)
 
-    places = jax.lax.fori_loop(0, ROUNDS, meet, index.astype(jnp.uint32), unroll=True)
+    # Wholly unrolled, a CPU would compute it again for every number that is gathered by it.
+    places = jax.lax.fori_loop(0, ROUNDS, meet, index.astype(jnp.uint32), unroll=8)
     return places.astype(jnp.int32)
 
 

@@ -64,8 +64,8 @@ class Collection(NamedTuple):
 def collections() -> tuple[Collection, ...]:
     """Of every shipped study that has statements.
 
-    >>> [entry.key for entry in collections()[0].entries][:3]
-    ['paper/P1', 'paper/P1_batch', 'paper/P1_eps']
+    >>> "paper/P1" in [entry.key for page in collections() for entry in page.entries]
+    True
     """
     rooms = (f"{SHIPPED}.{study}.statements" for study in shipped_studies())
     modules = [importlib.import_module(room) for room in rooms if importlib.util.find_spec(room)]

@@ -1,0 +1,33 @@
+"""The figures of the study: each reads a result and returns a matplotlib Figure.
+
+Example:
+    gram(result).savefig("gram.png")
+"""
+
+from superpos_jax.drawing.spec import FigureSpec
+from superpos_jax.studies.bows.figures.gram import GRAM, gram, gram_table
+from superpos_jax.studies.bows.figures.groups import GROUPS, groups, groups_table
+from superpos_jax.studies.bows.figures.measures import MEASURES, measures, measures_table
+from superpos_jax.studies.bows.figures.mechanism import MECHANISM, mechanism, mechanism_table
+from superpos_jax.studies.bows.figures.months import MONTHS, months, months_table
+from superpos_jax.studies.bows.figures.settings import SETTINGS, settings, settings_table
+
+__all__ = [
+    "FIGURES",
+    "gram",
+    "gram_table",
+    "groups",
+    "groups_table",
+    "measures",
+    "measures_table",
+    "mechanism",
+    "mechanism_table",
+    "months",
+    "months_table",
+    "settings",
+    "settings_table",
+]
+
+FIGURES: dict[str, FigureSpec] = {
+    spec.name: spec for spec in (GRAM, MEASURES, SETTINGS, MONTHS, GROUPS, MECHANISM)
+}

@@ -1,0 +1,196 @@
+"""How context reconstructs a word: R^2 in context and alone, pre-activations, contributions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from superpos_jax.drawing import style as look
+from superpos_jax.drawing.needs import missing
+from superpos_jax.drawing.select import narrow
+from superpos_jax.drawing.spec import FigureSpec
+from superpos_jax.drawing.style import BLUE, GREEN, INK, ORANGE, SKY, SOFT, VERMILLION
+from superpos_jax.results.result import Result
+from superpos_jax.results.runs import axes
+from superpos_jax.studies.bows import reconstruction
+from superpos_jax.studies.bows.figures.setting import tidy
+from superpos_jax.studies.bows.measured import RELATED, UNRELATED, related
+
+TARGETS, OFTEN, BINS = 3, 200, 40
+"""Words that are shown, held-out bags that each is in, and bins of a density."""
+STACKS = {
+    "related": "with\nrelated words",
+    "unrelated": "with\nunrelated words",
+    "without": "related words\nwithout it",
+}
+
+
+def applies(dataset: xr.Dataset) -> str | None:
+    """None if the weights and the R^2 of words are there, else why not."""
+    return missing(dataset, "mechanism", ("W", "b", "r2", "one_hot_r2"))
+
+
+def mechanism_table(result: Result, **select: Any) -> pd.DataFrame:
+    """The numbers of `mechanism`: of three words, one a target.
+
+    Rows with part "r2": word (the target, then four related ones), r2 and one_hot_r2. Part
+    "density": z, the middle of a bin of pre-activations on held-out bags that hold the target, and
+    density; alone, what it is for the target alone. Part "tower": stack, word ("bias", "itself", or
+    of the context) and value, what it adds to the pre-activation. The targets are those of the
+    largest R^2 in context less alone, of words in 200 held-out bags or more. Of every axis one
+    value is taken, the last m and the first of the others by default.
+    """
+    if (reason := applies(result.dataset)) is not None:
+        raise ValueError(reason)
+    swept = axes(result.dataset)
+    chosen = {"m": result.dataset["m"].values[-1]} if "m" in swept else {}
+    _, taken = narrow(result.dataset, (), {**chosen, **select}, pool=())
+    cell = result.cell(**taken)
+    values = result.at(**taken)
+    model, features = cell.model, cell.features
+    gain = values["r2"].values - values["one_hot_r2"].values
+    gain = np.where(features.validation.sum(axis=0) >= OFTEN, gain, -np.inf)
+    near = related(cell.spectrum.correlation)
+    frames = []
+    for target in np.argsort(-np.nan_to_num(gain, nan=-np.inf), kind="stable")[:TARGETS]:
+        context = near[target].tolist()
+        far = np.flatnonzero(np.abs(cell.spectrum.correlation[target]) < UNRELATED)[:RELATED]
+        frames += _of_target(model, features, values, int(target), context, far.tolist())
+    return tidy(result, pd.concat(frames, ignore_index=True), taken)
+
+
+def _of_target(
+    model: reconstruction.Autoencoder,
+    features: Any,
+    values: xr.Dataset,
+    target: int,
+    context: list[int],
+    far: list[int],
+) -> list[pd.DataFrame]:
+    names = features.names
+    shown = [target, *context]
+    bars = pd.DataFrame(
+        {
+            "part": "r2",
+            "word": [names[i] for i in shown],
+            "r2": values["r2"].values[shown],
+            "one_hot_r2": values["one_hot_r2"].values[shown],
+        }
+    )
+    z = reconstruction.preactivations(model, features.validation, target)
+    density, edges = np.histogram(z, BINS, density=True)
+    middles = (edges[1:] + edges[:-1]) / 2
+    alone = (model.W[:, target] ** 2).sum() + model.b[target]
+    curve = pd.DataFrame({"part": "density", "z": middles, "density": density, "alone": alone})
+    stacks = reconstruction.towers(model, target, context, far)
+    words = {
+        "related": ["bias", "itself", *(names[i] for i in context)],
+        "unrelated": ["bias", "itself", *(names[i] for i in far)],
+        "without": ["bias", *(names[i] for i in context)],
+    }
+    towers = [
+        pd.DataFrame(
+            {"part": "tower", "stack": stack, "word": words[stack], "value": contributions}
+        )
+        for stack, contributions in stacks._asdict().items()
+    ]
+    parts = [bars, curve, *towers]
+    return [part.assign(target=names[target]) for part in parts]
+
+
+def mechanism(result: Result, **select: Any) -> Figure:
+    """Why a word is reconstructed in context and not alone (the paper's mechanism panels).
+
+    For three words that are chosen automatically: R^2 on held-out bags beside that of the word
+    alone; the density of its pre-activation; and what its pre-activation adds up from.
+
+    Arguments:
+        result: of the study bows, on a text, with weights.
+        select: which model: `m=120, weight_decay=1`.
+
+    Returns a Figure. Raises ValueError where weights are not stored.
+
+    Example:
+        mechanism(result, m=120, weight_decay=1).savefig("mechanism.png")
+    """
+    return _draw(mechanism_table(result, **select))
+
+
+@look.style
+def _draw(table: pd.DataFrame) -> Figure:
+    targets = table["target"].unique().tolist()
+    title = "How context reconstructs a word"
+    body = 2.5 * len(targets)
+    figure = look.page(10.5, body, title, table.attrs["setting"], _caption(table))
+    grid = figure.subplots(len(targets), 3, squeeze=False)
+    for panels, target in zip(grid, targets, strict=True):
+        own = table[table["target"] == target]
+        for panel in panels:
+            look.dress(panel)
+        _bars(panels[0], own[own["part"] == "r2"])
+        _density(panels[1], own[own["part"] == "density"])
+        _towers(panels[2], own[own["part"] == "tower"])
+        panels[0].set_title(f"“{target}”", loc="left", weight="bold")
+    grid[-1][1].set_xlabel("pre-activation in held-out bags with the word")
+    return figure
+
+
+def _bars(panel: Axes, bars: pd.DataFrame) -> None:
+    place = np.arange(len(bars))
+    one_hot = bars["one_hot_r2"].clip(lower=0)  # a dead word is slightly below
+    panel.bar(place - 0.2, bars["r2"], 0.38, color=BLUE, label="in context")
+    panel.bar(place + 0.2, one_hot, 0.38, color=ORANGE, label="alone")
+    panel.set_xticks(place, labels=bars["word"].tolist(), size=7.5)
+    panel.set_ylabel("R²")
+    panel.set_ylim(top=1.25 * max(bars["r2"].max(), one_hot.max(), 0.01))
+    panel.legend(loc="upper right", fontsize=7.5, ncols=2)
+
+
+def _density(panel: Axes, curve: pd.DataFrame) -> None:
+    alone = float(curve["alone"].iloc[0])
+    panel.fill_between(curve["z"], curve["density"], step="mid", color=SKY, alpha=0.6, lw=0)
+    panel.axvline(0, color=SOFT, lw=0.8)
+    panel.axvline(alone, color=VERMILLION, lw=1.2, ls=(0, (4, 2)))
+    high = panel.get_ylim()[1]
+    panel.text(alone, high, " alone", size=7.5, color=VERMILLION, va="top")
+    panel.set_yticks([])
+
+
+def _towers(panel: Axes, towers: pd.DataFrame) -> None:
+    colours = {"bias": SOFT, "itself": ORANGE}
+    for place, stack in enumerate(STACKS):
+        up = down = 0.0
+        for _, row in towers[towers["stack"] == stack].iterrows():
+            colour = colours.get(row["word"], BLUE if stack != "unrelated" else GREEN)
+            bottom = up if row["value"] >= 0 else down
+            panel.bar(place, row["value"], 0.5, bottom, color=colour, ec="white", lw=0.5)
+            if row["value"] >= 0:
+                up += row["value"]
+            else:
+                down += row["value"]
+        panel.plot([place - 0.32, place + 0.32], [up + down] * 2, color=INK, lw=1.6)
+    panel.axhline(0, color=SOFT, lw=0.8)
+    panel.set_xticks(range(len(STACKS)), labels=list(STACKS.values()), size=7.5)
+    panel.set_ylabel("pre-activation")
+
+
+def _caption(table: pd.DataFrame) -> list[str]:
+    bars = table[table["part"] == "r2"].groupby("target", sort=False)["word"].apply(list)
+    words = "; ".join(f"{target}: {', '.join(own[1:])}" for target, own in bars.items())
+    return [
+        f"Words of the largest R² in context less alone, of those in {OFTEN} held-out bags or more,"
+        f" and the four most correlated with each: {words}.",
+        "Right: what adds up to the pre-activation, the bias grey, the word itself orange, context"
+        " blue, unrelated words green; black: the sum.",
+    ]
+
+
+MECHANISM = FigureSpec(
+    "mechanism", mechanism_table, _draw, "how context reconstructs three words", applies,
+    arrays={"W": 0, "b": 0, "r2": 0, "one_hot_r2": 0},
+)  # fmt: skip

@@ -1,0 +1,61 @@
+"""A1 to A5: twelve features on a circle, three settings of their numbers."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from superpos_jax.statements.checks import Statement
+from superpos_jax.studies.bows.statements.statistics import mean, quotient
+
+SETS, DECAY = "bows/sets", "bows/decay"
+MAIN, PAIRS = "S-fun", {"S-fun": 0.6, "S-sparse": 0.9, "S-cli": 0.6}
+"""The main setting, and the least share of features with an antipode that counts as pairs."""
+CYCLIC, ANTIPODES, NORM = "cyclic_correlation", "antipodality", "W_norm2"
+NO_PAIRS = (
+    "half of the features are on at once here (beta = 0), and a ReLU gains little from pairs;"
+    " bows/settings has pairs wherever beta is below -1."
+)
+
+
+def _at(arm: str, m: int | list[int], wd: float, activation: str) -> dict[str, object]:
+    return {"arm": arm, "m": m, "weight_decay": wd, "activation": activation}
+
+
+def _relative_error(cells: xr.Dataset) -> float:
+    """Validation error of ReLU relative to that of linear models."""
+    loss = cells["validation_loss"].mean("seed")
+    return float(loss.sel(activation="relu") / loss.sel(activation="linear"))
+
+
+STATEMENTS: tuple[Statement, ...] = tuple(
+    statement
+    for arm, least in PAIRS.items()
+    for statement in (
+        Statement(SETS, f"A1: {arm}, m = 2: correlation of ReLU's W^T W with the ring", "the ring",
+                  (0.95, 1), mean(CYCLIC), _at(arm, 2, 1, "relu")),
+        Statement(SETS, f"A2: {arm}, m = 6, wd 1: share of features with an antipode, ReLU",
+                  "pairs", (least, 1), mean(ANTIPODES), _at(arm, 6, 1, "relu"),
+                  reason=NO_PAIRS if arm == "S-cli" else ""),
+        Statement(SETS, f"A2: {arm}, m = 6, wd 1: the same of linear models", "no pairs", (0, 0.1),
+                  mean(ANTIPODES), _at(arm, 6, 1, "linear")),
+        Statement(SETS, f"A2: {arm}, m = 6, wd 1: error of ReLU over that of linear models",
+                  "at most a half", (0, 0.5), _relative_error,
+                  {"arm": arm, "m": 6, "weight_decay": 1},
+                  reason=NO_PAIRS if arm == "S-cli" else ""),
+        Statement(SETS, f"A3: {arm}, m = 12, wd 1: largest overlap relative to the squared norms",
+                  "the identity", (0, 0.1), mean("identity_gap"), _at(arm, 12, 1, "relu")),
+        *(
+            Statement(SETS, f"A4: {arm}, m = {m}, wd 6: correlation of ReLU's W^T W with the ring",
+                      "the ring is back", (0.95, 1), mean(CYCLIC), _at(arm, m, 6, "relu"))
+            for m in (6, 8, 10)
+        ),
+        Statement(SETS, f"A4: {arm}, m = 6: error at wd 6 over that at wd 1, ReLU",
+                  "not told; ours: 10 or more", (10, 1000), quotient("validation_loss", 6, 1),
+                  {"arm": arm, "m": 6, "activation": "relu"}),
+        Statement(SETS, f"A5: {arm}, m = 6, wd 1: |W|^2 of ReLU", "about d = 12", (10.8, 13.2),
+                  mean(NORM), _at(arm, 6, 1, "relu"),
+                  reason=NO_PAIRS if arm == "S-cli" else ""),
+        Statement(SETS, f"A5: {arm}, m = 6, wd 1: |W|^2 of linear models", "about m = 6",
+                  (5.4, 6.6), mean(NORM), _at(arm, 6, 1, "linear")),
+    )
+)  # fmt: skip

@@ -1,0 +1,107 @@
+"""Figures and measures of words, on planted text; and the statements' sweeps."""
+
+import numpy as np
+import pytest
+
+import superpos_jax as sp
+from superpos_jax.results.sweep import shipped
+from superpos_jax.studies.bows import geometry, measured, planted
+from superpos_jax.studies.bows.figures import FIGURES
+from superpos_jax.studies.bows.figures.months import turned
+from superpos_jax.studies.bows.reconstruction import Autoencoder
+from superpos_jax.studies.bows.statements import ORDER, STATEMENTS
+
+CELL = {"structure": "text", "steps": 200, "lr": 0.01, "reduction": "sum", "clip": 0}
+PLANTED = {"corpus": ["planted"], "vocabulary": 300}
+
+
+@pytest.fixture(scope="module")
+def result():
+    axes = {"m": [4, 24], "weight_decay": [1, 4]}
+    return sp.run(sp.Sweep(study="bows", axes=axes, cell=CELL, options=PLANTED))
+
+
+def test_months_show_the_planted_ring(result):
+    table = FIGURES["months"].table(result)
+    rings = table[table["part"] == "ring"]
+    assert set(rings["row"]) == {"PCA", "weight\xa0decay\xa0=\xa01", "weight\xa0decay\xa0=\xa04"}
+    exact = rings[(rings["row"] == "PCA") & (rings["m"] == 4)]
+    assert exact["score"].iloc[0] > 0.99
+    data = table[table["part"] == "data"].pivot(index="i", columns="j", values="value")
+    assert geometry.cyclic_correlation(data.to_numpy()) > 0.8
+    FIGURES["months"].draw(table)
+
+
+def test_unknown_groups_are_refused(result):
+    with pytest.raises(ValueError, match="'days': not among the words; allowed: months"):
+        FIGURES["months"].table(result, group="days")
+
+
+def test_turned_points_keep_their_shape():
+    rng = np.random.default_rng(2)
+    points = rng.normal(size=(12, 2))
+    other = turned(points)
+    np.testing.assert_allclose(
+        np.linalg.norm(points[:, None] - points, axis=2),
+        np.linalg.norm(other[:, None] - other, axis=2),
+    )
+    assert geometry.ring_score(other) == pytest.approx(geometry.ring_score(points))
+
+
+def test_groups_have_both_norms_and_pca(result):
+    table = FIGURES["groups"].table(result)
+    rows = table[(table["norm"] == "relative") & (table["m"] == 4) & (table["weight_decay"] == 1)]
+    assert set(rows["model"]) == {"trained", "PCA"}
+    wanted = geometry.off_diagonal(result.cell(m=4, weight_decay=1).model.W[:, :12])[1]
+    assert rows.loc[rows["model"] == "trained", "median"].item() == pytest.approx(wanted, rel=1e-4)
+    FIGURES["groups"].draw(table)
+
+
+def test_mechanism_adds_up_to_preactivations(result):
+    table = FIGURES["mechanism"].table(result, m=24, weight_decay=1)
+    assert table["target"].nunique() == 3
+    cell = result.cell(m=24, weight_decay=1)
+    target = table["target"].iloc[0]
+    word = cell.features.names.index(target)
+    tower = table[(table["target"] == target) & (table["stack"] == "related")]
+    x = np.zeros((1, 300))
+    x[0, [cell.features.names.index(name) for name in tower["word"][2:]]] = 1
+    x[0, word] = 1
+    wanted = cell.model._replace(relu=False).outputs(x)[0, word]
+    assert tower["value"].sum() == pytest.approx(wanted, rel=1e-3)
+    FIGURES["mechanism"].draw(table)
+
+
+def test_the_ring_of_the_data_is_found_where_it_is_planted():
+    there = measured.data_ring(planted.features(3))
+    absent = measured.data_ring(planted.features(3, seasons=False))
+    assert there["data_ring_score"] > 0.95 > there["data_ring_level"]
+    assert absent["data_ring_score"] < 0.8
+
+
+def test_topics_are_clusters_of_the_weights(result):
+    W = result.cell(m=24, weight_decay=4).model.W
+    purity = geometry.neighbour_purity(W, planted.topics())
+    mixed = np.random.default_rng(0).permutation(planted.topics())
+    assert purity > 0.4 > 2 * geometry.neighbour_purity(W, mixed)
+
+
+def test_words_that_support_each_other_are_blocked_without_the_word():
+    X = planted.features(5)
+    model = Autoencoder(np.eye(300, dtype=np.float32), np.full(300, -0.1, np.float32), True)
+    correlation = np.corrcoef(X.train.T)
+    assert measured.blocked(model, X, correlation) == 0  # no context reaches an identity
+
+
+def test_cancelled_compares_the_sum_with_its_parts():
+    names = (*planted.features(1).names[:12], "Christmas")
+    features = planted.features(1)._replace(names=names)
+    W = np.concatenate([np.tile([[1.0, -1.0]], (1, 6)), [[1.0]]], axis=1)
+    assert measured.cancelled(W, features) == 0
+    assert measured.cancelled(np.abs(W), features) == 1
+
+
+def test_every_statement_is_about_a_shipped_sweep():
+    shipped_ones = {name.partition("/")[2] for name in shipped() if name.startswith("bows/")}
+    assert set(ORDER) == shipped_ones
+    assert {statement.key.partition("/")[2] for statement in STATEMENTS} <= shipped_ones
