@@ -1,15 +1,21 @@
 """The study: its training against plain numpy, its stop rules, and what it is for."""
 
+import dataclasses
+import itertools
+
+import jax
 import numpy as np
 import pytest
+from small_sweeps import CELL, KNOBS
 
 import superpos_jax as sp
 from superpos_jax.engine import batches
 from superpos_jax.engine.verdicts import DIVERGED, FINISHED, NON_FINITE
-from superpos_jax.studies.large_lr import metrics
-from superpos_jax.studies.large_lr.cell import Numbers
-from superpos_jax.studies.large_lr.network import layers, outputs, trimmed
-from superpos_jax.studies.large_lr.study import STUDY
+from superpos_jax.studies.large_lr import metrics, network
+from superpos_jax.studies.large_lr.cell import TASKS, Numbers
+from superpos_jax.studies.large_lr.network import Params, layers, outputs, trimmed
+from superpos_jax.studies.large_lr.report import measured
+from superpos_jax.studies.large_lr.study import STUDY, masks
 
 SEEDS = range(8)
 STUDY_OF = STUDY(STUDY.Options())
@@ -60,15 +66,11 @@ def test_a_cell_stops_at_equal_fit(acceptance):
     assert (rest["steps_to_stop"].sel(lr=2.0) < rest["steps_to_stop"].sel(lr=0.1)).all()
 
 
-def test_a_cell_alone_is_the_cell_in_the_grid():
-    def run(lrs, seeds):
-        axes = {"lr": lrs, "seed": seeds}
-        sweep = sp.Sweep(study="large_lr", axes=axes, cell={"protocol": "fixed", "steps": 100})
-        return sp.run(sweep).dataset.sel(lr=0.3, seed=1)
-
-    alone, within = run([0.3], [1]), run([0.1, 0.3, 1.0], [0, 1, 2])
+def test_a_cell_is_the_same_among_others(small_grid, small_arms):
+    within = small_grid.dataset.sel(lr=0.1)
     for name in ("train_loss", "unbiased_accuracy", "compressibility", "core_use"):
-        np.testing.assert_allclose(alone[name], within[name], rtol=0, atol=1e-4)
+        beside = small_arms.dataset[name].sel(arm="base")
+        np.testing.assert_allclose(beside, within[name], rtol=0, atol=1e-4)
 
 
 def oracle(cell, params, batch, steps):
@@ -100,23 +102,27 @@ def oracle(cell, params, batch, steps):
     return params._replace(weights=tuple(weights), biases=tuple(biases))
 
 
-@pytest.mark.parametrize("depth", [1, 2])
-def test_training_is_what_numpy_gives(depth):
-    values = {"lr": 0.2, "width": 12, "momentum": 0.5, "weight_decay": 1e-2, "l1": 1e-4, "seed": 3}
-    values |= {"depth": depth, "N": 60, "steps": 40}
-    cell = Numbers(**values)
+@pytest.mark.parametrize("arm", ["a", "c"])
+def test_training_is_what_numpy_gives(small_arms, arm):
+    values = CELL | KNOBS[arm] | {"rho": 0.95, "seed": 1, "protocol": 1}
+    against_numpy(Numbers(**values), small_arms.dataset.sel(arm=arm, rho=0.95, seed=1))
+
+
+def test_numpy_stops_where_a_cell_of_one_hidden_layer_does(acceptance):
+    data = acceptance.sel(lr=2.0, rho=0.95, seed=1)
+    against_numpy(Numbers(lr=2.0, rho=0.95, seed=1, steps=int(data["steps_to_stop"])), data)
+
+
+def against_numpy(cell, data):
     study = STUDY_OF
-    axes = {"seed": [3]}
-    del values["seed"]
-    result = sp.run(sp.Sweep(study="large_lr", axes=axes, cell={**values, "protocol": "fixed"}))
-    initial = study.init(cell, study.shapes(cell, "cpu"))
+    kind = study.shapes(cell, "cpu").size
+    initial = jax.jit(network.init, static_argnums=0)(kind, cell.width, jax.random.key(cell.seed))
     params = trimmed(initial, cell.width)
     sets = study.datasets(cell)
     train, test = study.load(sets["train"]), study.load(sets["test"])
-    expected = oracle(cell, params, train, 40)
+    expected = oracle(cell, params, train, cell.steps)
     logits = outputs(expected, train.x)
     losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(cell.N), train.y]
-    data = result.dataset.isel(seed=0)
     assert float(data["train_loss"]) == pytest.approx(losses.mean(), abs=1e-5)
     right = outputs(expected, test.x).argmax(axis=1) == test.y
     assert float(data["unbiased_accuracy"]) == pytest.approx(right.mean(), abs=2e-3)
@@ -132,20 +138,49 @@ def test_training_is_what_numpy_gives(depth):
 def test_the_learning_rate_changes_neither_data_nor_initial_weights():
     low, high = Numbers(lr=0.03, seed=5), Numbers(lr=3.0, seed=5)
     assert STUDY_OF.datasets(low) == STUDY_OF.datasets(high)
-    leaves = [STUDY_OF.init(cell, STUDY_OF.shapes(cell, "cpu")).weights[0] for cell in (low, high)]
-    np.testing.assert_array_equal(*leaves)
+    shapes = STUDY_OF.shapes(low, "cpu")
+    assert STUDY_OF.shapes(high, "cpu") == shapes
+
+    @jax.jit
+    def initial(lr):
+        return STUDY_OF.init(dataclasses.replace(low, lr=lr), shapes).weights[0]
+
+    np.testing.assert_array_equal(initial(low.lr), initial(high.lr))
 
 
-@pytest.mark.parametrize("task", ["moons", "cues", "colored_digits", "double_digits"])
-def test_every_task_trains_and_is_measured(task):
-    cell = {"task": task, "steps": 20, "N": 64, "depth": 2, "width": 8, "optimizer": "adamw"}
+FINITE = (
+    "unbiased_accuracy", "worst_group_accuracy", "compressibility", "class_separation",
+    "zero_activations", "prunability", "unit_prunability",
+)  # fmt: skip
+SMALL = {"steps": 20, "N": 64, "depth": 2, "width": 8}
+
+
+def test_images_are_trained_with_adamw_and_measured():
+    cell = SMALL | {"task": "colored_digits", "optimizer": "adamw", "depth": 1}
     sweep = sp.Sweep(study="large_lr", axes={"lr": [0.001, 0.01]}, cell=cell)
     data = sp.run(sweep).dataset
-    names = ("unbiased_accuracy", "worst_group_accuracy", "compressibility", "class_separation")
-    for name in (*names, "zero_activations", "prunability", "unit_prunability"):
+    for name in FINITE:
         assert np.isfinite(data[name]).all()
-    assert np.isfinite(data["core_use"]).all() == (task != "colored_digits")
-    assert np.isfinite(data["no_cue_accuracy"]).all() == (task == "cues")
+    assert (data["history_train_loss"].isel(step=0) > data["train_loss"]).all()
+    assert np.isnan(data["core_use"]).all()
+
+
+@pytest.mark.parametrize("task", ["moons", "cues", "double_digits"])
+def test_every_task_fits_its_network_and_is_measured(task, rng):
+    """A random network of the shape that the task asks for: training is the same for all tasks."""
+    cell = Numbers(**SMALL | {"task": TASKS.index(task)})
+    kind, sets = STUDY_OF.shapes(cell, "cpu").size, STUDY_OF.datasets(cell)
+    sizes = [kind.inputs, *[kind.width] * kind.depth, kind.classes]
+    weights = tuple(rng.standard_normal((o, i)) for i, o in itertools.pairwise(sizes))
+    params = Params(weights, tuple(np.zeros(kind.width) for _ in range(kind.depth)))
+    train = STUDY_OF.load(sets["train"])
+    assert outputs(params, train.x).shape == (cell.N, kind.classes)
+    assert set(train.y) == set(range(kind.classes))
+    parts = {part: STUDY_OF.load(sets[part]) for part in ("validation", "test")}
+    data = measured(params, kind.classes, parts, masks(cell))
+    for name in (*FINITE, "core_use", "cue_use"):
+        assert np.isfinite(data[name].values)
+    assert np.isfinite(data["no_cue_accuracy"].values) == (task == "cues")
 
 
 def test_images_are_few():
