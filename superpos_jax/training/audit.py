@@ -16,6 +16,7 @@ from superpos_jax.engine.bits import ANY
 from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.errors import UserError
 from superpos_jax.results.result import Result
+from superpos_jax.results.store import one_nan
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.results.view import provenance
 from superpos_jax.training.job import run
@@ -121,16 +122,16 @@ def _compare(stored: Any, again: Any) -> tuple[bool, float, str]:
         if name not in stored:
             same, largest, where = False, float("inf"), str(name)
             continue
-        old, new = stored[name], again[name]
+        old, new = one_nan(stored[name]), one_nan(again[name])
         if "step" in new.dims:
             old = old.sel(step=new["step"])
-        old = old.values[tuple(map(slice, new.shape))].astype(new.dtype)
-        if old.tobytes() == new.values.tobytes():
+        before = old.values[tuple(map(slice, new.shape))].astype(new.dtype)
+        if before.tobytes() == new.values.tobytes():
             continue
         same = False
         with np.errstate(all="ignore"):
-            apart = np.atleast_1d(np.abs(old.astype(np.float64) - new.values.astype(np.float64)))
-        apart[np.atleast_1d(np.isnan(old) & np.isnan(new.values))] = 0
+            apart = np.atleast_1d(np.abs(before.astype(np.float64) - new.values.astype(np.float64)))
+        apart[np.atleast_1d(np.isnan(before) & np.isnan(new.values))] = 0
         difference = float(np.max(np.nan_to_num(apart, nan=np.inf), initial=0))
         if difference >= largest:
             largest, where = difference, str(name)

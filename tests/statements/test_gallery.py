@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import superpos_jax as sp
-from superpos_jax.results.registry import load_study
+from superpos_jax.results.registry import figure_names, load_study
 from superpos_jax.statements import gallery, pages, resampling
 
 FIGURES = Path(__file__).parents[2] / "figures"
@@ -21,7 +21,7 @@ def test_a_sweep_of_the_paper_says_what_it_makes(entry):
     words = [re.match(r"\w+", text)[0] for text in entry.paragraphs]
     assert words == ["Result", "See", "Paper", "Cost"]
     assert entry.sweep.figures
-    assert set(entry.sweep.figures) <= set(load_study(entry.sweep.study).figures())
+    assert set(entry.sweep.figures) <= set(figure_names(load_study(entry.sweep.study)))
 
 
 def test_every_figure_of_the_study_has_a_sweep():
