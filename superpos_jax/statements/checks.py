@@ -48,6 +48,9 @@ class Statement(NamedTuple):
     form: str = ".3g"
     reason: str = ""
     """Why the number most likely differs, if it does."""
+    step: int = 0
+    """Where above 0, it is about this recorded step: cells that have come so far need not be
+    trained to their end, and it reads histories alone."""
 
 
 class Finding(NamedTuple):
@@ -139,14 +142,24 @@ def _trained(statement: Statement, dataset: xr.Dataset) -> xr.Dataset | None:
         return None
     seeds = seed_axes(part["verdict"].dims)
     part = part.sortby([axis for axis in part["verdict"].dims if axis not in seeds])
+    unfinished = part["verdict"] == UNFINISHED
+    if statement.step:
+        unfinished = unfinished & ~_recorded(part, statement.step)
+    part = part.assign(unfinished=unfinished)
     for axis in seeds:
-        unfinished = part["verdict"] == UNFINISHED
+        unfinished = part["unfinished"]
         whole = ~unfinished.any([dim for dim in unfinished.dims if dim != axis])
         part = part.isel({axis: np.flatnonzero(whole)})
-    if not _count(part) or (part["verdict"] == UNFINISHED).any():
+    if not _count(part) or part["unfinished"].any():
         return None
     reads = [name for name, array in part.items() if _one_a_cell(array) or name in statement.reads]
-    return part[reads].where(part["verdict"] == FINISHED)
+    return part[reads].where(part["verdict"].isin([FINISHED, UNFINISHED]))
+
+
+def _recorded(part: xr.Dataset, step: int) -> xr.DataArray:
+    """Which cells have come to a step that was recorded."""
+    history = next(array for name, array in part.items() if str(name).startswith("history_"))
+    return history.sel(step=step).notnull()
 
 
 def _number(statement: Statement, part: xr.Dataset) -> float:

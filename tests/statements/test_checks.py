@@ -127,6 +127,20 @@ def test_without_seeds_nothing_is_decided():
     assert judge(statement._replace(where={"T": 6}), dataset).verdict == "not trained"
 
 
+def test_a_recorded_step_is_judged_while_cells_are_still_training():
+    history = [[0.5, 0.4, np.nan], [0.7, 0.6, np.nan], [0.9, np.nan, np.nan]]
+    verdict = [UNFINISHED, UNFINISHED, NON_FINITE]
+    variables = {"verdict": ("seed", verdict), "history_loss": (("seed", "step"), history)}
+    dataset = xr.Dataset(variables, {"seed": [0, 1, 2], "step": [10, 20, 30]})
+    statement = Statement("", "", "", (0, 1), lambda part: part.history_loss.sel(step=20).mean())
+    statement = statement._replace(reads={"history_loss": 0})
+    assert judge(statement, dataset).found == "not defined"  # but for the seed that died
+    assert judge(statement._replace(step=20), dataset).found == "0.5 (0.4 to 0.6)"
+    assert judge(statement._replace(step=30), dataset).found == "not defined"
+    dataset["history_loss"][0, 1] = np.nan  # this seed has not come so far
+    assert judge(statement._replace(step=20), dataset).found.startswith("0.6")
+
+
 def test_cells_that_failed_do_not_count():
     verdict = [FINISHED, NON_FINITE, DIVERGED]
     variables = {"verdict": ("seed", verdict), "test_loss": ("seed", [1.0, 9.0, 3.0])}

@@ -124,15 +124,15 @@ def _keys(
 
 
 def _caption(table: pd.DataFrame) -> list[str]:
-    panels, lines = table.attrs["panels"][0], table.attrs["lines"][0]
+    (panels, _), (lines, texts) = table.attrs["panels"], table.attrs["lines"]
+    words = {panels: along.headings(table), lines: texts}
     test = table[table["quantity"] == "test_accuracy"]
     last = test[test["step"] == test["step"].max()]
     ends = []
     for _, row in last.iterrows():
-        where = [str(row[axis]) for axis in (panels, lines) if axis]
-        ends.append(
-            f"{' '.join(where)} {row['median']:.3f} ({row['min']:.3f} to {row['max']:.3f})".strip()
-        )
+        where = ", ".join(words[axis][row[axis]] for axis in (panels, lines) if axis)
+        range_ = f"{row['median']:.3f} ({row['min']:.3f} to {row['max']:.3f})"
+        ends.append(f"{where}: {range_}" if where else range_)
     by = [axis for axis in (panels, lines) if axis]
     each = test.groupby(by)[["died", "unfinished"]].max() if by else test.iloc[-1:]
     return [

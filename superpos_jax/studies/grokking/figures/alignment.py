@@ -110,13 +110,13 @@ def _draw(table: pd.DataFrame) -> Figure:
 
 
 def _caption(table: pd.DataFrame) -> list[str]:
-    axis, texts = table.attrs["panels"]
+    axis = table.attrs["panels"][0]
     last = table[table["step"] == table["step"].max()]
     parts = []
-    for value, text in (texts or {None: ""}).items():
+    for value, text in (along.headings(table) or {None: ""}).items():
         rows = along.where(last, axis, value).set_index("quantity")["median"]
         if "update_cosine_out" in rows:
-            parts.append(f"{text} {rows['update_cosine_out']:.2f}".strip())
+            parts.append(f"{text}: {rows['update_cosine_out']:.2f}".removeprefix(": "))
     ends = f"Update cosine of the output at the end: {'; '.join(parts)}." if parts else ""
     return [seed_words(table), "A cosine of 1: the weights grow along themselves.", ends]
 

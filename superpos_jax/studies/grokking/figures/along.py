@@ -69,7 +69,8 @@ def along(
             chosen[lines] = _values(dataset, lines, select, LINES)
         for quantity in quantities:
             frame = history_table(result, quantity, by=lines or panels, **chosen)
-            frames.append(frame.assign(**{panels: value}) if panels else frame)
+            if len(frame):  # a network of one layer has no second one
+                frames.append(frame.assign(**{panels: value}) if panels else frame)
     table = pd.concat(frames, ignore_index=True)
     first = [axis for axis in (panels, lines) if axis]
     table = table[[*first, *(column for column in table if column not in first)]]

@@ -16,9 +16,11 @@ from superpos_jax.studies.grokking.statements.statistics import (
     middle,
     quotient,
     reach,
+    recorded,
+    with_records,
 )
 
-S = {number: f"grokking/S{number}" for number in range(1, 9)}
+S = {number: f"grokking/S{number}" for number in range(1, 11)}
 F1A, F1B, F1C = "grokking/F1a", "grokking/F1b", "grokking/F1c"
 F2, F4, F6A, F6B, F8, F15 = (f"grokking/F{name}" for name in ("2", "4", "6a", "6b", "8", "15"))
 CHANCE = (0.0, 0.05)
@@ -27,14 +29,20 @@ ALL, NONE = (0.9, 1.0), (0.0, 0.1)
 FLOATS = ("float16", "float32", "float64")
 TENSORS = {name: f"update_cosine_{name}" for name in ("W1", "W2", "out")}
 TEST = "test_accuracy"
+READS = {f"history_{TEST}": 0}
+SHORT, LONG = 15_515, 59_892
+"""Recorded steps of F2, and of F1b and F1c: the last that all of their cells have come to."""
+BY_PERP = {"perp": "none"}, {"perp": "tensor"}
+BY_ARM = {"arm": ["decay_1", "decay_2", "decay_5"]}, {"arm": "perp"}
+"""The cells of AdamW with decay, and those of perpAdamW."""
 
 MEMORIZES: tuple[Statement, ...] = (
     Statement(S[1], "C1: cross-entropy fits: train accuracy at the end", "1", (0.999, 1),
               middle("train_accuracy"), {"arm": "ce"}),
     Statement(S[1], "C1: cross-entropy does not generalize: test accuracy at the end",
               "at chance (0.9 % at p = 113)", CHANCE, middle(TEST), {"arm": "ce"}),
-    Statement(F1C, "C1: cross-entropy at 53 bits: test accuracy at step 80,000", "below 0.01",
-              (0, 0.01), middle(TEST), {"arm": "float64"}),
+    Statement(F1C, "C1: cross-entropy at 53 bits: test accuracy at step 59,892", "below 0.01",
+              (0, 0.01), recorded(TEST, LONG), {"arm": "float64"}, READS, step=LONG),
     Statement(S[1], "C6: cosine of output weights and update, cross-entropy", "up to 0.9",
               (0.8, 1), middle("update_cosine_out"), {"arm": "ce"}),
     Statement(S[1], "C6: by how much that of the output is above the other layers'", "above 0",
@@ -42,32 +50,37 @@ MEMORIZES: tuple[Statement, ...] = (
 )  # fmt: skip
 
 COLLAPSE: tuple[Statement, ...] = (
+    Statement(S[2], "C2: half of the samples collapse in the order of the bits: share of"
+              " neighbours", "1", (1, 1), in_order("t_sc", "arm", FLOATS)),
     *(
-        Statement(key, f"C2: half of the samples collapse in the order of the bits{at_}: share of"
-                  " neighbours", "1", (1, 1), in_order("t_sc", "arm", FLOATS), where)
-        for key, at_, where in (
-            (S[2], "", {}),
-            (F2, ", fraction 0.6", {"fraction": 0.6}),
-            (F2, ", fraction 0.7", {"fraction": 0.7}),
-        )
+        Statement(F2, f"C2: half of the samples collapse in the order of the bits, fraction {f}:"
+                  " share of neighbours", "1", (1, 1),
+                  with_records(in_order("first", "arm", FLOATS), "train_collapsed", 0.5, SHORT),
+                  {"fraction": f}, {"history_train_collapsed": 0}, step=SHORT)
+        for f in (0.6, 0.7)
     ),
+    Statement(S[4], "C2: fraction 0.7: test accuracy at 53 bits less that at 11",
+              "0.3 or more at p = 113", (0.05, 1),
+              difference(at(middle(TEST), arm="float64"), at(middle(TEST), arm="float16")),
+              {"fraction": 0.7}),
     *(
-        Statement(key, f"C2: fraction {fraction}: test accuracy at 53 bits less that at 11",
+        Statement(F2, f"C2: fraction {f}, step 15,515: test accuracy at 53 bits less that at 11",
                   expected, (0.05, 1),
-                  difference(at(middle(TEST), arm="float64"), at(middle(TEST), arm="float16")),
-                  {"fraction": fraction})
-        for key, fraction, expected in (
-            (S[4], 0.7, "0.3 or more at p = 113"), (F2, 0.6, "0.37"), (F2, 0.7, "0.34 or more"),
-        )
+                  difference(*(at(recorded(TEST, SHORT), arm=a) for a in ("float64", "float16"))),
+                  {"fraction": f}, READS, step=SHORT)
+        for f, expected in ((0.6, "0.37"), (0.7, "0.34 or more"))
     ),
+    Statement(S[2], "C3: test accuracy at the end, largest of 11, 24 and 53 bits",
+              "at chance", CHANCE, largest(TEST), {"arm": list(FLOATS)}),
+    Statement(F2, "C3: fraction 0.4, step 15,515: largest test accuracy with 11, 24 or 53 bits",
+              "at chance", CHANCE, recorded(TEST, SHORT, "max"),
+              {"arm": list(FLOATS), "fraction": 0.4}, READS, step=SHORT),
     *(
-        Statement(key, f"C3: test accuracy at the end{at_}, largest of 11, 24 and 53 bits",
-                  "at chance", CHANCE, largest(TEST), {"arm": list(FLOATS), **where})
-        for key, at_, where in ((S[2], "", {}), (F2, ", fraction 0.4", {"fraction": 0.4}))
+        Statement(key, f"C10: collapse induced at 24 bits{at_}: test accuracy at 53 bits less that",
+                  "0.79 (p = 113)", (0.1, 1),
+                  difference(at(middle(TEST), arm="float64"), at(middle(TEST), arm="induced")))
+        for key, at_ in ((S[9], ""), (F8, ", p = 113"))
     ),
-    Statement(F8, "C10: collapse induced at 24 bits: test accuracy at 53 bits less that",
-              "0.79", (0.1, 1),
-              difference(at(middle(TEST), arm="float64"), at(middle(TEST), arm="induced"))),
     *(
         Statement(key, f"Question 1: exact cross-entropy{at_}: share of seeds that generalize",
                   "1, if collapse were what stops them", ALL, reach(), {"arm": "exact", **where})
@@ -76,8 +89,15 @@ COLLAPSE: tuple[Statement, ...] = (
             (S[2], ", fraction 0.5, 6,000 steps", {}),
             (S[3], ", fraction 0.7, 10,000 steps", {}),
             *((S[4], f", fraction {f}, 10,000 steps", {"fraction": f}) for f in (0.5, 0.7, 0.8)),
-            (F1C, ", p = 113, 80,000 steps", {}),
-            *((F2, f", p = 113, fraction {f}", {"fraction": f}) for f in (0.4, 0.6, 0.7)),
+        )
+    ),
+    *(
+        Statement(key, f"Question 1: exact cross-entropy, p = 113{at_}, step {step:,}: test"
+                  " accuracy", "0.95, if collapse were what stops it", (0.95, 1),
+                  recorded(TEST, step), {"arm": "exact", **where}, READS, step=step)
+        for key, at_, where, step in (
+            (F1C, "", {}, LONG),
+            *((F2, f", fraction {f}", {"fraction": f}, SHORT) for f in (0.4, 0.6, 0.7)),
         )
     ),
 )  # fmt: skip
@@ -90,18 +110,19 @@ STABLEMAX: tuple[Statement, ...] = (
               difference(at(middle(TEST), arm="stablemax"), at(middle(TEST), arm="exact"))),
     Statement(S[6], "C4: parity, StableMax: test accuracy at step 5,000", "0.82", (0.7, 1),
               middle(TEST), {"arm": "stablemax"}),
-    Statement(F1B, "C4: StableMax: step of a test accuracy of 0.95", "51,000", (40_000, 64_000),
-              first()),
+    Statement(F1B, "C4: StableMax: test accuracy at step 59,892", "0.94 at step 50,000", (0.9, 1),
+              recorded(TEST, LONG), {}, READS, step=LONG),
     *(
         Statement(F4, f"C4: StableMax, {operation}: share of seeds that generalize", "1", ALL,
                   reach(), {"operation": operation})
         for operation in ("add", "mul")
     ),
-    *(
-        Statement(key, "C5: StableMax: norm of the weights at the end, over that at step 1,000",
-                  "above 1", (1.01, INF), grown("norm", 1000), where, {"history_norm": 0})
-        for key, where in ((S[3], {"arm": "stablemax"}), (F1B, {}))
-    ),
+    Statement(S[3], "C5: StableMax: norm of the weights at the end, over that at step 1,000",
+              "above 1", (1.01, INF), grown("norm", 1000), {"arm": "stablemax"},
+              {"history_norm": 0}),
+    Statement(F1B, "C5: StableMax: norm of the weights at step 59,892, over that at step 1,000",
+              "above 1", (1.01, INF), grown("norm", 1000, LONG), {}, {"history_norm": 0},
+              step=LONG),
 )  # fmt: skip
 
 PERP: tuple[Statement, ...] = (
@@ -122,12 +143,12 @@ PERP: tuple[Statement, ...] = (
     *(
         Statement(key, f"Question 2, C8: {layers}: fastest AdamW with decay over fastest perpAdamW,"
                   " steps of generalization", expected, (1.01, INF),
-                  quotient(fastest(perp="none", **where), fastest(perp="tensor", **where)))
-        for key, layers, where, expected in (
-            (S[5], "1 hidden layer", {"depth": 1}, "above 1 (replication: 0.5 to 0.9)"),
-            (S[5], "2 hidden layers", {"depth": 2}, "above 1 (replication: 0.6 to 1.2)"),
-            (S[5], "3 hidden layers", {"depth": 3}, "above 1 (replication: below 0.4)"),
-            (F15, "p = 113, 2 hidden layers", {}, "above 1 (replication: 0.6 to 1.2)"),
+                  quotient(fastest(**decayed), fastest(**perp)), where)
+        for key, layers, where, decayed, perp, expected in (
+            (S[10], "1 hidden layer", {"depth": 1}, *BY_ARM, "above 1 (replication: 0.5 to 0.9)"),
+            (S[5], "2 hidden layers", {"depth": 2}, *BY_PERP, "above 1 (replication: 0.6 to 1.2)"),
+            (S[10], "3 hidden layers", {"depth": 3}, *BY_ARM, "above 1 (replication: below 0.4)"),
+            (F15, "p = 113, 2 hidden layers", {}, *BY_PERP, "above 1 (replication: 0.6 to 1.2)"),
         )
     ),
 )  # fmt: skip

@@ -79,11 +79,35 @@ def fastest(**where: Any) -> Statistic:
     return of
 
 
-def grown(name: str, since: int) -> Statistic:
+def recorded(name: str, step: int, summary: str = "median") -> Statistic:
+    """The median over all cells of a number at a recorded step, or another summary of them.
+
+    >>> history = ("seed", "step"), [[0.1, 0.2], [0.3, 0.6]]
+    >>> cells = xr.Dataset({"history_loss": history}, {"step": [10, 20]})
+    >>> recorded("loss", 20)(cells), recorded("loss", 20, "max")(cells)
+    (0.4, 0.6)
+    """
+    return lambda cells: float(getattr(cells[f"history_{name}"].sel(step=step), summary)())
+
+
+def with_records(statistic: Statistic, of: str, least: float, until: int) -> Statistic:
+    """A statistic that finds the variable `first`: the first record of a number that is `least`.
+
+    Records after the step `until` are not looked at. NaN where none is.
+    """
+
+    def statistic_of(cells: xr.Dataset) -> float:
+        history = cells[f"history_{of}"].sel(step=slice(None, until))
+        return statistic(cells.assign(first=history["step"].where(history >= least).min("step")))
+
+    return statistic_of
+
+
+def grown(name: str, since: int, until: int | None = None) -> Statistic:
     """Median over seeds of a number at the end over that at the first record from a step on."""
 
     def of(cells: xr.Dataset) -> float:
-        history = cells[f"history_{name}"].sel(step=slice(since, None))
+        history = cells[f"history_{name}"].sel(step=slice(since, until))
         return float((history.isel(step=-1) / history.isel(step=0)).median())
 
     return of

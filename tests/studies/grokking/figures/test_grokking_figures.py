@@ -62,6 +62,15 @@ def test_figures_of_training(name, axes):
     figure.canvas.draw()
 
 
+def test_a_tensor_that_only_some_networks_have_is_drawn_where_it_is():
+    result = Made(width=[50, 100], seed=[0, 1])
+    recorded = result.dataset["history_norm_W1"]
+    result.dataset["history_norm_W2"] = recorded.where(recorded["width"] > 50)
+    table = FIGURES["alignment"].table(result)
+    assert set(table.loc[table["quantity"] == "norm_W2", "width"]) == {100}
+    FIGURES["alignment"].draw(table).canvas.draw()
+
+
 def test_axes_of_panels_and_lines():
     of = {"arms": ARMS, "both": ARMS | {"t": [11, 24]}, "bits": {"t": [11, 24], "lr": [1, 2, 3]}}
     chosen = {name: split(Made(**axes).dataset, {}) for name, axes in of.items()}
