@@ -25,7 +25,7 @@ from superpos_jax.results.grid import Grid
 from superpos_jax.results.sweep import load_sweep
 from superpos_jax.studies.grokking.losses import EXACT, UNLIMITED, cross_entropy
 
-STEPS, EVERY = 50, 10
+STEPS, EVERY = 30, 10
 """Updates of a cell in a turn; between two looks at train and test accuracy."""
 
 
