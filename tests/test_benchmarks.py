@@ -25,7 +25,7 @@ def benchmark(monkeypatch):
 @pytest.mark.parametrize(
     ("script", "arguments", "chosen"),
     [
-        ("grokking", (10, 'arm=["perp", "exact"]'), ("engine", "by hand")),
+        ("grokking", (10, "seed=[0]"), ("engine", "by hand")),
         ("bows", (32, "m=[2, 4]"), ("engine", "shared")),
         ("large_lr", (10, 10, "lr=[0.1]"), ("engine, fixed", "by hand, fixed")),
     ],
