@@ -22,6 +22,7 @@ format: $(VENV)/installed-dev ## format and mend what can be mended
 bench: $(VENV)/installed-bench ## measure speed and memory, rewrite benchmarks/*.md
 	$(BIN)/python benchmarks/on_paper.py
 	$(BIN)/python benchmarks/run.py
+	for study in small grokking bows large_lr; do $(BIN)/python benchmarks/$$study.py || exit 1; done
 
 torture: $(VENV)/installed-test ## kill the command again and again, rewrite benchmarks/torture.md
 	$(BIN)/python tests/torture.py

@@ -1,69 +1,53 @@
 """Bags of words: the synthetic grid through the engine, by hand, and in PyTorch; a step of a text.
 
-    python benchmarks/bows.py            # all, or those that are named: engine hand torch text
+    python benchmarks/bows.py           # rewrites its section of README.md
 
-One core. The grid is the circular part of sweeps/bows/structures.toml: cell-steps a second of the
-engine and of a hand-written jit(vmap(scan)) over the same cells, in alternating pairs, and of plain
-PyTorch, one model after another. Both of JAX shuffle, clip and decay alike. A step of a text model
-is told relative to its matrix products alone. Prints JSON.
+The grid is the circular part of sweeps/bows/structures.toml. All ways shuffle, clip and decay
+alike; PyTorch trains one model after another. A step of a text model is told relative to its
+matrix products alone.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-import time
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
+import jax
+import jax.numpy as jnp
+import optax
+from beside import (
+    HEAD,
+    MEASURE,
+    TURNS,
+    Engine,
+    Way,
+    Ways,
+    by_hand,
+    compared,
+    in_turns,
+    one_core,
+    seconds,
+    stacked,
+)
+from page import spread, table, write
 
-import jax  # noqa: E402 - the thread pool follows the affinity
-import jax.numpy as jnp  # noqa: E402
-import numpy as np  # noqa: E402
-import optax  # noqa: E402
+from superpos_jax.engine.numerics import pinned
+from superpos_jax.results.grid import Grid
+from superpos_jax.results.sweep import load_sweep
 
-from superpos_jax.engine.plan import make_plan  # noqa: E402
-from superpos_jax.engine.program import Program, make_mesh  # noqa: E402
-from superpos_jax.results.sweep import load_sweep  # noqa: E402
-
-PAIRS, STEPS, BATCH, D = 3, 320, 256, 12
-TORCH_STEPS = 640
-AXES = ["structure=circular", f"steps={STEPS}"]
-
-
-def seconds(run: Callable[[], Any]) -> float:
-    start = time.process_time()
-    jax.block_until_ready(run())
-    return time.process_time() - start
-
-
-def engine() -> tuple[Callable[[], Any], int]:
-    """A whole training of the grid, compiled; and its cells."""
-    grid = load_sweep("bows/structures", AXES).grid()
-    plan = make_plan(grid.study, grid.cells, 1, "cpu")
-    program = Program(grid.study, plan, make_mesh(jax.devices()[:1]))
-    state = program.init()
-
-    def run() -> Any:
-        nonlocal state
-        state = [group._replace(step=jnp.zeros_like(group.step)) for group in state]
-        state = program.advance(state, STEPS)
-        return state
-
-    return run, len(grid.cells)
+STEPS, BATCH, D = 320, 256, 12
+"""Updates of a cell in a turn: ten epochs; samples of an update; features."""
+IN_PYTORCH = 56
+"""PyTorch trains every 56th cell."""
+TEXT_STEPS = 200
 
 
-def hand(shared: bool = False) -> Callable[[], Any]:
-    """The same as one would write it: a permutation an epoch, jit(vmap(scan)).
+def hand(grid: Grid, shared: bool = False) -> Way:
+    """As one would write it: a permutation an epoch, jit(vmap(scan)).
 
     With `shared` all cells see the same batches, whatever their seed: fewer operations.
     """
-    grid = load_sweep("bows/structures", AXES).grid()
+    steps = grid.cells[0].steps
     data = jnp.asarray(grid.study.features(grid.cells[0]).train, jnp.float32)
-    stacked = jax.tree.map(lambda *values: jnp.asarray(values), *grid.cells)
     per_epoch = -(-len(data) // BATCH)
 
     def train(cell: Any) -> Any:
@@ -103,47 +87,61 @@ def hand(shared: bool = False) -> Callable[[], Any]:
 
         params = (W, jnp.zeros(D))
         carry, _ = jax.lax.scan(
-            epoch, (params, optimizer.init(params)), jnp.arange(STEPS // per_epoch)
+            epoch, (params, optimizer.init(params)), jnp.arange(steps // per_epoch)
         )
-        return carry[0]
+        return carry[0], jnp.int32(steps)
 
-    return partial(jax.jit(jax.vmap(train)), stacked)
+    cells, compiled = stacked(grid.cells), jax.jit(jax.vmap(train))
+    return by_hand(lambda: compiled(cells))
 
 
-def torch_rate() -> float:
-    """Steps a second of one model after another in plain PyTorch."""
+def pytorch(grid: Grid) -> Way:
+    """One model after another."""
     import torch
 
     torch.set_num_threads(1)
-    study = load_sweep("bows/structures", AXES).grid()
-    data = torch.tensor(study.study.features(study.cells[0]).train, dtype=torch.float32)
-    W = torch.nn.Parameter((torch.rand(6, D) - 0.5) / 2)
-    b = torch.nn.Parameter(torch.zeros(D))
-    optimizer = torch.optim.AdamW([W, b], lr=1e-2, weight_decay=1.0)
-    start, done = time.process_time(), 0
-    while done < TORCH_STEPS:
-        for index in torch.randperm(len(data)).split(BATCH):
-            x = data[index]
-            loss = ((torch.relu(x @ W.T @ W + b) - x) ** 2).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_([W, b], 1.0)
-            optimizer.step()
-            done += 1
-    return done / (time.process_time() - start)
+
+    def train(cell: Any) -> int:
+        torch.manual_seed(cell.seed)
+        data = torch.tensor(grid.study.features(cell).train, dtype=torch.float32)
+        W = torch.nn.Parameter((torch.rand(cell.m, D) - 0.5) / 2)
+        b = torch.nn.Parameter(torch.zeros(D))
+        optimizer = torch.optim.AdamW([W, b], lr=cell.lr, weight_decay=cell.weight_decay)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, cell.steps)
+        done = 0
+        while done < cell.steps:
+            for index in torch.randperm(len(data)).split(BATCH):
+                x = data[index]
+                z = x @ W.T @ W + b
+                loss = (((torch.relu(z) if cell.activation else z) - x) ** 2).mean()
+                optimizer.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_([W, b], 1.0)
+                optimizer.step()
+                schedule.step()
+                done += 1
+        return done
+
+    return lambda: sum(map(train, grid.cells[::IN_PYTORCH]))
 
 
-def text(m: int = 120, V: int = 1000) -> dict[str, float]:
+def ways(steps: int, *changed: str) -> Ways:
+    """The grid, all ways."""
+    grid = load_sweep("bows/structures", ["structure=circular", f"steps={steps}", *changed]).grid()
+    return {
+        "engine": lambda: Engine(grid),
+        "by hand": lambda: hand(grid),
+        "shared": lambda: hand(grid, shared=True),
+        "PyTorch": lambda: pytorch(grid),
+    }
+
+
+def text(m: int = 120) -> list[tuple[float, float]]:
     """Milliseconds of a step of a text model in the engine, and of its matrix products alone."""
-    overrides = ["corpus=[planted]", "vocabulary=300", "m=[120, 121]", "seed=0", "weight_decay=1"]
-    overrides += ["steps=200"]
-    grid = load_sweep("bows/planted", overrides[1:]).grid()
-    plan = make_plan(grid.study, grid.cells, 1, "cpu")
-    program = Program(grid.study, plan, make_mesh(jax.devices()[:1]))
-    state = program.advance(program.init(), 1)
-    took = seconds(lambda: program.advance(state, 200)) / (199 * len(grid.cells))
-    V = grid.study.words
-    x, W = jnp.ones((BATCH, V)), jnp.ones((m, V))
+    asked = [f"m=[{m}, {m + 1}]", "seed=0", "weight_decay=1", f"steps={TEXT_STEPS}"]
+    grid = load_sweep("bows/planted", asked).grid()
+    engine = Engine(grid)
+    x, W = jnp.ones((grid.cells[0].batch, grid.study.words)), jnp.ones((m, grid.study.words))
 
     @jax.jit
     def products(x: Any, W: Any) -> Any:
@@ -152,33 +150,37 @@ def text(m: int = 120, V: int = 1000) -> dict[str, float]:
             z = h @ W
             return W + 1e-9 * (h.T @ z + (z @ W.T).T @ x)
 
-        return jax.lax.fori_loop(0, 200, body, W)
+        return jax.lax.fori_loop(0, TEXT_STEPS, body, W)
 
-    jax.block_until_ready(products(x, W))
-    alone = seconds(lambda: products(x, W)) / 200
-    return {"step_ms": 1e3 * took, "products_ms": 1e3 * alone, "ratio": took / alone}
+    def once() -> tuple[float, float]:
+        of_cells = seconds(engine) / len(grid.cells), seconds(lambda: products(x, W))
+        return tuple(1e3 * each / TEXT_STEPS for each in of_cells)
+
+    once()  # compiles
+    return [once() for _ in range(TURNS)]
 
 
-def main(names: list[str]) -> None:
-    report: dict[str, Any] = {}
-    if {"engine", "hand"} & set(names):
-        (by_engine, cells), *others = engine(), hand(), hand(shared=True)
-        runs = by_engine, *others
-        for run in runs:
-            jax.block_until_ready(run())  # compile
-        took = np.array([[seconds(run) for run in runs] for _ in range(PAIRS)])
-        rates = cells * STEPS / np.median(took, axis=0)
-        report |= {"cells": cells} | dict(
-            zip(("engine", "hand", "hand_shared"), rates.tolist(), strict=True)
-        )
-        report["engine_over_hand"] = float(np.median(took[:, 1] / took[:, 0]))
-        report["engine_over_shared"] = float(np.median(took[:, 2] / took[:, 0]))
-    if "torch" in names:
-        report["torch"] = torch_rate()
-    if "text" in names:
-        report["text"] = text()
-    print(json.dumps(report, indent=2))
+@pinned()
+def main() -> None:
+    """Measure, and write."""
+    one_core()
+    rates = in_turns(ways(STEPS))
+    rows = [
+        compared("each seed its own batches, by hand", rates, "engine", "by hand", "1.0"),
+        compared("all seeds the same batches, by hand", rates, "engine", "shared"),
+        compared("PyTorch", rates, "engine", "PyTorch", "10"),
+    ]
+    steps = text()
+    step, products = zip(*steps, strict=True)
+    ratios = [ours / alone for ours, alone in steps]
+    lines = [
+        "",
+        "A step of a text model of m = 120 and 300 words, 256 bags:",
+        f"{spread(step, '.2f')} ms; its matrix products alone {spread(products, '.2f')} ms;",
+        f"{spread(ratios, '.2f')} times as long.",
+    ]
+    write("bows", ["## Bags of words", "", *MEASURE, *table(HEAD, *rows), *lines])
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["engine", "hand", "torch", "text"])
+    main()

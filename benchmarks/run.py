@@ -13,8 +13,6 @@ import argparse
 import contextlib
 import json
 import os
-import platform
-import re
 import resource
 import shutil
 import statistics
@@ -27,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from page import spread, table, write
 from ways import REFERENCE, SHAPES, WAYS, timed, trainer
 
 HERE = Path(__file__).parent
@@ -144,18 +143,6 @@ def told(script: str, *arguments: str) -> Any:
     print(" ".join(command[1:]), file=sys.stderr)
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout)
-
-
-def spread(values: Sequence[float], form: str) -> str:
-    """Median and range."""
-    low, middle, high = min(values), statistics.median(values), max(values)
-    return f"{middle:{form}} ({low:{form}} to {high:{form}})"
-
-
-def table(*rows: Sequence[object]) -> list[str]:
-    """Lines of a Markdown table, its head first."""
-    head, *body = (" | ".join(map(str, row)) for row in rows)
-    return ["", f"| {head} |", "|---" * len(rows[0]) + "|", *(f"| {row} |" for row in body)]
 
 
 def roofline(turns: int) -> list[str]:
@@ -278,35 +265,6 @@ def worth_of_a_kernel(phases: dict[str, dict[str, float]]) -> list[str]:
     ]
 
 
-def small() -> list[str]:
-    """Models so small that a step is little work, beside the same by hand."""
-    lines = [
-        "## Small models",
-        "",
-        "Cell-steps a second on one core; by hand: vmap over cells, scan over steps (by_hand.py);",
-        "median (and range), ratios within a pair. History: what a run with its default history",
-        "spends on measuring, over what it spends on training.",
-    ]
-    rows = []
-    for name, measured in told("small.py").items():
-        engine, by_hand = measured["engine"], measured["by hand"]
-        ratios = [ours / theirs for ours, theirs in zip(engine, by_hand, strict=True)]
-        rows.append((
-            SMALL[name], spread(engine, ",.0f"), spread(by_hand, ",.0f"), spread(ratios, ".2f"),
-            spread(measured["history"], ".0%"),
-        ))  # fmt: skip
-    head = ("model", "engine", "by hand", "engine / by hand", "history / training")
-    return lines + table(head, *rows)
-
-
-SMALL = {
-    "tiny": "19 -> 64 -> 2, SGD on 32 samples, 96 cells",
-    "tiny_stop": "the same, each cell until it has learned",
-    "autoencoder": "12 -> m -> 12, AdamW on 256 samples, 48 cells",
-    "modular": "94 -> 100 -> 100 -> 47, Adam on 1,104 samples, 8 cells",
-}
-
-
 def program() -> list[str]:
     """The command as a user meets it."""
     lines = ["## The program"]
@@ -354,32 +312,8 @@ def plane(cores: Sequence[int]) -> float:
 SECTIONS: dict[str, Callable[..., list[str]]] = {
     "step": roofline,
     "inside": inside,
-    "small": small,
     "program": program,
 }
-
-
-def rewrite(page: str, name: str, lines: list[str]) -> str:
-    """A page with one of its sections, which follows a mark with its name, replaced."""
-    parts = dict(re.findall(r"<!-- (\w+) -->\n(.*?)\n*(?=\n<!-- |\Z)", page, flags=re.DOTALL))
-    parts[name] = "\n".join(lines).strip()
-    header = "# Benchmarks\n\nWritten by `make bench`. The machine is shared: compare ratios.\n"
-    sections = [f"\n<!-- {one} -->\n{parts[one]}\n" for one in SECTIONS if one in parts]
-    return f"{header}{machine()}.\n" + "".join(sections)
-
-
-def machine() -> str:
-    """Processor, cores and versions."""
-    import jax
-    import torch
-
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
-    versions = (
-        f"JAX {jax.__version__}, PyTorch {torch.__version__}, Python {platform.python_version()}"
-    )
-    return f"{os.cpu_count()} cores ({names[0] if names else platform.processor()}), {versions}"
 
 
 def main() -> None:
@@ -392,10 +326,9 @@ def main() -> None:
     if arguments.measure:
         print(OTHERS[arguments.measure][0]())
         return
-    page = HERE / "README.md"
     for name in arguments.section or SECTIONS:
         lines = roofline(arguments.turns) if name == "step" else SECTIONS[name]()
-        page.write_text(rewrite(page.read_text() if page.exists() else "", name, lines))
+        write(name, lines)
 
 
 if __name__ == "__main__":

@@ -1,33 +1,28 @@
-"""Small models through the engine, beside the same models by hand: cell-steps a second on a core.
+"""Small models through the engine, beside the same models by hand.
 
-    python benchmarks/small.py          # all, or those that are named
+    python benchmarks/small.py          # rewrites its section of README.md
 
-Measures for each model of by_hand.py the rate of both, in pairs, alternating; and what its default
-history costs a run of the engine, beside the training. Prints JSON.
+Measures for each model of by_hand.py the rate of both; and what its default history costs a run of
+the engine, beside the training.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
+import by_hand
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from beside import HEAD, MEASURE, TURNS, Engine, Way, Ways, compared, in_turns, one_core, seconds
+from page import spread, table, write
 
-import by_hand  # noqa: E402 - the thread pool follows the affinity
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-import numpy as np  # noqa: E402
-import optax  # noqa: E402
-
-from superpos_jax.engine.numerics import pinned  # noqa: E402
-from superpos_jax.engine.plan import make_plan  # noqa: E402
-from superpos_jax.engine.program import Program, make_mesh  # noqa: E402
-from superpos_jax.engine.study import (  # noqa: E402
+from superpos_jax.engine.numerics import pinned
+from superpos_jax.engine.study import (
     DataSet,
     Feed,
     FullBatch,
@@ -36,10 +31,9 @@ from superpos_jax.engine.study import (  # noqa: E402
     Shapes,
     Study,
 )
-from superpos_jax.engine.verdicts import FINISHED, NOT_ENDED  # noqa: E402
-from superpos_jax.results.sweep import Sweep  # noqa: E402
-
-PAIRS = 5
+from superpos_jax.engine.verdicts import FINISHED, NOT_ENDED
+from superpos_jax.results.grid import Grid
+from superpos_jax.results.sweep import Sweep
 
 
 class Labelled(NamedTuple):
@@ -220,60 +214,64 @@ AXES: dict[str, tuple[type[Study], dict[str, Any]]] = {
 }
 
 
-class Engine:
-    """A model through the engine, all its cells in one program."""
+def grid_of(name: str) -> Grid:
+    """The cells of a model."""
+    study, axes = AXES[name]
+    return Sweep(study=f"{__name__}:{study.__name__}", axes=axes).grid()
 
-    def __init__(self, name: str) -> None:
-        study, axes = AXES[name]
-        grid = Sweep(study=f"{__name__}:{study.__name__}", axes=axes).grid()
-        plan = make_plan(grid.study, grid.cells, 1, "cpu")
-        self.program = Program(grid.study, plan, make_mesh(jax.devices()[:1]))
-        self.recorded = sorted({s for cell in grid.cells for s in grid.study.recorded(cell)})
 
-    def rate(self) -> float:
-        """Cell-steps a second of a whole training."""
-        state = jax.block_until_ready(self.program.init())
-        begin = time.perf_counter()
-        state = jax.block_until_ready(self.program.advance(state, self.recorded[-1]))
-        seconds = time.perf_counter() - begin
-        return int(self.program.finish(state)["updates"].sum()) / seconds
+def ways(name: str) -> Ways:
+    """A model through the engine and by hand."""
 
-    def history(self) -> float:
-        """Time of measuring over time of training, of a run that keeps its default history."""
-        program, training, measuring = self.program, 0.0, 0.0
-        state = jax.block_until_ready(program.init())
-        for step in self.recorded:
-            begin = time.perf_counter()
+    def hand() -> Way:
+        training = by_hand.MODELS[name]()
+        return lambda: int(jax.block_until_ready(training()).steps.sum())
+
+    return {"engine": lambda: Engine(grid_of(name)), "by hand": hand}
+
+
+def history(name: str) -> list[float]:
+    """Time of measuring over time of training, of runs that keep their default history."""
+    grid = grid_of(name)
+    program = Engine(grid).program
+    recorded = sorted({step for cell in grid.cells for step in grid.study.recorded(cell)})
+
+    def share() -> float:
+        training, measuring, state = 0.0, 0.0, jax.block_until_ready(program.init())
+        for step in recorded:
+            begin = time.process_time()
             state = jax.block_until_ready(program.advance(state, step))
-            trained = time.perf_counter()
-            program.evaluate(state, step)
-            training += trained - begin
-            measuring += time.perf_counter() - trained
-        begin = time.perf_counter()
-        program.finish(state)
-        return (measuring + time.perf_counter() - begin) / training
+            training += time.process_time() - begin
+            measuring += seconds(lambda state=state, step=step: program.evaluate(state, step))
+        return (measuring + seconds(lambda: program.finish(state))) / training
+
+    share()  # compiles
+    return [share() for _ in range(TURNS)]
 
 
 @pinned()
-def compare(name: str) -> dict[str, list[float]]:
-    """Cell-steps a second of the engine and by hand, and the share of the history."""
-    engine, training = Engine(name), by_hand.MODELS[name]()
-    engine.rate()  # compiles
-    engine.history()
-    steps = int(jax.block_until_ready(training()).steps.sum())
-    measured: dict[str, list[float]] = {"engine": [], "by hand": [], "history": []}
-    for _ in range(PAIRS):
-        measured["engine"].append(engine.rate())
-        begin = time.perf_counter()
-        jax.block_until_ready(training())
-        measured["by hand"].append(steps / (time.perf_counter() - begin))
-        measured["history"].append(engine.history())
-    return measured
-
-
 def main() -> None:
-    """Compare the models that are named, or all; prints JSON."""
-    print(json.dumps({name: compare(name) for name in sys.argv[1:] or AXES}, indent=1))
+    """Compare all models, and write."""
+    one_core()
+    rows = []
+    for name, (what, goal) in MODELS.items():
+        row = compared(what, in_turns(ways(name)), "engine", "by hand", goal)
+        rows.append((*row, spread(history(name), ".0%")))
+    lines = [
+        *MEASURE,
+        "Beside it: vmap over cells, scan over steps (by_hand.py). History: what a run with its",
+        "default history spends on measuring, over what it spends on training; goal 10 %.",
+    ]
+    head = *HEAD, "history / training"
+    write("small", ["## Small models", "", *lines, *table(head, *rows)])
+
+
+MODELS = {
+    "tiny": ("19 -> 64 -> 2, SGD on 32 samples, 96 cells", "1.0"),
+    "tiny_stop": ("the same, each cell until it has learned", "2.0"),
+    "autoencoder": ("12 -> m -> 12, AdamW on 256 samples, 48 cells", "1.0"),
+    "modular": ("94 -> 100 -> 100 -> 47, Adam on 1,104 samples, 8 cells", "1.0"),
+}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,54 @@
+"""The page README.md: each benchmark writes a section of its own."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+PAGE = Path(__file__).with_name("README.md")
+SECTIONS = "step", "inside", "small", "grokking", "bows", "large_lr", "program"
+"""In the order of the page."""
+
+
+def write(name: str, lines: Sequence[str]) -> None:
+    """Replace a section of the page."""
+    PAGE.write_text(rewrite(PAGE.read_text() if PAGE.exists() else "", name, lines))
+
+
+def rewrite(page: str, name: str, lines: Sequence[str]) -> str:
+    """A page with one of its sections, which follows a mark with its name, replaced."""
+    parts = dict(re.findall(r"<!-- (\w+) -->\n(.*?)\n*(?=\n<!-- |\Z)", page, flags=re.DOTALL))
+    parts[name] = "\n".join(lines).strip()
+    header = "# Benchmarks\n\nWritten by `make bench`. The machine is shared: compare ratios.\n"
+    sections = [f"\n<!-- {one} -->\n{parts[one]}\n" for one in SECTIONS if one in parts]
+    return f"{header}{machine()}.\n" + "".join(sections)
+
+
+def machine() -> str:
+    """Processor, cores and versions."""
+    import jax
+    import torch
+
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
+    versions = (
+        f"JAX {jax.__version__}, PyTorch {torch.__version__}, Python {platform.python_version()}"
+    )
+    return f"{os.cpu_count()} cores ({names[0] if names else platform.processor()}), {versions}"
+
+
+def spread(values: Sequence[float], form: str) -> str:
+    """Median and range."""
+    low, middle, high = min(values), statistics.median(values), max(values)
+    return f"{middle:{form}} ({low:{form}} to {high:{form}})"
+
+
+def table(*rows: Sequence[object]) -> list[str]:
+    """Lines of a Markdown table, its head first."""
+    head, *body = (" | ".join(map(str, row)) for row in rows)
+    return ["", f"| {head} |", "|---" * len(rows[0]) + "|", *(f"| {row} |" for row in body)]
