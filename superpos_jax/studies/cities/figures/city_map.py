@@ -26,7 +26,9 @@ PANELS, ACROSS = 6, 3
 """Maps at most, and in a row."""
 ROOM = 0.06
 """Around the places, relative to their extent."""
-KINDS = ("train", BLUE), ("held out", ORANGE)
+KINDS = ("the probe's own", BLUE), ("held out from it", ORANGE)
+NAMES_FROM = 0.5
+"""R2 of a map with names; on others they lie upon each other."""
 
 
 def applies(dataset: xr.Dataset) -> str | None:
@@ -94,7 +96,7 @@ def _draw(table: pd.DataFrame) -> Figure:
     caption = [
         "Points: where a linear probe of a place's vector puts it; orange ones were held out from"
         " it. R$^2$ on those, mean of latitude and longitude.",
-        "One seed.",
+        f"One seed. Maps with an R$^2$ below {NAMES_FROM:g} have no names.",
         f"{table.attrs['source']}." if table.attrs["source"] else "",
     ]
     setting = table.attrs["setting"]
@@ -128,7 +130,8 @@ def _places(panel: Axes, own: pd.DataFrame) -> None:
         part = own[own["held_out"] == out]
         panel.scatter(part["longitude"], part["latitude"], s=5, color=colour, lw=0, alpha=0.75)
     halo = [withStroke(linewidth=1.8, foreground="white")]
-    for _, place in own[own["name"] != ""].iterrows():
+    named = own[own["name"] != ""] if own["r2"].iloc[0] >= NAMES_FROM else own[:0]
+    for _, place in named.iterrows():
         if np.isfinite(place["latitude"]):
             at = (place["longitude"], place["latitude"])
             panel.plot(*at, marker="o", ms=3.2, mfc="white", mec=INK, mew=0.9, zorder=4)
