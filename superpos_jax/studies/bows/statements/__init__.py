@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from superpos_jax.statements.pages import Page
-from superpos_jax.studies.bows.statements import synthetic, text
+from superpos_jax.studies.bows.statements import cities, synthetic, text
 
-STATEMENTS = (*synthetic.STATEMENTS, *text.STATEMENTS)
+STATEMENTS = (*synthetic.STATEMENTS, *text.STATEMENTS, *cities.STATEMENTS)
 
 ORDER = (
     "circular",
@@ -17,8 +17,10 @@ ORDER = (
     "text",
     "structure",
     "window",
+    "cities",
+    "cities_long",
 )
-"""Of the sweeps on the page: synthetic features first."""
+"""Of the sweeps on the page: synthetic features first, then words, then cities."""
 
 
 def place(key: str) -> int:
