@@ -13,7 +13,7 @@ test: $(VENV)/installed-dev ## the whole gate: format, lint, types, rooms, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 format: $(VENV)/installed-dev ## format and mend what can be mended
 	$(BIN)/ruff format .

@@ -24,6 +24,17 @@ def pytest_configure(config: pytest.Config) -> None:
     # Half an entry, of a process that was killed or that is writing it, is compiled again.
     said = "ignore:Error reading persistent compilation cache entry:UserWarning"
     config.addinivalue_line("filterwarnings", said)
+    config.addinivalue_line(
+        "markers",
+        "unoptimized: LLVM compiles for it with no optimizations, in two thirds of the time. For"
+        " files, labels, messages and formulas to a tolerance; never where bits are compared.",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    plainly = item.get_closest_marker("unoptimized") is not None
+    jax.config.update("jax_disable_most_optimizations", plainly)
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ import xarray as xr
 SUPERPOS = Path(sys.executable).with_name("superpos")
 SWEEP = """
 name = "tortured"
+figures = ["t_sweep"]
 [axes]
 T = [3, 40]
 steps = [900, {steps}]

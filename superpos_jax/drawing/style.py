@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import matplotlib
@@ -65,17 +66,23 @@ def wrapped(text: str, inches: float) -> list[str]:
         >>> wrapped("a few words of text", 0.7)
         ['a few words', 'of text']
     """
-    font = get_font(findfont(FontProperties(family=RC["font.sans-serif"])))
-    font.set_size(SMALL, 72)
     lines: list[str] = []
     for word in text.split(" "):
         longer = f"{lines[-1]} {word}" if lines else word
-        font.set_text(longer, 0.0)
-        if lines and font.get_width_height()[0] / 64 / 72 > inches:
+        if lines and _width(longer) > inches:
             lines.append(word)
         else:
             lines[-1:] = [longer]
     return lines
+
+
+@lru_cache(maxsize=4096)  # a caption is wrapped again with each of its sentences
+def _width(line: str) -> float:
+    """Inches that a line of small text takes."""
+    font = get_font(findfont(FontProperties(family=RC["font.sans-serif"])))
+    font.set_size(SMALL, 72)
+    font.set_text(line, 0.0)
+    return float(font.get_width_height()[0] / 64 / 72)
 
 
 def fitting(sentences: Iterable[str], inches: float) -> list[str]:

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from superpos_jax.engine.batches import choose, shuffled
 
+pytestmark = pytest.mark.unoptimized
+
 MOST = 300
 numbers = st.integers(0, 2**31 - 1)
 many = settings(max_examples=100, deadline=None)

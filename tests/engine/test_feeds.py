@@ -172,6 +172,7 @@ every_feed = pytest.mark.parametrize("feed", [Classifier, Replacing, Whole, OwnB
 
 
 @every_feed
+@pytest.mark.unoptimized
 def test_training_is_a_plain_loop_over_batches(feed):
     run = trained(feed)
     for cell, params in zip(CELLS, run.params, strict=True):
@@ -179,6 +180,7 @@ def test_training_is_a_plain_loop_over_batches(feed):
 
 
 @every_feed
+@pytest.mark.unoptimized
 def test_the_optimizer_sees_mean_loss_and_mean_gradient(feed):
     run = trained(feed)
     for cell, params, seen in zip(CELLS, run.before, run.seen, strict=True):
@@ -188,6 +190,7 @@ def test_the_optimizer_sees_mean_loss_and_mean_gradient(feed):
         assert_close(seen.grads, grads)
 
 
+@pytest.mark.unoptimized
 def test_a_cell_is_fed_the_same_on_every_platform():
     """Of other blocks, and of cells side by side."""
     study = Classifier(OPTIONS)
@@ -279,6 +282,7 @@ def check(study, cell, params, values, names):
         np.testing.assert_allclose(values[f"{name}_accuracy"], right, rtol=1e-6)
 
 
+@pytest.mark.unoptimized
 def test_means_along_the_history_and_at_the_end(measured):
     study, program, state = measured
     along, finally_ = program.evaluate(state, step=4), program.finish(state)
@@ -309,6 +313,7 @@ class ByClass(Classifier):
         return memo, jnp.where(stopped, self.end("overfits"), -1)
 
 
+@pytest.mark.unoptimized
 def test_metrics_are_made_of_means_over_the_whole_data_set():
     study = ByClass(OPTIONS)
     program, state = train(study, CELLS, 4)
@@ -321,6 +326,7 @@ def test_metrics_are_made_of_means_over_the_whole_data_set():
         np.testing.assert_allclose(values["test_worst"][i], worst, rtol=1e-6)
 
 
+@pytest.mark.unoptimized
 def test_cells_elsewhere_are_not_measured(measured):
     _, program, state = measured
     for step, some, last in ((4, True, False), (3, False, True), (5, False, False)):
@@ -331,6 +337,7 @@ def test_cells_elsewhere_are_not_measured(measured):
             assert np.isfinite(values[name]).tolist() == there, name
 
 
+@pytest.mark.unoptimized
 def test_summaries_of_the_update_that_comes_next(measured):
     """Of its batch, which is not the last one; and nothing moves."""
     study, program, state = measured

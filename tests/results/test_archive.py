@@ -7,6 +7,8 @@ import xarray as xr
 import superpos_jax as sp
 from superpos_jax.results import archive
 
+pytestmark = pytest.mark.unoptimized
+
 
 @pytest.fixture(scope="module")
 def result():

@@ -9,6 +9,8 @@ import xarray as xr
 import superpos_jax as sp
 from superpos_jax.results.result import Result
 
+pytestmark = pytest.mark.unoptimized
+
 
 @pytest.fixture(scope="module")
 def result():

@@ -14,6 +14,8 @@ import superpos_jax as sp
 from superpos_jax.engine.verdicts import FINISHED, NON_FINITE
 from superpos_jax.results.store import read_table
 
+pytestmark = pytest.mark.unoptimized
+
 VERSION_0_1 = Path(__file__).with_name("version_0_1.zip")
 """Two result folders. `plain` has two T. `retried` has three, of which two were retried and one of
 these is hidden; the third is dead."""

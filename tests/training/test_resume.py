@@ -60,7 +60,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(uninterrupted, tmp_pa
 
     def progress(now):
         seen.append(now)
-        if now.step >= 300:
+        if now.step >= 20:
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(Interrupted):
@@ -85,7 +85,7 @@ def test_a_step_that_cannot_be_read_is_written_again(uninterrupted, tmp_path, ca
     """Of two checkpoints of a step the later one counts."""
 
     def stop(now):
-        if now.step >= 300:
+        if now.step >= 20:
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(Interrupted):
@@ -191,14 +191,14 @@ def test_losses_so_far_stay_until_there_are_later_ones(tmp_path):
 
 def test_it_is_said_from_where_it_goes_on(tmp_path, monkeypatch):
     """A full disk keeps the last checkpoint from being written."""
-    monkeypatch.setattr(Checkpoints, "save", lambda self, step, *_: step < 100)
+    monkeypatch.setattr(Checkpoints, "save", lambda self, step, *_: step < 10)
 
     def progress(now):
-        if now.step >= 200:
+        if now.step >= 20:
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(Interrupted) as caught:
         sp.run(SWEEP, out=tmp_path / "out", checkpoint_seconds=0, progress=progress)
     stopped = int(str(caught.value).split()[3].replace(",", ""))
     saved = int(caught.value.goes_on_from.removeprefix("step "))
-    assert 0 < saved < 100 < stopped
+    assert 0 < saved < 10 < stopped

@@ -17,6 +17,8 @@ from superpos_jax.studies.bows.bags import Text, bag, text_features, windows
 from superpos_jax.studies.bows.geometry import plane_points, ring_level, ring_score, unit_columns
 from superpos_jax.studies.bows.words import content
 
+pytestmark = pytest.mark.unoptimized
+
 
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch, tmp_path):

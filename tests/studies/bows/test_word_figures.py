@@ -11,6 +11,8 @@ from superpos_jax.studies.bows.figures.months import turned
 from superpos_jax.studies.bows.reconstruction import Autoencoder
 from superpos_jax.studies.bows.statements import ORDER, STATEMENTS
 
+pytestmark = pytest.mark.unoptimized
+
 CELL = {"structure": "text", "steps": 200, "lr": 0.01, "reduction": "sum", "clip": 0}
 PLANTED = {"corpus": ["planted"], "vocabulary": 300}
 

@@ -16,6 +16,8 @@ from superpos_jax.studies.grokking.losses import (
     stretched,
 )
 
+pytestmark = pytest.mark.unoptimized
+
 CLASSES = 48
 GAPS = np.arange(0.0, 81.0)
 ROWS = 240

@@ -7,6 +7,8 @@ import pytest
 
 from superpos_jax.studies.grokking import model
 
+pytestmark = pytest.mark.unoptimized
+
 KEY = jax.random.key(1)
 mlp_init = jax.jit(model.mlp_init, static_argnums=(2, 3, 4, 5, 6))
 mlp = jax.jit(model.mlp, static_argnums=1)

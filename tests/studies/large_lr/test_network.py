@@ -13,6 +13,8 @@ from superpos_jax.studies.large_lr.attribution import clipped, integrated_gradie
 from superpos_jax.studies.large_lr.cell import Numbers
 from superpos_jax.studies.large_lr.network import Params
 
+pytestmark = pytest.mark.unoptimized
+
 INPUTS, CLASSES = 6, 3
 
 
