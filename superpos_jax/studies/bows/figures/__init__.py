@@ -10,7 +10,14 @@ from superpos_jax.studies.bows.figures.gram import GRAM, gram, gram_table
 from superpos_jax.studies.bows.figures.groups import GROUPS, groups, groups_table
 from superpos_jax.studies.bows.figures.measures import MEASURES, measures, measures_table
 from superpos_jax.studies.bows.figures.mechanism import MECHANISM, mechanism, mechanism_table
-from superpos_jax.studies.bows.figures.months import MONTHS, months, months_table
+from superpos_jax.studies.bows.figures.months import (
+    DAYS,
+    MONTHS,
+    days,
+    days_table,
+    months,
+    months_table,
+)
 from superpos_jax.studies.bows.figures.regimes import REGIMES, regimes, regimes_table
 from superpos_jax.studies.bows.figures.settings import SETTINGS, settings, settings_table
 
@@ -18,6 +25,8 @@ __all__ = [
     "FIGURES",
     "clusters",
     "clusters_table",
+    "days",
+    "days_table",
     "gram",
     "gram_table",
     "groups",
@@ -35,5 +44,6 @@ __all__ = [
 ]
 
 FIGURES: dict[str, FigureSpec] = {
-    spec.name: spec for spec in (GRAM, MEASURES, SETTINGS, MONTHS, GROUPS, CLUSTERS, REGIMES, MECHANISM)
+    spec.name: spec
+    for spec in (GRAM, MEASURES, SETTINGS, MONTHS, DAYS, GROUPS, CLUSTERS, REGIMES, MECHANISM)
 }

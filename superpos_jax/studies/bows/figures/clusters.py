@@ -57,7 +57,7 @@ def clusters_table(result: Result, **select: Any) -> pd.DataFrame:
     """The numbers of `clusters`.
 
     Rows with part "numbers": quantity, model ("trained" or "PCA"), weight_decay, m, runs (those
-    with weights: an archive may keep them of one seed), mean, median, min, q25, q75, max over these.
+    with weights: an archive may keep them of one seed), mean, median, min, q25, q75, max of these.
     The quantities: "covariance", correlation over all pairs of words of their cosine with their
     correlation in the training bags; "second_moment", the same with E[f_i f_j] divided by the roots
     of E[f_i^2] and E[f_j^2]; "purity", share of a word's 10 nearest words, by cosine, that are in
@@ -107,9 +107,7 @@ def _trained(
                 yield at | {"runs": len(whole)} | scalars.spread(values)
 
 
-def _exact(
-    dataset: xr.Dataset, data: Spectrum, categories: np.ndarray
-) -> Iterator[dict[str, Any]]:
+def _exact(dataset: xr.Dataset, data: Spectrum, categories: np.ndarray) -> Iterator[dict[str, Any]]:
     """The same of the best linear models, by m."""
     for m in dataset["m"].values.tolist():
         measures = _measures(data.autoencoder(m).W, data, categories)
@@ -185,7 +183,7 @@ def _draw(table: pd.DataFrame) -> Figure:
     figure = look.page(
         9.6 + room, 5.9, title, table.attrs["setting"], caption, key="side", room=room
     )
-    above, below = figure.subfigures(2, 1, height_ratios=[2.6, 3.3])
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[2.6, 3.3])[:, 0]
     trained = numbers[numbers["model"] != PCA]
     decays = np.sort(trained["weight_decay"].unique())
     colours = dict(zip(decays.tolist(), look.shades(len(decays)), strict=True))

@@ -18,7 +18,7 @@ from superpos_jax.drawing.lines import band
 from superpos_jax.drawing.needs import Needs, missing
 from superpos_jax.drawing.select import narrow
 from superpos_jax.drawing.spec import FigureSpec
-from superpos_jax.drawing.style import BLUE, GRID, INK, SOFT, VERMILLION
+from superpos_jax.drawing.style import BLUE, GRID, INK, SOFT
 from superpos_jax.results.result import Result
 from superpos_jax.results.runs import axes, runs, seed_values
 from superpos_jax.studies.bows import reconstruction
@@ -122,7 +122,7 @@ def regimes(result: Result, **select: Any) -> Figure:
 def _draw(table: pd.DataFrame) -> Figure:
     words, deciles, counts = (table[table["part"] == part] for part in ("word", "decile", "count"))
     ms = words["m"].unique().astype(int).tolist()
-    title = "Frequent words are linear: who reconstructs a word, by its frequency"
+    title = "Who reconstructs a word, by its frequency"
     setting, caption = table.attrs["setting"], _caption(deciles, counts)
     figure = look.page(9.4, 3.3 * len(ms), title, setting, caption)
     shape = {"width_ratios": [1.0, 1.25]}
@@ -166,7 +166,7 @@ def _shares(panel: Axes, own: pd.DataFrame) -> None:
             panel.plot(rows["decile"], rows["median"], label=label, **how)
             if (edges := band(rows)) is not None:
                 between = (rows[edge] for edge in edges)
-                panel.fill_between(rows["decile"], *between, color=VERMILLION, alpha=0.25, lw=0)
+                panel.fill_between(rows["decile"], *between, color=colour, alpha=0.2, lw=0)
     panel.set(xticks=range(1, PARTS + 1), ylim=(-0.03, 1.03))
     panel.set_ylabel("share of linear words")
     panel.legend(loc="upper right")
