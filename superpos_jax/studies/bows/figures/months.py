@@ -236,8 +236,9 @@ def _caption(rings: pd.DataFrame) -> list[str]:
     above = int((first["score"] > first["level"]).sum())
     return [
         "Points: principal components of the words' unit vectors (left: of the bags that hold a"
-        " word), turned so that they run clockwise. Above a panel: ring score, in brackets the level"
-        f" that 95 % of random orders stay below; bold where the score is above it, {above} of {len(first)}.",
+        " word), turned so that they run clockwise. Above a panel: ring score, in brackets the"
+        " level that 95 % of random orders stay below; bold where the score is above it,"
+        f" {above} of {len(first)}.",
         "PCA: the best linear model of that m.",
         "One seed.",
     ]

@@ -19,11 +19,11 @@ from superpos_jax.studies.bows.statements.statistics import (
 TEXT, STRUCTURE, WINDOW = "bows/text", "bows/structure", "bows/window"
 INF = float("inf")
 RARE = (
-    "months are rare here, a thousandth of the content words, and at this m a linear decoder"
-    " reconstructs only the most frequent words; the paper's m is 1,000."
+    "months are rare words here, and at this m a linear decoder reconstructs only the most frequent"
+    " ones; the paper's m is 1,000."
 )
 SHORT = (
-    "a sample of the Brown corpus has about 1,000 content words, so that it gives one bag, and the"
+    "a sample of the Brown corpus has about 1,000 content words, so that most give one bag, and the"
     " data have no ring at that length either."
 )
 
