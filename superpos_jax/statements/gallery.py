@@ -6,6 +6,7 @@ alone, so that they can be drawn again without training.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections import Counter
@@ -18,6 +19,7 @@ import xarray as xr
 from superpos_jax.drawing import choose as drawing
 from superpos_jax.drawing.scalars import in_words
 from superpos_jax.engine.verdicts import UNFINISHED
+from superpos_jax.errors import UserError
 from superpos_jax.results import archive
 from superpos_jax.results.registry import labels_of
 from superpos_jax.results.result import Result, load
@@ -31,6 +33,7 @@ from superpos_jax.text import counted
 MARK = "<!-- From here on written by `make figures`. -->"
 COST = "Cost"
 """The paragraph of a sweep file that the page leaves out: it tells the cost as measured."""
+logger = logging.getLogger(__name__)
 
 
 def entries() -> list[Entry]:
@@ -71,9 +74,11 @@ def draw(data: Path, figures: Path) -> Iterator[Path]:
         if not path.exists():
             continue
         sweep = entry.sweep
-        yield from drawing.draw(
-            load(path), figures / entry.key, names=sweep.figures, best=sweep.best or ""
-        )
+        folder, best = figures / entry.key, sweep.best or ""
+        try:
+            yield from drawing.draw(load(path), folder, names=sweep.figures, best=best)
+        except UserError as error:  # data that the archive does not hold, and this machine neither
+            logger.warning("figures of %s stay as they are: %s", entry.key, error)
 
 
 def pages(data: Path, figures: Path) -> Iterator[Path]:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 import superpos_jax as sp
+from superpos_jax.errors import UserError
+from superpos_jax.results import archive
 from superpos_jax.results.registry import figure_names, load_study
 from superpos_jax.statements import gallery, pages, resampling
 
@@ -64,6 +66,18 @@ def test_results_become_archives_figures_and_a_page(tmp_path, monkeypatch):
     assert "24 models" in text
     assert "Stored in [P6.zip](data/P6.zip), without weights." in text
     assert re.search(r"weight decay 1.0 removes the bump.*\| \d.* to .*\|", text)
+
+
+def test_figures_of_data_that_are_not_there_stay(tmp_path, monkeypatch, caplog):
+    def absent(*args, **kwargs):
+        raise UserError("corpus: not there")
+        yield
+
+    monkeypatch.setattr(gallery.drawing, "draw", absent)
+    sweep = sp.Sweep(name="P6", axes={"T": [3]}, cell={"steps": 1}, options={"n": 20})
+    archive.write(sp.run(sweep), tmp_path / "P6.zip")
+    assert list(gallery.draw(tmp_path, tmp_path / "figures")) == []
+    assert "figures of paper/P6 stay as they are: corpus: not there" in caplog.text
 
 
 def test_a_reason_is_told_once():

@@ -6,8 +6,8 @@ import pytest
 import superpos_jax as sp
 from superpos_jax.results.sweep import shipped
 from superpos_jax.studies.bows import geometry, measured, planted
-from superpos_jax.studies.bows.figures import FIGURES
-from superpos_jax.studies.bows.figures.months import turned
+from superpos_jax.studies.bows.figures import FIGURES, categories
+from superpos_jax.studies.bows.figures.months import apart, data_points, turned
 from superpos_jax.studies.bows.reconstruction import Autoencoder
 from superpos_jax.studies.bows.statements import ORDER, STATEMENTS
 
@@ -50,6 +50,61 @@ def test_turned_points_keep_their_shape():
     assert geometry.ring_score(other) == pytest.approx(geometry.ring_score(points))
 
 
+def test_the_ring_of_the_data_is_the_one_that_is_scored():
+    features = planted.features(42)
+    points = data_points(features.train[:, :12])
+    scored = measured.data_ring(features)["data_ring_score"]
+    assert geometry.ring_score(points) == pytest.approx(scored)
+
+
+def test_names_around_a_panel_stand_apart_in_their_order():
+    angles = np.array([3.0, 0.1, 0.0, -3.1, 0.05])
+    moved = apart(angles, 0.4)
+    around = np.sort(moved)
+    gaps = np.diff(around, append=around[0] + 2 * np.pi)
+    assert gaps.min() > 0.39
+    assert np.argsort(moved).tolist() == np.argsort(angles).tolist()
+
+
+@pytest.fixture
+def topics(monkeypatch):
+    """Two planted topics as categories."""
+    own = {f"topic{k}": tuple(f"topic{k}_{i}" for i in range(25)) for k in range(2)}
+    monkeypatch.setattr(categories, "CATEGORIES", own)
+
+
+def test_clusters_follow_the_data_more_in_pca(result, topics):
+    table = FIGURES["clusters"].table(result)
+    numbers = table[(table["part"] == "numbers") & (table["m"] == 24)]
+    assert numbers["chance"].iloc[0] == pytest.approx(24 / 299)
+    by = numbers.set_index(["quantity", "model", "weight_decay"])["median"]
+    weights = result.cell(m=24, weight_decay=4)
+    wanted = geometry.geometry_follows_data(weights.model.W, weights.spectrum.correlation)
+    assert by["covariance", "trained", 4] == pytest.approx(wanted)
+    assert by["purity", "trained", 4] > 4 * numbers["chance"].iloc[0]
+    assert by["covariance", "trained", 4] > by["second_moment", "trained", 4]
+    maps = table[table["part"] == "map"]
+    assert maps.groupby("row").size().tolist() == [300] * 3
+    assert (maps["category"] == "topic1").sum() == 3 * 25
+    FIGURES["clusters"].draw(table)
+
+
+def test_regimes_count_every_word_once(result):
+    table = FIGURES["regimes"].table(result, m=[24])
+    words = table[table["part"] == "word"]
+    counts = table[(table["part"] == "count") & (table["model"] == "trained")]
+    counts = counts.set_index("threshold")
+    for threshold in (0.5, 0.25):
+        linear = words["linear_r2"] >= threshold
+        assert counts.loc[threshold, "linear"] == linear.sum()
+        assert counts.loc[threshold, "nonlinear"] == ((words["r2"] >= threshold) & ~linear).sum()
+    deciles = table[(table["part"] == "decile") & (table["threshold"] == 0.25)]
+    shares = deciles[deciles["model"] == "trained"].set_index("decile")["median"]
+    assert 30 * shares.sum() == pytest.approx(counts.loc[0.25, "linear"])
+    assert shares[1] >= shares[10]
+    FIGURES["regimes"].draw(table)
+
+
 def test_groups_have_both_norms_and_pca(result):
     table = FIGURES["groups"].table(result)
     rows = table[(table["norm"] == "relative") & (table["m"] == 4) & (table["weight_decay"] == 1)]
@@ -57,6 +112,15 @@ def test_groups_have_both_norms_and_pca(result):
     wanted = geometry.off_diagonal(result.cell(m=4, weight_decay=1).model.W[:, :12])[1]
     assert rows.loc[rows["model"] == "trained", "median"].item() == pytest.approx(wanted, rel=1e-4)
     FIGURES["groups"].draw(table)
+
+
+def test_measures_go_over_the_window_where_m_is_not_swept():
+    axes = {"window": [10, 20]}
+    sweep = sp.Sweep(study="bows", axes=axes, cell={**CELL, "steps": 3, "m": 4}, options=PLANTED)
+    table = FIGURES["measures"].table(sp.run(sweep))
+    assert set(table["window"]) == {10, 20}
+    labels = [axes.get_xlabel() for axes in FIGURES["measures"].draw(table).axes]
+    assert set(labels) == {"content words of a bag"}
 
 
 def test_mechanism_adds_up_to_preactivations(result):

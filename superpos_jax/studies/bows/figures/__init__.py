@@ -5,15 +5,28 @@ Example:
 """
 
 from superpos_jax.drawing.spec import FigureSpec
+from superpos_jax.studies.bows.figures.clusters import CLUSTERS, clusters, clusters_table
 from superpos_jax.studies.bows.figures.gram import GRAM, gram, gram_table
 from superpos_jax.studies.bows.figures.groups import GROUPS, groups, groups_table
 from superpos_jax.studies.bows.figures.measures import MEASURES, measures, measures_table
 from superpos_jax.studies.bows.figures.mechanism import MECHANISM, mechanism, mechanism_table
-from superpos_jax.studies.bows.figures.months import MONTHS, months, months_table
+from superpos_jax.studies.bows.figures.months import (
+    DAYS,
+    MONTHS,
+    days,
+    days_table,
+    months,
+    months_table,
+)
+from superpos_jax.studies.bows.figures.regimes import REGIMES, regimes, regimes_table
 from superpos_jax.studies.bows.figures.settings import SETTINGS, settings, settings_table
 
 __all__ = [
     "FIGURES",
+    "clusters",
+    "clusters_table",
+    "days",
+    "days_table",
     "gram",
     "gram_table",
     "groups",
@@ -24,10 +37,13 @@ __all__ = [
     "mechanism_table",
     "months",
     "months_table",
+    "regimes",
+    "regimes_table",
     "settings",
     "settings_table",
 ]
 
 FIGURES: dict[str, FigureSpec] = {
-    spec.name: spec for spec in (GRAM, MEASURES, SETTINGS, MONTHS, GROUPS, MECHANISM)
+    spec.name: spec
+    for spec in (GRAM, MEASURES, SETTINGS, MONTHS, DAYS, GROUPS, CLUSTERS, REGIMES, MECHANISM)
 }

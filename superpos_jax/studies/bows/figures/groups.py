@@ -1,4 +1,4 @@
-"""Structures disappear one after another: overlaps of word groups over m."""
+"""Overlaps of word groups over m: whether structures disappear, and in which order."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _draw(table: pd.DataFrame) -> Figure:
     decays = np.sort(table["weight_decay"].unique()).tolist()
     names = table["group"].unique().tolist()
     colours = dict(zip(names, PALETTE, strict=False))
-    title = "Structures disappear one after another: overlaps of word groups against m"
+    title = "Overlaps within groups of words against m"
     setting, caption = table.attrs["setting"], _caption(table)
     body, width = 2.3 * len(decays) + 0.4, 8.4 + look.SIDE
     figure = look.page(width, body, title, setting, caption, key="side")

@@ -1,4 +1,4 @@
-"""How geometry, error and norm change with m: a line for each weight decay, PCA in black."""
+"""How geometry, error and norm change with m or the window: a line a weight decay, and PCA."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ from superpos_jax.drawing.needs import Needs, missing
 from superpos_jax.drawing.select import Result, narrow
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK
+from superpos_jax.results.runs import axes as axes_of
 from superpos_jax.studies.bows.figures.setting import tidy
 from superpos_jax.studies.bows.labels import LABELS
 
-NEEDS = Needs(swept=("m",))
+ALONG = {"m": "hidden dimensions m", "window": "content words of a bag"}
+"""What is drawn over: the first of these that is swept, and what the axis says."""
+NEEDS = Needs(one_of=tuple(ALONG))
 PCA = "pca_"
 QUANTITIES: Mapping[str, str] = {
     "validation_loss": "validation error",
@@ -38,7 +41,7 @@ MOST = 4
 
 
 def applies(dataset: xr.Dataset) -> str | None:
-    """None if something is measured over m, else why not."""
+    """None if something is measured over m or the window, else why not."""
     wanted = ("validation_loss", "W_norm2", PCA + "W_norm2", "geometry_follows_data")
     return missing(dataset, "measures", wanted, NEEDS)
 
@@ -46,25 +49,34 @@ def applies(dataset: xr.Dataset) -> str | None:
 def measures_table(result: Result, **select: Any) -> pd.DataFrame:
     """The numbers of `measures`: one row a (quantity, activation, weight decay, m).
 
-    Columns: quantity, activation ("PCA" for the closed form), weight_decay, m, runs, died,
+    Columns: quantity, activation ("PCA" for the closed form), weight_decay, m (or window, where m
+    is not swept), runs, died,
     unfinished, mean, median, min, q25, q75, max over the surviving seeds, and the value of every
     other swept axis.
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
-    keep = ("activation", "weight_decay", "m")
+    along = next(axis for axis in ALONG if axis in several(result.dataset))
+    keep = ("activation", "weight_decay", along)
     dataset, taken = narrow(result.dataset, keep, select)
     frames = []
     for quantity in _drawn(dataset):
         frames.append(scalars.summary(dataset, quantity, keep).assign(quantity=quantity))
         if PCA + quantity in dataset:
             exact = scalars.summary(dataset, PCA + quantity, keep)
-            exact = exact.groupby("m", as_index=False).first()
+            exact = exact.groupby(along, as_index=False).first()
             frames.append(exact.assign(quantity=quantity, activation="PCA", weight_decay=np.nan))
     frame = pd.concat(frames, ignore_index=True)
     names = {"linear": "linear", "relu": "relu", 0: "linear", 1: "relu"}
     frame["activation"] = frame["activation"].map(lambda value: names.get(value, value))
-    return tidy(result, frame, taken)
+    frame = tidy(result, frame, taken)
+    frame.attrs["along"] = along
+    return frame
+
+
+def several(dataset: xr.Dataset) -> set[str]:
+    """The axes with several values."""
+    return {axis for axis in axes_of(dataset) if dataset.sizes[axis] > 1}
 
 
 def _drawn(dataset: xr.Dataset) -> list[str]:
@@ -81,14 +93,15 @@ def _drawn(dataset: xr.Dataset) -> list[str]:
 def measures(result: Result, **select: Any) -> Figure:
     """Error, geometry and squared norm against m, a line for each weight decay, PCA in black.
 
-    A row of panels for each activation. Lines are medians over seeds, bands reach over all of them,
-    or over the middle half from 8 seeds on.
+    Where m is not swept they are drawn against the window. A row of panels for each activation.
+    Lines are medians over seeds, bands reach over all of them, or over the middle half from 8
+    seeds on.
 
     Arguments:
-        result: of the study bows; it sweeps m.
+        result: of the study bows; it sweeps m or window.
         select: `structure="sphere"`, or lists that restrict m, activation or weight_decay.
 
-    Returns a Figure. Raises ValueError where m is not swept.
+    Returns a Figure. Raises ValueError where neither is swept.
 
     Example:
         measures(result, activation=["relu"]).savefig("measures.png")
@@ -98,12 +111,13 @@ def measures(result: Result, **select: Any) -> Figure:
 
 @look.style
 def _draw(table: pd.DataFrame) -> Figure:
+    along = table.attrs["along"]
     quantities = table["quantity"].unique().tolist()
     trained = table[table["activation"] != "PCA"]
     rows = trained["activation"].unique().tolist()
     decays = np.sort(trained["weight_decay"].unique())
     colours = look.shades(len(decays)) if len(decays) > 1 else [look.VERMILLION]
-    title = "Geometry, error and norm against m, by weight decay"
+    title = f"Geometry, error and norm against {along}, by weight decay"
     room, width = look.SIDE, 2.75 * len(quantities)
     setting, caption = table.attrs["setting"], _caption(trained)
     body = 2.4 * len(rows) + 0.3
@@ -113,23 +127,23 @@ def _draw(table: pd.DataFrame) -> Figure:
         for axes, quantity in zip(panels, quantities, strict=True):
             look.dress(axes, grid="y")
             own = table[table["quantity"] == quantity]
-            exact = own[own["activation"] == "PCA"].sort_values("m")
-            axes.plot(exact["m"], exact["median"], color=INK, lw=1.2, ls=(0, (4, 2)), zorder=3)
+            exact = own[own["activation"] == "PCA"].sort_values(along)
+            axes.plot(exact[along], exact["median"], color=INK, lw=1.2, ls=(0, (4, 2)), zorder=3)
             for decay, colour in zip(decays, colours, strict=True):
                 chosen = (own["activation"] == activation) & (own["weight_decay"] == decay)
-                line(axes, "m", own[chosen], color=colour)
-            crosses(axes, "m", own[own["activation"] == activation])
+                line(axes, along, own[chosen], color=colour)
+            crosses(axes, along, own[own["activation"] == activation])
             axes.set_ylabel(QUANTITIES[quantity])
         panels[0].set_title(activation, loc="left", weight="bold")
-    ms = np.sort(table["m"].unique())
-    log = ms[-1] > 16
+    places = np.sort(table[along].unique())
+    log = places[-1] > 16
     for axes in grid[-1]:
-        axes.set_xlabel("hidden dimensions m")
+        axes.set_xlabel(ALONG[along])
         if log:
             axes.set_xscale("log")
-            look.log_ticks(axes.xaxis, ms, 2.1)
+            look.log_ticks(axes.xaxis, places, 2.1)
         else:
-            axes.set_xticks(ms)
+            axes.set_xticks(places)
     keys: list[Artist] = [
         Line2D([], [], color=colour, lw=1.5, marker="o", ms=2.8, label=LABELS.describe({"wd": d}))
         for d, colour in zip(decays.tolist(), colours, strict=True)
@@ -159,6 +173,6 @@ def _caption(trained: pd.DataFrame) -> list[str]:
 
 
 MEASURES = FigureSpec(
-    "measures", measures_table, _draw, "error, geometry and norm against m, PCA beside them",
+    "measures", measures_table, _draw, "error, geometry and norm against m or window, and PCA",
     applies, NEEDS,
 )  # fmt: skip

@@ -21,6 +21,8 @@ from superpos_jax.studies.bows import reconstruction
 from superpos_jax.studies.bows.figures.setting import tidy
 from superpos_jax.studies.bows.measured import RELATED, UNRELATED, related
 
+PREFERRED = {"m": 120, "weight_decay": 1.0}
+"""The model that is shown by default: the one nearest to that."""
 TARGETS, OFTEN, BINS = 3, 200, 40
 """Words that are shown, held-out bags that each is in, and bins of a density."""
 STACKS = {
@@ -38,17 +40,22 @@ def applies(dataset: xr.Dataset) -> str | None:
 def mechanism_table(result: Result, **select: Any) -> pd.DataFrame:
     """The numbers of `mechanism`: of three words, one a target.
 
-    Rows with part "r2": word (the target, then four related ones), r2 and one_hot_r2. Part
+    Rows with part "r2": word (the target, then four related ones), r2, one_hot_r2, and pca_r2, in
+    context, of the best linear model of that m. Part
     "density": z, the middle of a bin of pre-activations on held-out bags that hold the target, and
     density; alone, what it is for the target alone. Part "tower": stack, word ("bias", "itself", or
     of the context) and value, what it adds to the pre-activation. The targets are those of the
     largest R^2 in context less alone, of words in 200 held-out bags or more. Of every axis one
-    value is taken, the last m and the first of the others by default.
+    value is taken: by default m nearest to 120, weight decay nearest to 1, the first of others.
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
     swept = axes(result.dataset)
-    chosen = {"m": result.dataset["m"].values[-1]} if "m" in swept else {}
+    chosen = {}
+    for axis, value in PREFERRED.items():
+        if axis in swept:
+            swept_values = result.dataset[axis].values
+            chosen[axis] = swept_values[np.argmin(np.abs(swept_values - value))]
     _, taken = narrow(result.dataset, (), {**chosen, **select}, pool=())
     cell = result.cell(**taken)
     values = result.at(**taken)
@@ -56,11 +63,12 @@ def mechanism_table(result: Result, **select: Any) -> pd.DataFrame:
     gain = values["r2"].values - values["one_hot_r2"].values
     gain = np.where(features.validation.sum(axis=0) >= OFTEN, gain, -np.inf)
     near = related(cell.spectrum.correlation)
+    exact = reconstruction.r2(cell.pca, features.validation)
     frames = []
     for target in np.argsort(-np.nan_to_num(gain, nan=-np.inf), kind="stable")[:TARGETS]:
         context = near[target].tolist()
         far = np.flatnonzero(np.abs(cell.spectrum.correlation[target]) < UNRELATED)[:RELATED]
-        frames += _of_target(model, features, values, int(target), context, far.tolist())
+        frames += _of_target(model, features, values, exact, int(target), context, far.tolist())
     return tidy(result, pd.concat(frames, ignore_index=True), taken)
 
 
@@ -68,6 +76,7 @@ def _of_target(
     model: reconstruction.Autoencoder,
     features: Any,
     values: xr.Dataset,
+    exact: np.ndarray,
     target: int,
     context: list[int],
     far: list[int],
@@ -80,6 +89,7 @@ def _of_target(
             "word": [names[i] for i in shown],
             "r2": values["r2"].values[shown],
             "one_hot_r2": values["one_hot_r2"].values[shown],
+            "pca_r2": exact[shown],
         }
     )
     z = reconstruction.preactivations(model, features.validation, target)
@@ -143,12 +153,16 @@ def _draw(table: pd.DataFrame) -> Figure:
 def _bars(panel: Axes, bars: pd.DataFrame) -> None:
     place = np.arange(len(bars))
     one_hot = bars["one_hot_r2"].clip(lower=0)  # a dead word is slightly below
-    panel.bar(place - 0.2, bars["r2"], 0.38, color=BLUE, label="in context")
-    panel.bar(place + 0.2, one_hot, 0.38, color=ORANGE, label="alone")
+    exact = bars["pca_r2"].clip(lower=0)
+    panel.bar(place - 0.27, bars["r2"], 0.26, color=BLUE, label="in context")
+    panel.bar(place, one_hot, 0.26, color=ORANGE, label="alone")
+    panel.bar(place + 0.27, exact, 0.26, color=SOFT, label="PCA, in context")
     panel.set_xticks(place, labels=bars["word"].tolist(), size=7.5)
+    for i, label in enumerate(panel.get_xticklabels()):
+        label.set_y(-0.07 * (i % 2))  # long neighbours stand on two lines
     panel.set_ylabel("R²")
-    panel.set_ylim(top=1.25 * max(bars["r2"].max(), one_hot.max(), 0.01))
-    panel.legend(loc="upper right", fontsize=7.5, ncols=2)
+    panel.set_ylim(top=1.3 * max(bars["r2"].max(), one_hot.max(), exact.max(), 0.01))
+    panel.legend(loc="upper right", fontsize=7, ncols=3, columnspacing=0.9, handlelength=1.2)
 
 
 def _density(panel: Axes, curve: pd.DataFrame) -> None:
