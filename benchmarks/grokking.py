@@ -186,8 +186,8 @@ def main() -> None:
     lines = [
         "",
         "A step is the network's matrix products for the most part: with a plain softmax and SGD,",
-        "not the study's loss and optimizer, it takes about a fifth less. PyTorch computes the same",
-        "products.",
+        "not the study's loss and optimizer, it takes about a fifth less. PyTorch computes the",
+        "same products.",
     ]
     write("grokking", ["## Grokking", "", *MEASURE, *table(HEAD, *rows), *lines])
 
