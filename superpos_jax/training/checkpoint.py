@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, get_type_hints
 import numpy as np
 import orbax.checkpoint as ocp
 
+from superpos_jax.engine.collective import Message
 from superpos_jax.engine.layout import by_layout
 from superpos_jax.engine.program import choose
 from superpos_jax.engine.study import Study
@@ -143,12 +144,31 @@ def find(folder: Path, study: Study) -> list[Saved]:
         if about.study != _name(study):
             logger.warning("%s: a checkpoint of something else, left alone", path)
             continue
-        cells = _cells(study, about)
+        cells = cells_from(study, about.cells)
         if about.layouts != _layouts(study, cells, about.platform):
             logger.warning("%s: a checkpoint of a version with other layouts, left alone", path)
             continue
         checkpoints.append(Saved(path, cells, about.platform, about.machines, arrays))
     return sorted(checkpoints, key=lambda saved: -int(saved.arrays["step"]))
+
+
+def packed(checkpoints: Sequence[Saved]) -> Message:
+    """Checkpoints as one process tells them to another."""
+    said = [
+        [str(saved.path), [astuple(cell) for cell in saved.cells], saved.platform, saved.machines]
+        for saved in checkpoints
+    ]
+    arrays = [saved.arrays.items() for saved in checkpoints]
+    return said, {f"{i} {name}": v for i, each in enumerate(arrays) for name, v in each}
+
+
+def unpacked(message: Message, study: Study) -> list[Saved]:
+    """The checkpoints of a message."""
+    said, arrays = message
+    return [
+        Saved(Path(path), cells_from(study, cells), platform, machines, under(f"{i} ", arrays))
+        for i, (path, cells, platform, machines) in enumerate(said)
+    ]
 
 
 def drop_finished(folder: Path, trained: set[Any], study: Study) -> None:
@@ -157,7 +177,7 @@ def drop_finished(folder: Path, trained: set[Any], study: Study) -> None:
         newest = _newest(path, (ABOUT,))
         if newest is None or newest[0].study != _name(study):
             continue
-        if trained.issuperset(_cells(study, newest[0])):
+        if trained.issuperset(cells_from(study, newest[0].cells)):
             shutil.rmtree(path, ignore_errors=True)
     root = folder / CHECKPOINT
     with contextlib.suppress(OSError):
@@ -218,13 +238,13 @@ def _newest(
     return None
 
 
-def _cells(study: Study, about: About) -> list[Any]:
-    """The cells of a checkpoint; each number has the type of its field."""
+def cells_from(study: Study, numbers: Sequence[Sequence[float]]) -> list[Any]:
+    """The cells of some numbers, as JSON has them; each has the type of its field."""
     hints = get_type_hints(study.Cell)
     kinds = [hints[name] for name in study.cell_fields()]
     return [
-        study.Cell(*(kind(value) for kind, value in zip(kinds, numbers, strict=True)))
-        for numbers in about.cells
+        study.Cell(*(kind(value) for kind, value in zip(kinds, own, strict=True)))
+        for own in numbers
     ]
 
 

@@ -41,14 +41,18 @@ class Folder:
         path: the folder; it need not exist.
         sweep: whose cells are to be trained in it.
         grid: of the sweep.
+        checked: whether the process that leads has looked at what is there.
 
     Raises:
         UserError: something else is there, or it cannot be read.
     """
 
-    def __init__(self, path: str | Path, sweep: Sweep, grid: Grid) -> None:
+    def __init__(
+        self, path: str | Path, sweep: Sweep, grid: Grid, *, checked: bool = False
+    ) -> None:
         self.path, self.sweep, self.grid = Path(path), sweep, grid
-        _refuse_foreign(self.path, sweep)
+        if not checked:
+            _refuse_foreign(self.path, sweep)
 
     def worth(self) -> str:
         """What would be lost with the folder's work, in words; empty if nothing."""
