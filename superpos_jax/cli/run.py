@@ -17,6 +17,7 @@ from superpos_jax.cli.options import (
     MemoryOption,
     SetOption,
     SweepArgument,
+    a_folder,
 )
 from superpos_jax.cli.terminal import err, out, print_figures, print_result, progress_bar
 from superpos_jax.errors import UserError
@@ -29,7 +30,13 @@ if TYPE_CHECKING:
 def run(
     sweep: SweepArgument,
     out_folder: Annotated[
-        Path | None, typer.Option("--out", help="Result folder. Default: `results/<name>`.")
+        Path | None,
+        typer.Option(
+            "--out",
+            parser=a_folder,
+            metavar="DIR",
+            help="Result folder. Default: `results/<name>`.",
+        ),
     ] = None,
     overrides: SetOption = [],  # noqa: B006 - typer wants a literal default and copies it
     devices: DevicesOption = None,
@@ -194,7 +201,8 @@ def _open_retry(
     from superpos_jax.training.folder import Folder
     from superpos_jax.training.opening import opened
 
-    target = out_folder or Path("results") / load_sweep(source).name
+    named = load_sweep(source)  # whose study may be imported, whatever the folder names
+    target = out_folder or Path("results") / named.name
     if fresh:
         raise UserError("--retry-dead: keeps what is trained, --fresh drops it; give one")
     sweep = sweep_of(read_attributes(target))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 import zlib
 from pathlib import Path
@@ -21,7 +22,7 @@ from zarr.storage import LocalStore, ZipStore
 
 from superpos_jax.errors import UserError
 from superpos_jax.results.cells import cells_of, numbers_of
-from superpos_jax.results.registry import load_study
+from superpos_jax.results.registry import load_study, refuse_unnamed
 from superpos_jax.results.view import FORMAT, flattened
 
 STORE = "result.zarr"
@@ -34,12 +35,23 @@ OF_A_GRID = 2
 """The format of version 0.1."""
 
 
+def refuse_elsewhere(path: Path) -> None:
+    """Refuse an address such as gs://bucket/x, which a path has with one slash.
+
+    Raises:
+        UserError: it is one.
+    """
+    if re.match(r"[a-z][a-z0-9+.-]+:(/|$)", path.as_posix()):
+        raise UserError(f"{path}: allowed: a folder of this machine; copy what is elsewhere")
+
+
 def read_table(path: Path) -> xr.Dataset:
     """The table of a result folder or of an archive (`.zip`), with the cells that are hidden.
 
     Raises:
         UserError: the folder holds no readable result.
     """
+    refuse_elsewhere(path)
     if path.suffix == ".zip":
         if not path.exists():
             raise UserError(f"{path}: no such archive")
@@ -144,6 +156,8 @@ def _read(store: Path) -> xr.Dataset:
                 raise ValueError(f"damaged: {', '.join(wrong)}")
             dataset = dataset[list(expected)]  # as they were written; zarr lists them at random
             table = _of_a_grid(dataset) if version == OF_A_GRID else _current(dataset)
+    except UserError as error:
+        raise UserError(f"{store}: {error}") from None
     except Exception as error:  # whatever a damaged file makes a reader say
         raise _unreadable(store, error) from None
     if version not in (FORMAT, OF_A_GRID):
@@ -177,6 +191,7 @@ def _of_a_grid(dataset: xr.Dataset) -> xr.Dataset:
 
 def _study(dataset: xr.Dataset) -> Any:
     """The study of a result, with its options."""
+    refuse_unnamed(dataset.attrs["study"])
     study = load_study(dataset.attrs["study"])
     return study(study.Options(**json.loads(dataset.attrs["options"])))
 

@@ -174,6 +174,7 @@ class Folder:
 
 def _refuse_foreign(folder: Path, sweep: Sweep) -> None:
     """A folder that holds anything must hold a result, or be about to."""
+    store.refuse_elsewhere(folder)
     if folder.suffix == ".zip":
         raise UserError(
             f"--out {folder}: archives are called .zip, a folder is not; choose another"
