@@ -164,7 +164,7 @@ def read_sweep(source: str | Path, overrides: Sequence[str] = ()) -> tuple[Sweep
         raise UserError(f"{path}: a number of thousands of digits") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    if not content:
+    if not content and not overrides:
         raise UserError(f"{path}: empty; a sweep file names what is swept, as [axes]")
     try:
         for table in TABLES if overrides else ():
