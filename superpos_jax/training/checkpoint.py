@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import logging
 import shutil
 import time
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
@@ -31,6 +33,8 @@ SECONDS, SHARE = 30.0, 0.02
 
 ARRAYS, ABOUT = "arrays", "about"
 """The items of a checkpoint: numbers of its cells' training, and whose it is, as JSON."""
+
+CHECKSUMS = "crc32"
 
 Arrays = Mapping[str, np.ndarray]
 logger = logging.getLogger(__name__)
@@ -112,7 +116,7 @@ class Checkpoints:
         """Write one, which counts only once it is whole; whether it is."""
         items = {
             ARRAYS: ocp.args.StandardSave(dict(arrays)),
-            ABOUT: ocp.args.JsonSave(about._asdict()),
+            ABOUT: ocp.args.JsonSave(about._asdict() | {CHECKSUMS: _checksums(about, arrays)}),
         }
         try:
             if step in self._manager.all_steps():  # it could not be read
@@ -230,12 +234,28 @@ def _newest(
             try:
                 read = manager.restore(step, args=wanted)
                 arrays = read[ARRAYS] if ARRAYS in items else {}
+                arrays = {name: np.asarray(value) for name, value in arrays.items()}
+                expected = read[ABOUT].pop(CHECKSUMS, None)  # version 0.1 had none
                 about = About(**read[ABOUT])
-                return about, {name: np.asarray(value) for name, value in arrays.items()}
+                own = _checksums(about, arrays)
+                if expected is not None and any(own[item] != expected[item] for item in items):
+                    raise ValueError("its checksum differs")
+                return about, arrays
             except Exception as error:  # whatever a damaged file makes a reader say
                 reason = str(error).partition("\n")[0]
                 logger.warning("checkpoint %d is damaged, using the one before: %s", step, reason)
     return None
+
+
+def _checksums(about: About, arrays: Arrays) -> dict[str, int]:
+    """A number for each item of a checkpoint, bytes, names and shapes of all its arrays."""
+    total = 0
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        total = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), total)
+        total = zlib.crc32(array.tobytes(), total)
+    said = json.dumps(about._asdict(), sort_keys=True)
+    return {ARRAYS: total, ABOUT: zlib.crc32(said.encode())}
 
 
 def cells_from(study: Study, numbers: Sequence[Sequence[float]]) -> list[Any]:
