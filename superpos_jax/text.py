@@ -93,6 +93,22 @@ def seed_axes(dims: Iterable[Hashable]) -> tuple[str, ...]:
     return tuple(sorted(filter(is_seed, map(str, dims)), key=lambda name: (len(name), name)))
 
 
+def printable(text: object, most: int = 2000) -> str:
+    """Text for a terminal: control characters escaped, and what is longer than `most` cut.
+
+    >>> printable("\\x1b[31mred\\n"), printable("a" * 9, 4)
+    ('\\\\x1b[31mred\\\\n', 'aaaa...')
+    """
+    text = str(text)
+    shown = text if len(text) <= most else f"{text[:most]}..."
+    return "".join(
+        letter
+        if letter.isprintable() or letter == NBSP
+        else letter.encode("unicode_escape").decode()
+        for letter in shown
+    )
+
+
 def counted(number: int, noun: str) -> str:
     """`1 run`, `2 runs`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -21,7 +21,9 @@ from superpos_jax.cli.options import (
     MemoryOption,
     ResultArgument,
     SetOption,
+    StudyOption,
     SweepArgument,
+    a_folder,
 )
 from superpos_jax.cli.run import run
 from superpos_jax.cli.terminal import (
@@ -33,6 +35,7 @@ from superpos_jax.cli.terminal import (
     progress_bar,
 )
 from superpos_jax.errors import Interrupted, LostProcess, UserError
+from superpos_jax.text import printable
 
 if TYPE_CHECKING:
     from superpos_jax.results.result import Result
@@ -73,16 +76,14 @@ def plan(
 
 
 @app.command()
-def show(result: ResultArgument) -> int:
+def show(result: ResultArgument, study: StudyOption = None) -> int:
     """Print a result: losses over the first two axes that are not seeds, dead cells with reasons.
 
     Example:
 
         superpos show results/quickstart
     """
-    from superpos_jax.results.result import load
-
-    loaded = load(result)
+    loaded = _load(result, study)
     _warn_of_changed_code(loaded)
     print_result(loaded)
     return DONE
@@ -95,6 +96,7 @@ def audit(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Choose the same cells again. Default: at random.")
     ] = None,
+    study: StudyOption = None,
 ) -> int:
     """Train random cells of a result again, each alone, and compare every number bit for bit.
 
@@ -105,14 +107,13 @@ def audit(
 
         superpos audit results/quickstart --cells 2
     """
-    from superpos_jax.results.result import load
     from superpos_jax.training import audit as audits
 
     if result.suffix == ".zip":
         raise UserError(f"{result}: an archive holds a part of a result; audit its folder")
     findings = []
     with progress_bar() as progress:
-        for finding in audits.audit(load(result), cells, seed, progress):
+        for finding in audits.audit(_load(result, study), cells, seed, progress):
             findings.append(finding)
     rows = [
         (
@@ -137,6 +138,8 @@ def plot(
         Path | None,
         typer.Option(
             "--out",
+            parser=a_folder,
+            metavar="PATH",
             help="Where to write. Default: `RESULT/figures`; of an archive, beside it.",
         ),
     ] = None,
@@ -158,6 +161,7 @@ def plot(
             "Repeatable.",
         ),
     ] = [],  # noqa: B006
+    study: StudyOption = None,
 ) -> int:
     """Draw figures of a result: a PNG, and a CSV of the plotted numbers beside it.
 
@@ -174,11 +178,10 @@ def plot(
 
         superpos plot figures/data/P5.zip plane
     """
-    from superpos_jax.results.result import load
     from superpos_jax.results.sweep import parse
     from superpos_jax.training import folder
 
-    loaded = load(result)
+    loaded = _load(result, study)
     _warn_of_changed_code(loaded)
     select = dict(parse(value, "--at") for value in at)
     beside = result.with_suffix("") if result.suffix == ".zip" else result / folder.FIGURES
@@ -236,7 +239,11 @@ def list_() -> int:
 
 def main() -> None:
     """Entry point: one line and exit code 2 for a user's mistake, 130 for Ctrl-C."""
-    sys.path.append(str(Path.cwd()))  # a study of the user's own, as `module:Class`
+    _open_closed_streams()
+    try:
+        sys.path.append(str(Path.cwd()))  # a study of the user's own, as `module:Class`
+    except FileNotFoundError:
+        sys.exit(_fail("the current folder is gone; change to another one"))
     os.environ["MPLBACKEND"] = "agg"  # files are drawn and nothing else, whatever a notebook set
     try:
         with plain_warnings():
@@ -264,6 +271,30 @@ def main() -> None:
     sys.exit(code or DONE)
 
 
+def _open_closed_streams() -> None:
+    """Put nothing in the place of standard streams that are closed.
+
+    A file that took the number of one would get what is printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
+def _load(folder: Path, study: str | None) -> Result:
+    """A result, and the code of its study if the user names it."""
+    from superpos_jax.results.registry import load_study
+    from superpos_jax.results.result import load
+
+    if study is not None:
+        load_study(study)
+    return load(folder)
+
+
 def _warn_of_changed_code(result: Result) -> None:
     """Numbers of a study's former code are shown as what they are."""
     from superpos_jax.results.view import provenance
@@ -271,7 +302,7 @@ def _warn_of_changed_code(result: Result) -> None:
 
     runs = provenance(result.dataset)
     if changed := changed_source(runs, type(result.grid.study)):
-        err.print(f"superpos: {changed}", soft_wrap=True)
+        err.print(f"superpos: {printable(changed)}", soft_wrap=True)
 
 
 def _same_command() -> str:
@@ -280,5 +311,5 @@ def _same_command() -> str:
 
 
 def _fail(message: str) -> int:
-    err.print(f"superpos: {message}", soft_wrap=True)
+    err.print(f"superpos: {printable(message)}", soft_wrap=True)
     return WRONG_INPUT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -10,11 +11,36 @@ import typer
 DONE, SOME_DIED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
 
+
+def a_folder(text: str) -> Path:
+    """The path of a folder or file of this machine.
+
+    Raises:
+        BadParameter: it is empty, or the address of something elsewhere.
+    """
+    if not text or re.match(r"[a-z][a-z0-9+.-]+:/", text):
+        raise typer.BadParameter(f"{text!r}: allowed: a folder of this machine")
+    return Path(text)
+
+
 SweepArgument = Annotated[
     str, typer.Argument(help="A sweep file, or the name of a shipped sweep (`superpos list`).")
 ]
 ResultArgument = Annotated[
-    Path, typer.Argument(help="A result folder, as `results/quickstart`, or an archive, `.zip`.")
+    Path,
+    typer.Argument(
+        parser=a_folder,
+        metavar="RESULT",
+        help="A result folder, as `results/quickstart`, or an archive, `.zip`.",
+    ),
+]
+StudyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--study",
+        metavar="MODULE:CLASS",
+        help="The study of the result, where it is your own: its code runs only if you name it.",
+    ),
 ]
 SetOption = Annotated[
     list[str],

@@ -17,6 +17,7 @@ from superpos_jax.cli.options import (
     MemoryOption,
     SetOption,
     SweepArgument,
+    a_folder,
 )
 from superpos_jax.cli.terminal import err, out, print_figures, print_result, progress_bar
 from superpos_jax.errors import UserError
@@ -29,7 +30,13 @@ if TYPE_CHECKING:
 def run(
     sweep: SweepArgument,
     out_folder: Annotated[
-        Path | None, typer.Option("--out", help="Result folder. Default: `results/<name>`.")
+        Path | None,
+        typer.Option(
+            "--out",
+            parser=a_folder,
+            metavar="DIR",
+            help="Result folder. Default: `results/<name>`.",
+        ),
     ] = None,
     overrides: SetOption = [],  # noqa: B006 - typer wants a literal default and copies it
     devices: DevicesOption = None,
@@ -93,7 +100,7 @@ def run(
         superpos run quickstart --retry-dead --set lr=1e-4
     """
     from superpos_jax.engine import collective
-    from superpos_jax.training import estimate, launch
+    from superpos_jax.training import estimate, launch, opening
     from superpos_jax.training import job as jobs
     from superpos_jax.training.folder import FIGURES
 
@@ -103,16 +110,17 @@ def run(
         raise UserError(f"--coordinator {coordinator}: allowed: HOST:PORT, as host-a:1234")
     if index is not None and count is not None and index >= count:
         raise UserError(f"--process {index}: allowed: 0 to {count - 1} of {count} processes")
-    joined = launch.join(coordinator, count, index, launched_here=launch.follow())
+    secret = launch.follow()
+    joined = launch.join(coordinator, count, index, secret)
     out.quiet = err.quiet = not collective.leads()
     with contextlib.ExitStack() as stack:
 
-        def open_job() -> tuple[Job, Path]:
+        def open_job() -> Job:
             if retry_dead:
                 return _open_retry(stack, sweep, out_folder, overrides, fresh, mix)
             return _open(stack, sweep, out_folder, overrides, fresh, yes, mix)
 
-        job, target = collective.shared(open_job)
+        job = collective.shared(open_job, opening.packed, opening.unpacked)
         here = 1
         if job.cells and not joined:
             study = job.grid.study
@@ -123,7 +131,7 @@ def run(
             )
         with launch.launched(here, [*_python(), "-m", "superpos_jax", *sys.argv[1:]]):
             if here > 1:  # those just launched are where `open_job` is shared
-                collective.shared(lambda: (job, target))
+                collective.shared(lambda: job, opening.packed, opening.unpacked)
             with progress_bar() as progress:
                 result = jobs.train(
                     job,
@@ -135,7 +143,8 @@ def run(
     if not collective.leads():
         return DONE
     print_result(result)
-    print_figures(result, target / FIGURES)
+    if job.folder:
+        print_figures(result, job.folder.path / FIGURES)
     return SOME_DIED if result.dead() else DONE
 
 
@@ -147,8 +156,8 @@ def _open(
     fresh: bool,
     yes: bool,
     mix: bool,
-) -> tuple[Job, Path]:
-    """What is left to train of a sweep, and its folder, which is locked until the stack closes.
+) -> Job:
+    """What is left to train of a sweep; its folder is locked until the stack closes.
 
     Raises:
         UserError: something is wrong with them.
@@ -170,7 +179,7 @@ def _open(
         out.print(f"{target} already holds this result; --fresh trains it again.")
     elif left < whole:
         out.print(f"{target} holds {whole - left} of {whole} cells; training the others.")
-    return job, target
+    return job
 
 
 def _open_retry(
@@ -180,8 +189,8 @@ def _open_retry(
     overrides: list[str],
     fresh: bool,
     mix: bool,
-) -> tuple[Job, Path]:
-    """The failed cells of a folder with other values, and the folder, locked as `_open` does it.
+) -> Job:
+    """The failed cells of a folder, with other values; it is locked as `_open` does it.
 
     Raises:
         UserError: something is wrong with them.
@@ -192,7 +201,8 @@ def _open_retry(
     from superpos_jax.training.folder import Folder
     from superpos_jax.training.opening import opened
 
-    target = out_folder or Path("results") / load_sweep(source).name
+    named = load_sweep(source)  # whose study may be imported, whatever the folder names
+    target = out_folder or Path("results") / named.name
     if fresh:
         raise UserError("--retry-dead: keeps what is trained, --fresh drops it; give one")
     sweep = sweep_of(read_attributes(target))
@@ -200,7 +210,7 @@ def _open_retry(
     folder, retry = Folder(target, sweep, grid), dict(map(parse, overrides))
     job = stack.enter_context(opened(sweep, grid, folder, retry=retry, mix=mix))
     out.print(f"{target}: {len(job.cells) or 'no'} cells to be trained again")
-    return job, target
+    return job
 
 
 def _python() -> list[str]:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from superpos_jax.text import NBSP, Labels, counted, seed_axes
+from superpos_jax.text import NBSP, Labels, counted, printable, seed_axes
 
 if TYPE_CHECKING:
     from xarray import DataArray
@@ -37,7 +37,7 @@ out, err = _console(stderr=False), _console(stderr=True)
 
 class _Warnings(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        err.print(f"superpos: {record.getMessage()}", soft_wrap=True)
+        err.print(f"superpos: {printable(record.getMessage())}", soft_wrap=True)
 
 
 @contextmanager
@@ -173,10 +173,10 @@ def _labels(array: DataArray, axis: str, labels: Labels) -> list[str]:
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
     """A title and a table below it; without columns no head."""
-    table = Table(*columns, show_header=bool(columns))
+    table = Table(*map(printable, columns), show_header=bool(columns))
     for row in rows:
-        table.add_row(*map(str, row))
-    out.print(title, soft_wrap=True)
+        table.add_row(*(printable(value) for value in row))
+    out.print(printable(title), soft_wrap=True)
     out.print(table)
 
 

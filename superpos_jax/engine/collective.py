@@ -1,23 +1,28 @@
 """What the processes that train one sweep together say to each other.
 
 Each runs the same program on its own share of the cells, so a cell's numbers do not depend on how
-many there are. Process 0 leads: it alone reads, writes and decides, and tells the others.
+many there are. Process 0 leads: it alone reads, writes and decides, and tells the others. What they
+tell each other is JSON and arrays of numbers: nothing that comes from another process can run code.
 """
 
 from __future__ import annotations
 
-import pickle
+import hmac
+import json
+import secrets
 import socket
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from superpos_jax.errors import UserError
+from superpos_jax.errors import LostProcess, UserError
 
+Message = tuple[Any, Mapping[str, np.ndarray]]
+"""What JSON holds, and arrays of numbers."""
 PIECE = 1 << 24
 """Bytes of each process that are gathered at once."""
 
@@ -32,18 +37,39 @@ def several() -> bool:
     return jax.distributed.is_initialized() and jax.process_count() > 1
 
 
-def shared(function: Callable[[], Any]) -> Any:
-    """Call a function on process 0, and return its value, or raise its error, on all of them."""
+def as_json(value: Any) -> Message:
+    """The message of a value that JSON holds."""
+    return value, {}
+
+
+def from_json(message: Message) -> Any:
+    """The value of a message of `as_json`."""
+    return message[0]
+
+
+def shared(
+    function: Callable[[], Any],
+    pack: Callable[[Any], Message] = as_json,
+    unpack: Callable[[Message], Any] = from_json,
+) -> Any:
+    """Call a function on process 0, and return its value, or raise its error, on all of them.
+
+    Args:
+        function: called by process 0 alone, which keeps the value as it is.
+        pack: the value as JSON and arrays, for the others.
+        unpack: makes the value of a message again.
+    """
     if not several():
         return function()
-    error = None
-    said: tuple[bool, Any] = True, None
+    error, value = None, None
+    message: Message = None, {}
     if leads():
         try:
-            said = True, function()
+            value = function()
+            message = pack(value)
         except BaseException as caught:  # also Ctrl-C: the others must not wait for ever
-            error, said = caught, (False, str(caught))
-    packed = np.frombuffer(pickle.dumps(said), np.uint8)
+            error, message = caught, (str(caught), {})
+    packed = encoded(error is None, message)
     size = np.array(divmod(len(packed), PIECE), np.int32)
     pieces, rest = np.asarray(multihost_utils.broadcast_one_to_all(size)).tolist()
     packed = np.resize(packed, pieces * PIECE + rest)
@@ -51,12 +77,68 @@ def shared(function: Callable[[], Any]) -> Any:
         np.asarray(multihost_utils.broadcast_one_to_all(packed[start : start + PIECE]))
         for start in range(0, len(packed), PIECE)
     ]
-    fine, value = pickle.loads(np.concatenate(got).tobytes())
     if error is not None:
         raise error
+    if leads():
+        return value
+    fine, message = decoded(np.concatenate(got).tobytes())
     if not fine:
-        raise UserError(value)
-    return value
+        raise UserError(message[0])
+    return unpack(message)
+
+
+def encoded(fine: bool, message: Message) -> np.ndarray:
+    """Whether all went well, and a message, as bytes: a line of JSON, then the arrays."""
+    said, arrays = message
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    shapes = {name: (array.dtype.str, array.shape) for name, array in contiguous.items()}
+    line = json.dumps([fine, said, shapes], default=lambda number: number.tolist()) + "\n"
+    return np.frombuffer(
+        line.encode() + b"".join(array.tobytes() for array in contiguous.values()), np.uint8
+    )
+
+
+def decoded(text: bytes) -> tuple[bool, Message]:
+    """What `encoded` wrote.
+
+    Raises:
+        ValueError: an array is not of numbers.
+
+    >>> decoded(encoded(True, ({"a": 1}, {"x": np.arange(2, dtype=np.int8)})).tobytes())
+    (True, ({'a': 1}, {'x': array([0, 1], dtype=int8)}))
+    """
+    line, _, rest = text.partition(b"\n")
+    fine, said, shapes = json.loads(line)
+    arrays, start = {}, 0
+    for name, (kind, shape) in shapes.items():
+        dtype = np.dtype(kind)
+        if dtype.kind not in "biufc":
+            raise ValueError(f"{name}: {kind}; allowed: numbers")
+        count = int(np.prod(shape, dtype=np.int64))
+        arrays[name] = np.frombuffer(rest, dtype, count, start).reshape(shape).copy()
+        start += count * dtype.itemsize
+    return fine, (said, arrays)
+
+
+def prove(secret: bytes) -> None:
+    """Refuse to go on with a process that does not hold the secret of this run.
+
+    Each process gives the others a number to sign, and signs all of them with its own index.
+
+    Raises:
+        LostProcess: some process signed wrongly.
+    """
+
+    def signed(index: int) -> bytes:
+        return hmac.digest(secret, numbers.tobytes() + bytes([index % 256]), "sha256")
+
+    own = np.frombuffer(secrets.token_bytes(32), np.uint8)
+    numbers = np.asarray(multihost_utils.process_allgather(own))
+    mine = np.frombuffer(signed(jax.process_index()), np.uint8)
+    signatures = np.asarray(multihost_utils.process_allgather(mine))
+    for index, signature in enumerate(signatures):
+        if not hmac.compare_digest(signature.tobytes(), signed(index)):
+            raise LostProcess("a process that this run did not start took the place of its own")
 
 
 def beside() -> int:

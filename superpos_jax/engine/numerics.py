@@ -6,13 +6,18 @@ import contextlib
 from collections.abc import Iterator
 
 import jax
+import numpy as np
 
 from superpos_jax.errors import UserError
+
+NO_MESH = jax.sharding.Mesh(np.empty((), object), ())
 
 
 @contextlib.contextmanager
 def pinned() -> Iterator[None]:
     """float32 and full-precision products, keys of threefry that do not depend on sharding.
+
+    Neither a mesh that the process has set nor its transfer guards hold within.
 
     A notebook with `jax_enable_x64`, or a TPU with another generator of random numbers by default,
     would otherwise draw other data, and train other models, under the same seeds.
@@ -33,5 +38,7 @@ def pinned() -> Iterator[None]:
         jax.default_matmul_precision("highest"),
         jax.default_prng_impl("threefry2x32"),
         jax.threefry_partitionable(True),
+        jax.transfer_guard("allow"),
+        jax.set_mesh(NO_MESH),
     ):
         yield

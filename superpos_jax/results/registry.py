@@ -8,6 +8,7 @@ import importlib
 import inspect
 import itertools
 import pkgutil
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -64,6 +65,23 @@ def load_study(name: str) -> type[Study]:
         raise UserError(f"study: {name!r} does not define {', '.join(lacking)}")
     check_class(study)
     return study
+
+
+def refuse_unnamed(name: str) -> None:
+    """Refuse to import the code that a file names, unless the user has named or imported it.
+
+    A result is read for its numbers; one of a stranger may name any module there is.
+
+    Raises:
+        UserError: the study is neither one that ships nor of a module that is imported already.
+    """
+    module, _, attribute = name.partition(":")
+    if not attribute or module.startswith(f"{SHIPPED}.") or module in sys.modules:
+        return
+    raise UserError(
+        f"study {name!r} is not of this package; to run its code name it: --study {name},"
+        f" or import {module} first"
+    )
 
 
 def figure_names(study: type[Study]) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from superpos_jax.engine.verdicts import (
 from superpos_jax.errors import UserError
 from superpos_jax.results.cells import HISTORY, RETRY
 from superpos_jax.results.grid import Grid
-from superpos_jax.results.registry import labels_of
+from superpos_jax.results.registry import labels_of, refuse_unnamed
 from superpos_jax.results.store import read_table, write_table
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.results.view import ended_as, from_grid, to_grid
@@ -257,20 +257,27 @@ class Best(Result):
 def load(folder: str | Path) -> Result:
     """Read a result folder, or an archive (`.zip`): the cells of its sweep, trained or not.
 
+    The module of a study of your own is imported before: a file never makes its code run.
+
     Raises:
         UserError: the folder holds no readable result.
     """
     table = read_table(Path(folder))
     try:
         grid = sweep_of(table).grid()
+        return Result(to_grid(table, grid), grid)
     except UserError as error:
         raise UserError(f"{folder}: not a readable result ({error})") from None
-    return Result(to_grid(table, grid), grid)
+    except Exception as error:  # its parts do not fit together
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{folder}: not a readable result ({reason})") from None
 
 
 def sweep_of(dataset: xr.Dataset) -> Sweep:
     """The sweep that a store shows, from the attributes of its table or of a result."""
-    return Sweep(**json.loads(dataset.attrs["sweep"]))
+    sweep = Sweep(**json.loads(dataset.attrs["sweep"]))
+    refuse_unnamed(sweep.study)
+    return sweep
 
 
 def _words(point: Mapping[str, Any]) -> str:

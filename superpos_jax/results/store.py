@@ -8,8 +8,10 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from zarr.storage import LocalStore, ZipStore
 
 from superpos_jax.errors import UserError
 from superpos_jax.results.cells import cells_of, numbers_of
-from superpos_jax.results.registry import load_study
+from superpos_jax.results.registry import load_study, refuse_unnamed
 from superpos_jax.results.view import FORMAT, flattened
 
 STORE = "result.zarr"
@@ -30,8 +32,20 @@ READS = 3
 """A store that is replaced while it is read is read again, so often at most."""
 PACKED = BloscCodec(cname="zstd", clevel=5, shuffle="shuffle")
 """Bytes of like weight side by side: exponents of floats are much the same, and pack."""
+ATTRIBUTES = ""
+"""In place of an array's name: the checksum of what is said of all of them."""
 OF_A_GRID = 2
 """The format of version 0.1."""
+
+
+def refuse_elsewhere(path: Path) -> None:
+    """Refuse an address such as gs://bucket/x, which a path has with one slash.
+
+    Raises:
+        UserError: it is one.
+    """
+    if re.match(r"[a-z][a-z0-9+.-]+:(/|$)", path.as_posix()):
+        raise UserError(f"{path}: allowed: a folder of this machine; copy what is elsewhere")
 
 
 def read_table(path: Path) -> xr.Dataset:
@@ -40,6 +54,7 @@ def read_table(path: Path) -> xr.Dataset:
     Raises:
         UserError: the folder holds no readable result.
     """
+    refuse_elsewhere(path)
     if path.suffix == ".zip":
         if not path.exists():
             raise UserError(f"{path}: no such archive")
@@ -62,6 +77,10 @@ def read_attributes(folder: Path) -> xr.Dataset:
     store = _place(folder)
     try:
         attributes = dict(zarr.open_group(LocalStore(store), mode="r").attrs)
+        expected = json.loads(str(attributes.pop("crc32")))
+        said = _attributes_sum(attributes)
+        if expected.get(ATTRIBUTES, said) != said:
+            raise ValueError("damaged: its attributes")
         json.loads(str(attributes["sweep"]))
     except Exception as error:  # whatever a damaged file makes a reader say
         raise _unreadable(store, error) from None
@@ -73,14 +92,16 @@ def write_table(table: xr.Dataset, folder: Path) -> Path:
     mend(folder)
     remove(folder / NEW)
     table = table.assign({name: one_nan(array) for name, array in table.data_vars.items()})
-    sealed = table.assign_attrs(crc32=json.dumps(_checksums(table)))
+    sealed = table.assign_attrs(
+        crc32=json.dumps(_checksums(table) | {ATTRIBUTES: _attributes_sum(table.attrs)})
+    )
     encoding = {name: {"compressors": (PACKED,)} for name in sealed.data_vars}
     sealed.to_zarr(folder / NEW, mode="w", consolidated=False, zarr_format=3, encoding=encoding)
     fsync_tree(folder / NEW)  # its bytes are on the disk before it takes the old one's place
     if (folder / STORE).exists():
         (folder / STORE).rename(folder / OLD)
     (folder / NEW).rename(folder / STORE)
-    _fsync(folder)
+    fsync(folder)
     remove(folder / OLD)
     return folder / STORE
 
@@ -104,11 +125,12 @@ def fsync_tree(root: Path) -> None:
     """Wait until the files and folders below a folder are on the disk."""
     for folder, _, files in os.walk(root):
         for name in files:
-            _fsync(Path(folder, name))
-        _fsync(Path(folder))
+            fsync(Path(folder, name))
+        fsync(Path(folder))
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
+    """Wait until a file or folder is on the disk; an error of the disk is raised here."""
     if path.is_dir() and os.name != "posix":
         return  # Windows opens no folders
     descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
@@ -139,11 +161,16 @@ def _read(store: Path) -> xr.Dataset:
         version = int(dataset.attrs["format"])
         if version in (FORMAT, OF_A_GRID):
             expected = json.loads(dataset.attrs.pop("crc32"))
+            said = _attributes_sum(dataset.attrs)
+            if expected.pop(ATTRIBUTES, said) != said:
+                raise ValueError("damaged: its attributes")
             read = _checksums(dataset)
             if wrong := [name for name in expected if read.get(name) != expected[name]]:
                 raise ValueError(f"damaged: {', '.join(wrong)}")
             dataset = dataset[list(expected)]  # as they were written; zarr lists them at random
             table = _of_a_grid(dataset) if version == OF_A_GRID else _current(dataset)
+    except UserError as error:
+        raise UserError(f"{store}: {error}") from None
     except Exception as error:  # whatever a damaged file makes a reader say
         raise _unreadable(store, error) from None
     if version not in (FORMAT, OF_A_GRID):
@@ -177,6 +204,7 @@ def _of_a_grid(dataset: xr.Dataset) -> xr.Dataset:
 
 def _study(dataset: xr.Dataset) -> Any:
     """The study of a result, with its options."""
+    refuse_unnamed(dataset.attrs["study"])
     study = load_study(dataset.attrs["study"])
     return study(study.Options(**json.loads(dataset.attrs["options"])))
 
@@ -193,3 +221,11 @@ def _checksums(dataset: xr.Dataset) -> dict[str, int]:
     """A number for the bytes of each array: a lost or mixed-up file does not go unnoticed."""
     arrays = {str(name): np.ascontiguousarray(dataset[name].values) for name in dataset.variables}
     return {name: zlib.crc32(array.tobytes()) for name, array in arrays.items()}
+
+
+def _attributes_sum(attributes: Mapping[Any, Any]) -> int:
+    """A number for what is said of a dataset; which coordinates it has zarr notes beside it."""
+    said = {
+        name: value for name, value in attributes.items() if name not in ("crc32", "coordinates")
+    }
+    return zlib.crc32(json.dumps(said, sort_keys=True, default=str).encode())

@@ -154,12 +154,18 @@ def read_sweep(source: str | Path, overrides: Sequence[str] = ()) -> tuple[Sweep
     try:
         text = path.read_bytes().decode("utf-8-sig")
         content = tomllib.loads(text)
+    except RecursionError:
+        raise UserError(f"{path}: not a sweep: brackets within brackets") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text (byte {error.start})") from None
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path}: not TOML: {error}") from None
+    except ValueError:
+        raise UserError(f"{path}: a number of thousands of digits") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    if not content and not overrides:
+        raise UserError(f"{path}: empty; a sweep file names what is swept, as [axes]")
     try:
         for table in TABLES if overrides else ():
             if not isinstance(content.get(table, {}), dict):
@@ -216,6 +222,8 @@ def parse(override: str, option: str = "--set") -> tuple[str, Any]:
         return key, tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         text = text.strip()
+    except (RecursionError, ValueError):
+        raise UserError(f"{option} {key}: {text[:40]}...: neither a number nor a list") from None
     if text.startswith("["):
         raise UserError(f'--set {key}: {text} is no list of TOML; as ["sum", 0.5], names in quotes')
     return key, text

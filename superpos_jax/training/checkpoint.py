@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import logging
 import shutil
 import time
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import Any, NamedTuple, get_type_hints
 import numpy as np
 import orbax.checkpoint as ocp
 
+from superpos_jax.engine.collective import Message
 from superpos_jax.engine.layout import by_layout
 from superpos_jax.engine.program import choose
 from superpos_jax.engine.study import Study
@@ -30,6 +33,8 @@ SECONDS, SHARE = 30.0, 0.02
 
 ARRAYS, ABOUT = "arrays", "about"
 """The items of a checkpoint: numbers of its cells' training, and whose it is, as JSON."""
+
+CHECKSUMS = "crc32"
 
 Arrays = Mapping[str, np.ndarray]
 logger = logging.getLogger(__name__)
@@ -111,7 +116,7 @@ class Checkpoints:
         """Write one, which counts only once it is whole; whether it is."""
         items = {
             ARRAYS: ocp.args.StandardSave(dict(arrays)),
-            ABOUT: ocp.args.JsonSave(about._asdict()),
+            ABOUT: ocp.args.JsonSave(about._asdict() | {CHECKSUMS: _checksums(about, arrays)}),
         }
         try:
             if step in self._manager.all_steps():  # it could not be read
@@ -143,12 +148,31 @@ def find(folder: Path, study: Study) -> list[Saved]:
         if about.study != _name(study):
             logger.warning("%s: a checkpoint of something else, left alone", path)
             continue
-        cells = _cells(study, about)
+        cells = cells_from(study, about.cells)
         if about.layouts != _layouts(study, cells, about.platform):
             logger.warning("%s: a checkpoint of a version with other layouts, left alone", path)
             continue
         checkpoints.append(Saved(path, cells, about.platform, about.machines, arrays))
     return sorted(checkpoints, key=lambda saved: -int(saved.arrays["step"]))
+
+
+def packed(checkpoints: Sequence[Saved]) -> Message:
+    """Checkpoints as one process tells them to another."""
+    said = [
+        [str(saved.path), [astuple(cell) for cell in saved.cells], saved.platform, saved.machines]
+        for saved in checkpoints
+    ]
+    arrays = [saved.arrays.items() for saved in checkpoints]
+    return said, {f"{i} {name}": v for i, each in enumerate(arrays) for name, v in each}
+
+
+def unpacked(message: Message, study: Study) -> list[Saved]:
+    """The checkpoints of a message."""
+    said, arrays = message
+    return [
+        Saved(Path(path), cells_from(study, cells), platform, machines, under(f"{i} ", arrays))
+        for i, (path, cells, platform, machines) in enumerate(said)
+    ]
 
 
 def drop_finished(folder: Path, trained: set[Any], study: Study) -> None:
@@ -157,7 +181,7 @@ def drop_finished(folder: Path, trained: set[Any], study: Study) -> None:
         newest = _newest(path, (ABOUT,))
         if newest is None or newest[0].study != _name(study):
             continue
-        if trained.issuperset(_cells(study, newest[0])):
+        if trained.issuperset(cells_from(study, newest[0].cells)):
             shutil.rmtree(path, ignore_errors=True)
     root = folder / CHECKPOINT
     with contextlib.suppress(OSError):
@@ -210,21 +234,37 @@ def _newest(
             try:
                 read = manager.restore(step, args=wanted)
                 arrays = read[ARRAYS] if ARRAYS in items else {}
+                arrays = {name: np.asarray(value) for name, value in arrays.items()}
+                expected = read[ABOUT].pop(CHECKSUMS, None)  # version 0.1 had none
                 about = About(**read[ABOUT])
-                return about, {name: np.asarray(value) for name, value in arrays.items()}
+                own = _checksums(about, arrays)
+                if expected is not None and any(own[item] != expected[item] for item in items):
+                    raise ValueError("its checksum differs")
+                return about, arrays
             except Exception as error:  # whatever a damaged file makes a reader say
                 reason = str(error).partition("\n")[0]
                 logger.warning("checkpoint %d is damaged, using the one before: %s", step, reason)
     return None
 
 
-def _cells(study: Study, about: About) -> list[Any]:
-    """The cells of a checkpoint; each number has the type of its field."""
+def _checksums(about: About, arrays: Arrays) -> dict[str, int]:
+    """A number for each item of a checkpoint, bytes, names and shapes of all its arrays."""
+    total = 0
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        total = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), total)
+        total = zlib.crc32(array.tobytes(), total)
+    said = json.dumps(about._asdict(), sort_keys=True)
+    return {ARRAYS: total, ABOUT: zlib.crc32(said.encode())}
+
+
+def cells_from(study: Study, numbers: Sequence[Sequence[float]]) -> list[Any]:
+    """The cells of some numbers, as JSON has them; each has the type of its field."""
     hints = get_type_hints(study.Cell)
     kinds = [hints[name] for name in study.cell_fields()]
     return [
-        study.Cell(*(kind(value) for kind, value in zip(kinds, numbers, strict=True)))
-        for numbers in about.cells
+        study.Cell(*(kind(value) for kind, value in zip(kinds, own, strict=True)))
+        for own in numbers
     ]
 
 

@@ -30,6 +30,8 @@ from superpos_jax.results.view import fixed_values, swept
 SWEEP, PROVENANCE, FIGURES = "sweep.toml", "provenance.json", "figures"
 CHECKPOINT = "checkpoint"
 LOCK, OWNER = ".lock", ".lock.owner"
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP)
+"""What a file system says that has no locks, as NFS without its daemon."""
 PART = ".part"
 """How the names of files end that are being written."""
 
@@ -41,14 +43,18 @@ class Folder:
         path: the folder; it need not exist.
         sweep: whose cells are to be trained in it.
         grid: of the sweep.
+        checked: whether the process that leads has looked at what is there.
 
     Raises:
         UserError: something else is there, or it cannot be read.
     """
 
-    def __init__(self, path: str | Path, sweep: Sweep, grid: Grid) -> None:
+    def __init__(
+        self, path: str | Path, sweep: Sweep, grid: Grid, *, checked: bool = False
+    ) -> None:
         self.path, self.sweep, self.grid = Path(path), sweep, grid
-        _refuse_foreign(self.path, sweep)
+        if not checked:
+            _refuse_foreign(self.path, sweep)
 
     def worth(self) -> str:
         """What would be lost with the folder's work, in words; empty if nothing."""
@@ -72,11 +78,7 @@ class Folder:
         with self._writing():
             is_new = not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.path / LOCK, blocking=False)
-            try:
-                lock.acquire()
-            except filelock.Timeout:
-                raise UserError(f"--out {self.path}: in use by {self._owner()}") from None
+            lock = self._acquired(filelock.FileLock)
         try:
             with self._writing():
                 for part in filter(lambda path: _is_part(path.name), self.path.iterdir()):
@@ -151,10 +153,31 @@ class Folder:
                 "choose another --out, or --fresh to replace it"
             )
 
-    def _owner(self) -> str:
+    def _acquired(self, kind: type[filelock.BaseFileLock]) -> filelock.BaseFileLock:
+        """The lock of the folder; where the file system has none, a file that is there or not."""
+        path = self.path / LOCK
+        lock, is_there = kind(path, blocking=False), path.exists()
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise UserError(f"--out {self.path}: in use by {self._owner(kind)}") from None
+        except OSError as error:
+            if error.errno not in NO_LOCKS or kind is filelock.SoftFileLock:
+                raise
+            if not is_there:
+                path.unlink(missing_ok=True)  # it was made just now, and could not be locked
+            return self._acquired(filelock.SoftFileLock)
+        return lock
+
+    def _owner(self, kind: type[filelock.BaseFileLock]) -> str:
+        """Who holds the lock, and what to do where nobody can tell whether it is still at work."""
+        owner = "another run"
         with contextlib.suppress(OSError):
-            return (self.path / OWNER).read_text()
-        return "another run"
+            owner = (self.path / OWNER).read_text()
+        is_here = owner.endswith(f" on {socket.gethostname()}")
+        if is_here and kind is not filelock.SoftFileLock:
+            return owner
+        return f"{owner}; if that is no longer at work, remove {self.path / LOCK}"
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -170,6 +193,7 @@ class Folder:
 
 def _refuse_foreign(folder: Path, sweep: Sweep) -> None:
     """A folder that holds anything must hold a result, or be about to."""
+    store.refuse_elsewhere(folder)
     if folder.suffix == ".zip":
         raise UserError(
             f"--out {folder}: archives are called .zip, a folder is not; choose another"
@@ -201,6 +225,8 @@ def _write(path: Path, text: str) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}{PART}")
     try:
         part.write_text(text)
+        store.fsync(part)  # a crash of the machine leaves the old file or the whole new one
         part.replace(path)
+        store.fsync(path.parent)
     finally:
         part.unlink(missing_ok=True)

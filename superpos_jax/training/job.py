@@ -35,7 +35,7 @@ from superpos_jax.errors import UserError
 from superpos_jax.results import cells, rows
 from superpos_jax.results.result import Result
 from superpos_jax.results.sweep import Sweep, read_sweep
-from superpos_jax.training import launch
+from superpos_jax.training import checkpoint, launch, opening
 from superpos_jax.training.checkpoint import Checkpoints, Saved, about, drop_finished, find
 from superpos_jax.training.folder import Folder
 from superpos_jax.training.logbook import Logbook
@@ -110,7 +110,7 @@ def run(
             job = opened(sweep, grid, folder, fresh=fresh, retry=retry, mix=mix)
             return stack.enter_context(job)
 
-        job = collective.shared(open_job)
+        job = collective.shared(open_job, opening.packed, opening.unpacked)
         return train(
             job,
             devices=devices,
@@ -252,7 +252,11 @@ def _parts(job: Job, platform: str) -> list[tuple[list[Any], Saved | None]]:
     left, parts = dict.fromkeys(job.cells), list[tuple[list[Any], Saved | None]]()
     checkpoints: list[Saved] = []
     if (folder := job.folder) and not job.fresh:
-        checkpoints = collective.shared(lambda: find(folder.path, job.grid.study))
+        checkpoints = collective.shared(
+            lambda: find(folder.path, job.grid.study),
+            checkpoint.packed,
+            lambda message: checkpoint.unpacked(message, job.grid.study),
+        )
     for saved in checkpoints:
         mine = [cell for cell in saved.cells if cell in left]
         if mine and saved.platform != platform:

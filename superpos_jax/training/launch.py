@@ -7,20 +7,23 @@ the devices of one process share a thread pool, and with it their caches.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import secrets
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 import jax
 import psutil
+from jaxlib import _jax as jaxlib_client
 
-from superpos_jax.engine.collective import shared
+from superpos_jax.engine.collective import prove, shared
 from superpos_jax.errors import Interrupted, LostProcess, UserError
 
 SILENT = 100
@@ -31,8 +34,13 @@ together. That one of them ended they notice without heartbeats."""
 
 FOLLOWS = "SUPERPOS_CORE"
 """Environment variable that tells a launched process its core."""
-TASKS = "SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE"
-"""Environment variables with the number of tasks of a job."""
+LOOPBACK = "127.0.0.1"
+TASKS = "SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"
+"""Environment variables with the number of tasks of a job, or of its step: an interactive step of a
+job of four tasks is one task."""
+LAUNCHERS = "JOB_COMPLETION_INDEX", "TPU_WORKER_HOSTNAMES", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK"
+"""Environment variables of which one is set in a Kubernetes pod that is one of several."""
+SECRET_BYTES = 32
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -40,29 +48,42 @@ def join(
     coordinator: str | None = None,
     count: int | None = None,
     index: int | None = None,
-    launched_here: bool = False,
+    secret: bytes = b"",
 ) -> bool:
     """Join the processes named, or those of a cluster that JAX detects; whether there are any.
 
     JAX detects Slurm, Open MPI, Kubernetes and TPU slices. A count of 1 without a coordinator joins
     nothing, and so does a job of one task: alone it may use all cores and chips there are.
 
+    Args:
+        coordinator: HOST:PORT at which process 0 waits.
+        count, index: how many processes there are, and which of them this one is.
+        secret: of the processes of one machine that `launched` started; they talk over 127.0.0.1
+            alone, and each proves to the others that it holds it.
+
     Raises:
         UserError: the coordinator cannot be reached, or the cluster is not what it seems.
+        LostProcess: a process joined that does not hold the secret.
     """
     if jax.distributed.is_initialized():
         return True
-    if coordinator is None and (count == 1 or any(os.environ.get(name) == "1" for name in TASKS)):
+    if coordinator is None and (count == 1 or _is_alone()):
         return False
     with contextlib.suppress(RuntimeError):  # JAX has started: its devices are what they are
         jax.config.update("jax_num_cpu_devices", len(cores()))
     jax.config.update("jax_enable_preemption_service", False)  # it would swallow SIGTERM
     try:
         with _silent_stdout():
-            silence = SUSPENDED if launched_here else SILENT
-            jax.distributed.initialize(coordinator, count, index, heartbeat_timeout_seconds=silence)
-            shared(lambda: None)
-    except (RuntimeError, ValueError) as error:
+            if secret:
+                _join_here(str(coordinator), count, index, secret)
+            else:
+                jax.distributed.initialize(
+                    coordinator, count, index, heartbeat_timeout_seconds=SILENT
+                )
+                shared(lambda: None)
+    except LostProcess:
+        raise
+    except Exception as error:  # whatever a cluster's own library says, Kubernetes' among them
         if coordinator is None and isinstance(error, ValueError):
             return False  # JAX detects no cluster
         if coordinator is None and "before" in str(error):
@@ -70,6 +91,37 @@ def join(
         reason = str(error).partition("\n")[0]
         raise UserError(f"cluster: {reason}; --processes 1 trains in this one alone") from None
     return True
+
+
+def _is_alone() -> bool:
+    """Whether no launcher says that this process is one of several."""
+    if any(os.environ.get(name) == "1" for name in TASKS):
+        return True
+    in_pod = "KUBERNETES_SERVICE_HOST" in os.environ
+    return in_pod and not any(name in os.environ for name in LAUNCHERS)
+
+
+def _join_here(coordinator: str, count: int | None, index: int | None, secret: bytes) -> None:
+    """Join the processes of this machine, over the loopback interface and past any proxy."""
+    names = ("no_grpc_proxy", "no_proxy", "NO_PROXY")
+    others = next((os.environ[name] for name in names if os.environ.get(name)), "")
+    os.environ[names[0]] = f"{others},{LOOPBACK}" if others else LOOPBACK  # gRPC reads it
+    jax.config.update("jax_check_proxy_envs", False)  # it would warn of a hang
+    connect = jaxlib_client.make_gloo_tcp_collectives
+    # JAX has no setting for the address that gloo listens on: by default that of the host's name.
+    jaxlib_client.make_gloo_tcp_collectives = functools.partial(connect, hostname=LOOPBACK)
+    try:
+        jax.distributed.initialize(
+            coordinator,
+            count,
+            index,
+            cluster_detection_method="deactivate",
+            coordinator_bind_address=coordinator,
+            heartbeat_timeout_seconds=SUSPENDED,
+        )
+        prove(secret)
+    finally:
+        jaxlib_client.make_gloo_tcp_collectives = connect
 
 
 def can_launch() -> bool:
@@ -105,8 +157,9 @@ def launched(count: int, command: Sequence[str]) -> Iterator[None]:
     whole = _affinity()
     mine = _least_busy(count, whole)
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        coordinator = f"127.0.0.1:{free.getsockname()[1]}"
+        free.bind((LOOPBACK, 0))
+        coordinator = f"{LOOPBACK}:{free.getsockname()[1]}"
+    secret = secrets.token_bytes(SECRET_BYTES)
     others = [
         subprocess.Popen(
             [
@@ -124,8 +177,11 @@ def launched(count: int, command: Sequence[str]) -> Iterator[None]:
         for i in range(1, count)
     ]
     try:
+        for other in others:
+            with contextlib.suppress(OSError):  # it has ended already
+                os.write(_stdin(other), secret)
         _pin(mine[0])
-        join(coordinator, count, 0, launched_here=True)
+        _join_watching(others, functools.partial(join, coordinator, count, 0, secret))
         yield
         jax.distributed.shutdown()
     except (UserError, Interrupted):
@@ -145,22 +201,57 @@ def launched(count: int, command: Sequence[str]) -> Iterator[None]:
         _pin(*whole)
 
 
-def follow() -> bool:
+def _join_watching(others: Sequence[subprocess.Popen[bytes]], call: Callable[[], object]) -> None:
+    """Join in a thread, so that Ctrl-C is heard, and a process that ends before is noticed."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.05)
+        if thread.is_alive() and any(other.poll() is not None for other in others):
+            thread.join(1.0)  # it may just have been told so itself
+            break
+    if raised:
+        raise raised[0]
+    if thread.is_alive():
+        ended = [other.poll() for other in others if other.poll() is not None]
+        raise LostProcess(f"a process of this run ended as it began (exit code {ended[0]})")
+
+
+def _stdin(process: subprocess.Popen[bytes]) -> int:
+    assert process.stdin is not None
+    return process.stdin.fileno()
+
+
+def follow() -> bytes:
     """Make a process that `launched` started sit on its core, and end with the one that leads.
 
-    Whether this is such a process.
+    The secret of the run, which comes through standard input; empty for any other process.
     """
     core = os.environ.get(FOLLOWS)
     if core is None:
-        return False
+        return b""
     _pin(int(core))
+    secret = b""
+    while len(secret) < SECRET_BYTES:
+        piece = os.read(0, SECRET_BYTES - len(secret))
+        if not piece:
+            os._exit(1)  # who leads is gone
+        secret += piece
 
     def watch() -> None:
         os.read(0, 1)  # until the other end is gone
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-    return True
+    return secret
 
 
 def cores() -> list[int]:

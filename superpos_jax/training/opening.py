@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from superpos_jax.engine.collective import Message
 from superpos_jax.engine.verdicts import FAILED, FINISHED, UNFINISHED
 from superpos_jax.errors import UserError
 from superpos_jax.results import cells, view
 from superpos_jax.results.grid import Grid, refuse_wrong
 from superpos_jax.results.sweep import Sweep
+from superpos_jax.training.checkpoint import cells_from
 from superpos_jax.training.folder import Folder
 from superpos_jax.training.provenance import changed_source
 
@@ -80,6 +83,40 @@ def opened(
             if changed:
                 logger.warning("%s; --fresh trains them again", changed)
         yield Job(sweep, grid, folder, table, todo, values, fresh)
+
+
+def packed(job: Job) -> Message:
+    """A job as the process that opened it tells it to the others."""
+    said = {
+        "sweep": job.sweep.model_dump_json(),
+        "folder": None if job.folder is None else str(job.folder.path),
+        "cells": [astuple(cell) for cell in job.cells],
+        "retry": dict(job.retry),
+        "fresh": job.fresh,
+    }
+    if job.table is None:
+        return said, {}
+    said["table"] = job.table.to_dict(data=False)
+    return said, {str(name): array.values for name, array in job.table.variables.items()}
+
+
+def unpacked(message: Message) -> Job:
+    """The job of a message; its folder is written by the process that leads alone."""
+    said, arrays = message
+    sweep = Sweep(**json.loads(said["sweep"]))
+    grid, table = sweep.grid(), said.get("table")
+    folder = said["folder"] and Folder(said["folder"], sweep, grid, checked=True)
+    if table is not None:
+        coordinates, variables = (
+            {
+                name: (each["dims"], arrays[name], each["attrs"])
+                for name, each in table[kind].items()
+            }
+            for kind in ("coords", "data_vars")
+        )
+        table = xr.Dataset(variables, coordinates, table["attrs"])
+    todo = tuple(cells_from(grid.study, said["cells"]))
+    return Job(sweep, grid, folder, table, todo, said["retry"], said["fresh"])
 
 
 def _to_train(

@@ -31,8 +31,10 @@ def plain():
         lambda: jax.threefry_partitionable(False),
         lambda: jax.numpy_rank_promotion("raise"),
         lambda: jax.numpy_dtype_promotion("strict"),
+        lambda: jax.transfer_guard("disallow"),
+        lambda: jax.set_mesh(jax.make_mesh((1,), ("x",), devices=jax.devices()[:1])),
     ],
-    ids=["x64", "prng", "partitionable", "rank_promotion", "dtype_promotion"],
+    ids=["x64", "prng", "partitionable", "rank", "dtype", "transfers", "mesh"],
 )
 def test_flags_change_nothing(plain, flag):
     before = plain.cell(online=0)

@@ -218,7 +218,7 @@ def test_the_cores_with_the_least_to_do_are_taken(monkeypatch):
 
 @pytest.mark.parametrize(("tasks", "joins"), [("1", False), ("2", True)])
 def test_a_job_of_one_task_joins_nothing(monkeypatch, tasks, joins):
-    class JoinedError(Exception):
+    class JoinedError(BaseException):
         pass
 
     def initialize(*_, **__):
