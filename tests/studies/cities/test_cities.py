@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import superpos_jax as sp
+from superpos_jax.cli import app
 from superpos_jax.engine import batches
 from superpos_jax.studies.cities import places, probe
 from superpos_jax.studies.cities.cell import Choices, Numbers
@@ -25,11 +26,10 @@ def result(tmp_path_factory):
     lines += [f"{key} = {value}" for key, value in CELL.items()]
     lines += ["[options]", *(f"{key} = {value!r}" for key, value in MADE.items())]
     file.write_text("\n".join(lines))
-    from superpos_jax.cli import app
-
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stop:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["superpos", "run", str(file), "--out", str(folder / "out")])
-        app.main()
+        with pytest.raises(SystemExit) as stop:
+            app.main()
     assert stop.value.code == 0
     assert (folder / "out" / "figures" / "map.png").exists()
     return sp.load(folder / "out")

@@ -18,6 +18,7 @@ ORDER = (
     "structure",
     "window",
     "cities",
+    "cities_epochs",
     "cities_long",
 )
 """Of the sweeps on the page: synthetic features first, then words, then cities."""
