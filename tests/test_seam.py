@@ -194,14 +194,16 @@ def test_saved_and_loaded_again(result, tmp_path):
 
 
 def test_show(trained):
-    process = superpos("show", trained[1])
+    process = superpos("show", trained[1], "--study", "ridge:Ridge")
     assert process.returncode == 0, process.stderr
     assert "test loss of lines" in process.stdout
     assert "non-finite" in process.stdout
 
 
 def test_plot(trained, result, tmp_path):
-    process = superpos("plot", trained[1], "risk", "--out", tmp_path / "mine.png")
+    process = superpos(
+        "plot", trained[1], "--study", "ridge:Ridge", "risk", "--out", tmp_path / "mine.png"
+    )
     assert process.returncode == 0, process.stderr
     assert (tmp_path / "mine.png").stat().st_size > 1000
     table = pd.read_csv(tmp_path / "mine.csv").set_index(["T", "width", "lr", "steps"])
@@ -211,7 +213,7 @@ def test_plot(trained, result, tmp_path):
 
 
 def test_plot_names_the_figures_there_are(trained):
-    process = superpos("plot", trained[1], "pentagon")
+    process = superpos("plot", trained[1], "--study", "ridge:Ridge", "pentagon")
     assert process.returncode == 2
     assert process.stderr.startswith("superpos: figure pentagon: unknown for the study ")
     assert process.stderr.endswith("; allowed: risk, plane, curves, history\n")

@@ -28,7 +28,7 @@ def shipped_studies() -> tuple[str, ...]:
     """The names of the studies that ship.
 
     >>> shipped_studies()[:2]
-    ('bows', 'digits')
+    ('bows', 'cities')
     """
     package = importlib.import_module(SHIPPED)
     modules = pkgutil.iter_modules(package.__path__)

@@ -132,7 +132,8 @@ def _preface(
         " range of the next column and *differs* if all of it lies outside. It is *undecided* if"
         " the interval crosses an edge, if there is one seed, or if the number is not defined in"
         " over a tenth of the bootstrap samples (it is one of seeds that succeed, say, and none"
-        " does). Where the source gives no tolerance, the range is ours.",
+        " does). Where the source gives no tolerance, the range is ours. Core- and GPU-minutes are"
+        " of the stored runs; some had other work beside them.",
         *collection.page.preface,
         "\n".join(contents),
     ]
@@ -191,10 +192,16 @@ def _made(result: Result, named: Sequence[str]) -> str:
     dataset = result.dataset
     trained = int((dataset["verdict"] != UNFINISHED).sum())
     whole = dataset["verdict"].size
-    text = counted(trained, "model") if trained == whole else f"{trained:,} of {whole:,} models"
+    text = counted(whole, "model")
+    if trained < whole:
+        text = f"{trained:,} of {text} trained to the end"
     text += f": {_grid(dataset, named)}."
-    spent = sum(run["wall_seconds"] * run["devices"] for run in provenance(dataset)) / 60
-    return text + f" {counted(max(1, round(spent)), 'core-minute')}."
+    spent: dict[str, float] = {}
+    for run in provenance(dataset):
+        kind = "core-minute" if run["device"].startswith("cpu") else "GPU-minute"
+        spent[kind] = spent.get(kind, 0) + run["wall_seconds"] * run["devices"] / 60
+    times = [counted(max(1, round(minutes)), kind) for kind, minutes in spent.items()]
+    return text + f" {' and '.join(times)}."
 
 
 def _stored(archive: str, result: Result, weights: str) -> str:

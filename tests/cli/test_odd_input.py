@@ -1,5 +1,6 @@
 """Files of strangers and odd input: one line, no code of theirs, no escape sequences."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import superpos_jax as sp
+from superpos_jax.results.store import read_table, write_table
 from superpos_jax.text import printable
 
 SWEEP = sp.Sweep(study="ridge:Ridge", axes={"T": [3, 5]}, cell={"steps": 3})
@@ -15,11 +17,12 @@ SWEEP = sp.Sweep(study="ridge:Ridge", axes={"T": [3, 5]}, cell={"steps": 3})
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
-    """A result whose study has another name of as many letters."""
+    """A whole result that names another study."""
     folder = tmp_path_factory.mktemp("stored")
     sp.run(SWEEP, out=folder)
-    metadata = folder / "result.zarr" / "zarr.json"
-    metadata.write_text(metadata.read_text().replace("ridge:Ridge", "theirs:Ridge"))
+    table = read_table(folder)
+    attributes = json.dumps(table.attrs).replace("ridge:Ridge", "theirs:Ridge")
+    write_table(table.assign_attrs(json.loads(attributes)), folder)
     return folder
 
 

@@ -39,11 +39,8 @@ def rest(z: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     >>> float(r[0] / jnp.exp(-40.0)), top.tolist()
     (1.0, [[0.0, 1.0, 0.0]])
     """
-    largest, place = z.max(axis=1, keepdims=True), jnp.arange(z.shape[1])
-    # The first of the largest by a minimum: a CPU takes argmax number by number.
-    first = jnp.where(z == largest, place, z.shape[1]).min(axis=1, keepdims=True)
-    top = (place == first).astype(z.dtype)
-    terms = jnp.exp(z - largest) * (1 - top)
+    top = jax.nn.one_hot(z.argmax(axis=1), z.shape[1], dtype=z.dtype)
+    terms = jnp.exp(z - z.max(axis=1, keepdims=True)) * (1 - top)
     return terms.sum(axis=1), terms, top
 
 

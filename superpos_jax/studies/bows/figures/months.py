@@ -153,7 +153,7 @@ def _draw(table: pd.DataFrame) -> Figure:
     rings = table[table["part"] == "ring"]
     rows, ms = rings["row"].unique().tolist(), rings["m"].unique().astype(int).tolist()
     size = 1.75
-    title = f"{table.attrs['group'].capitalize()}: a ring in the data, and in the weights"
+    title = f"{table.attrs['group'].capitalize()} in the plane of their first two components"
     width = max(7.2, size * (len(ms) + 1.25) + 0.6)
     setting, caption = table.attrs["setting"], _caption(rings)
     figure = look.page(width, (size + 0.3) * len(rows), title, setting, caption)
