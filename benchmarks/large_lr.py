@@ -3,25 +3,17 @@
     python benchmarks/large_lr.py       # rewrites its section of README.md
 
 By hand: vmap over the cells, and a loop of ten updates and a look, until the last cell has stopped.
-PyTorch trains one cell after another. Then the command itself, in one process and in two.
+PyTorch trains one cell after another.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import subprocess
-import sys
-import tempfile
-import time
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import psutil
 from beside import HEAD, MEASURE, Engine, Way, Ways, by_hand, compared, in_turns, one_core, stacked
 from page import table, write
 
@@ -148,45 +140,9 @@ def ways(steps: int, fixed_steps: int, *changed: str) -> Ways:
     }
 
 
-def busiest(processes: int, steps: int) -> float:
-    """Processor seconds of the busiest process of the command for the sweep."""
-    superpos = str(Path(sys.executable).with_name("superpos"))
-    asked = ["run", "large_lr/boolean", "--set", "seed=[0, 1]", "--set", f"steps={steps}"]
-    asked += ["--processes", str(processes)]
-    with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen(
-            [superpos, *asked, "--out", f"{folder}/out"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        used, watched = dict[int, float](), psutil.Process(process.pid)
-        while process.poll() is None:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                for each in [watched, *watched.children()]:
-                    times = each.cpu_times()
-                    used[each.pid] = times.user + times.system
-            time.sleep(0.05)
-    if process.returncode:
-        raise RuntimeError(f"superpos {' '.join(asked)} failed")
-    return max(used.values())
-
-
-def processes() -> list[str]:
-    """What the command gains from a second process."""
-    alone, together = (busiest(count, STEPS) - busiest(count, LOOK_EVERY) for count in (1, 2))
-    return [
-        "",
-        "`superpos run large_lr/boolean`, 56 cells of two seeds until they have learned: "
-        f"{alone:.1f} s of processor time in one process, {together:.1f} s in the busier of two, "
-        f"{alone / together:.2f} times less; goal 1.8. One run each, less what the same run with "
-        f"{LOOK_EVERY} updates takes.",
-    ]
-
-
 @pinned()
 def main() -> None:
-    """Measure on one core and write; then the command on all, and write again."""
-    cores = os.sched_getaffinity(0)
+    """Measure on one core, and write."""
     one_core()
     rates = in_turns(ways(STEPS, FIXED_STEPS))
     pairs = [
@@ -199,10 +155,7 @@ def main() -> None:
         compared(f"{what}, {other}", rates, f"engine, {kind}", f"{other}, {kind}", goal)
         for what, kind, other, goal in pairs
     ]
-    section = ["## Large learning rates", "", *MEASURE, *table(HEAD, *rows)]
-    write("large_lr", section)
-    os.sched_setaffinity(0, cores)
-    write("large_lr", section + processes())
+    write("large_lr", ["## Large learning rates", "", *MEASURE, *table(HEAD, *rows)])
 
 
 if __name__ == "__main__":
