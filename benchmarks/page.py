@@ -15,17 +15,18 @@ SECTIONS = "step", "inside", "small", "grokking", "bows", "large_lr", "program"
 
 
 def write(name: str, lines: Sequence[str]) -> None:
-    """Replace a section of the page."""
-    PAGE.write_text(rewrite(PAGE.read_text() if PAGE.exists() else "", name, lines))
+    """Replace a section of the page; below its heading stands the machine that measured it."""
+    section = [lines[0], "", f"{machine()}.", *lines[1:]]
+    PAGE.write_text(rewrite(PAGE.read_text() if PAGE.exists() else "", name, section))
 
 
 def rewrite(page: str, name: str, lines: Sequence[str]) -> str:
     """A page with one of its sections, which follows a mark with its name, replaced."""
     parts = dict(re.findall(r"<!-- (\w+) -->\n(.*?)\n*(?=\n<!-- |\Z)", page, flags=re.DOTALL))
     parts[name] = "\n".join(lines).strip()
-    header = "# Benchmarks\n\nWritten by `make bench`. The machine is shared: compare ratios.\n"
+    header = "# Benchmarks\n\nWritten by `make bench`. Machines are shared: compare ratios.\n"
     sections = [f"\n<!-- {one} -->\n{parts[one]}\n" for one in SECTIONS if one in parts]
-    return f"{header}{machine()}.\n" + "".join(sections)
+    return header + "".join(sections)
 
 
 def machine() -> str:

@@ -37,9 +37,8 @@ def test_the_ways_train_all_cells(benchmark, script, arguments, chosen, updates)
         assert [ways[name]()() for name in chosen] == [updates] * len(chosen)
 
 
-def test_a_section_of_the_page_is_replaced_alone(benchmark, monkeypatch):
+def test_a_section_of_the_page_is_replaced_alone(benchmark):
     page = benchmark("page")
-    monkeypatch.setattr(page, "machine", lambda: "2 cores")
     first = page.rewrite("", "small", ["## Small", "", "1"])
     both = page.rewrite(first, "step", ["## Step"])
     again = page.rewrite(both, "small", ["## Small", "", "2"])
