@@ -49,6 +49,22 @@ def test_a_changed_number_of_a_checkpoint_is_seen(tmp_path):
     assert checkpoint._checksums(other, arrays)["about"] != sums["about"]
 
 
+def test_a_checkpoint_whose_numbers_changed_gives_way_to_the_one_before(tmp_path, monkeypatch):
+    grid = SWEEP.grid()
+    about = checkpoint.about(grid.study, grid.cells, "cpu", [{"device": "cpu"}])
+    arrays = {"state.0": np.arange(4, dtype=np.float32)}
+    saver = checkpoint.Checkpoints(tmp_path, grid.cells)
+    assert saver.save(1, arrays, about)
+    sums = checkpoint._checksums(about, {"state.0": arrays["state.0"] + 1})
+    with monkeypatch.context() as patch:  # as if a bit had flipped after it was written
+        patch.setattr(checkpoint, "_checksums", lambda *_: sums)
+        assert saver.save(2, arrays, about)
+    damaged: list[int] = []
+    monkeypatch.setattr(checkpoint.logger, "warning", lambda _, step, __: damaged.append(step))
+    assert checkpoint._newest(saver._path) is not None
+    assert damaged == [2]
+
+
 def test_a_file_system_without_locks(tmp_path, monkeypatch):
     def refuse(self):
         raise OSError(errno.ENOLCK, "No locks available")
