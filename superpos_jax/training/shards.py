@@ -75,7 +75,7 @@ def cut(grid: Grid, count: int) -> list[Shard]:
     >>> from superpos_jax.results.sweep import Sweep
     >>> sweep = Sweep(axes=dict(T=[100, 500, 1000], m=[2, 4]), options=dict(n=500))
     >>> [str(shard) for shard in cut(sweep.grid(), 3)]
-    ['3/3', '3/3', '3/3', '2/3', '2/3', '1/3']
+    ['2/3', '2/3', '3/3', '3/3', '2/3', '1/3']
 
     Raises:
         UserError: there are more shards than cells.
