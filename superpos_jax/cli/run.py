@@ -157,7 +157,9 @@ def run(
     if not collective.leads():
         return DONE
     print_result(result)
-    if job.folder and shard is None:
+    if shard:
+        out.print(f"shard {shard} is trained; superpos merge puts it together with the others.")
+    elif job.folder:
         print_figures(result, job.folder.path / FIGURES)
     return SOME_DIED if result.dead() else DONE
 
