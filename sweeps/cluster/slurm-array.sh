@@ -8,7 +8,7 @@
 #
 #SBATCH --job-name=superpos
 #SBATCH --ntasks=1
-#SBATCH --gpus-per-task=1
+#SBATCH --gpus=1
 #SBATCH --time=01:00:00
 #SBATCH --signal=B:TERM@120
 #SBATCH --requeue
