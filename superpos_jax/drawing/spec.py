@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from superpos_jax.drawing.needs import Needs, unmet
+from superpos_jax.drawing.story import Part
 
 DPI = 220
 FORMATS: dict[str, dict[str, None]] = {
@@ -39,6 +40,8 @@ class FigureSpec:
         needs: the axes and options that it needs, by which a sweep is refused before it is trained.
         arrays: the variables it reads that are more than a number or a history per cell, and how
             many of the largest values of each are enough for other seeds than the first.
+        story: `story(result, point)` gives what the figure tells of one cell on a page, nothing
+            where the result does not hold what it needs; `point` has a value for each axis.
     """
 
     name: str
@@ -48,6 +51,7 @@ class FigureSpec:
     applies: Callable[[xr.Dataset], str | None]
     needs: Needs = field(default_factory=Needs)
     arrays: Mapping[str, int] = field(default_factory=dict)
+    story: Callable[..., Iterable[Part]] | None = None
 
 
 def refuse(spec: FigureSpec, axes: Mapping[str, Sequence[Any]], shared: Mapping[str, Any]) -> str:
