@@ -34,6 +34,7 @@ from superpos_jax.cli.terminal import (
     print_table,
     progress_bar,
 )
+from superpos_jax.cli.view import view
 from superpos_jax.errors import Interrupted, LostProcess, UserError
 from superpos_jax.text import printable
 
@@ -49,6 +50,7 @@ app = typer.Typer(
 )
 
 app.command()(run)
+app.command()(view)
 
 
 @app.command()

@@ -38,17 +38,4 @@ class Ranked:
     guides: Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class Words:
-    """A line of the table of numbers.
-
-    Attributes:
-        title: what it is.
-        text: how it is for this cell.
-    """
-
-    title: str
-    text: str
-
-
-Part = Vectors | Ranked | Words
+Part = Vectors | Ranked

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,15 +13,14 @@ import xarray as xr
 from superpos_jax.drawing import scalars
 from superpos_jax.drawing.choose import figures_of
 from superpos_jax.drawing.panels import evenly
-from superpos_jax.drawing.select import representative, unusual
-from superpos_jax.drawing.story import Part, Ranked, Vectors
+from superpos_jax.drawing.select import Result, representative, unusual
+from superpos_jax.drawing.story import Part, Vectors
 from superpos_jax.engine.verdicts import ALIVE, FAILED, NOT_ENDED, UNFINISHED, VERDICTS
 from superpos_jax.results.registry import labels_of, load_study
-from superpos_jax.results.result import Result
 from superpos_jax.results.runs import axes as axes_of
 from superpos_jax.text import is_seed
 
-HISTORY_NUMBERS, STORY_NUMBERS = 500_000, 900_000
+HISTORY_NUMBERS, STORY_NUMBERS = 500_000, 500_000
 """Of all histories and of all stories of a result that many numbers at most: a page stays small."""
 MOST_STEPS = 200
 MOST, FEWEST = 400, 20
@@ -116,7 +115,7 @@ def _histories(dataset: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def _stories(result: Result, dataset: xr.Dataset) -> Iterator[list[dict[str, Any]]]:
+def _stories(result: Result, dataset: xr.Dataset) -> Iterator[dict[str, Any]]:
     """For each cell how it ended, and what the study's figures tell of it."""
     swept = axes_of(dataset)
     study = dataset.attrs.get("study")
@@ -127,10 +126,9 @@ def _stories(result: Result, dataset: xr.Dataset) -> Iterator[list[dict[str, Any
     for point in itertools.product(*(dataset[axis].values.tolist() for axis in swept)):
         at = dict(zip(swept, point, strict=True))
         cell = dataset.sel(at)
-        parts = [{"kind": "words", "title": "ended", "text": _end(cell, ends)}]
-        if int(cell["verdict"]) != UNFINISHED:
-            parts += [part_of(part, most) for tell in tellers for part in tell(result, at)]
-        yield parts
+        told = int(cell["verdict"]) != UNFINISHED
+        parts = [part_of(part, most) for tell in tellers if told for part in tell(result, at)]
+        yield {"ended": _end(cell, ends), "parts": parts}
 
 
 def _end(cell: xr.Dataset, ends: list[str]) -> str:
@@ -149,15 +147,11 @@ def part_of(part: Part, most: int) -> dict[str, Any]:
     """A part of a story, of each of its groups at most so many members."""
     if isinstance(part, Vectors):
         groups = [_vectors(name, array, most) for name, array in part.groups.items()]
-        return {"kind": "vectors", "directions": part.directions, "groups": groups} | _title(part)
-    if isinstance(part, Ranked):
+        own: dict[str, Any] = {"kind": "vectors", "directions": part.directions}
+    else:
         groups = [_ranked(name, values, most) for name, values in part.groups.items()]
-        return {"kind": "ranked", "guides": dict(part.guides), "groups": groups} | _title(part)
-    return {"kind": "words", "text": part.text} | _title(part)
-
-
-def _title(part: Part) -> dict[str, str]:
-    return {"title": part.title}
+        own = {"kind": "ranked", "guides": dict(part.guides)}
+    return {"title": part.title, "groups": groups, **own}
 
 
 def _vectors(name: str, array: np.ndarray, most: int) -> dict[str, Any]:

@@ -57,7 +57,7 @@ function written(value) {
   if (!Number.isFinite(value)) return Number.isNaN(value) || value === undefined ? "none" : String(value);
   const size = Math.abs(value);
   if (size && (size < 1e-3 || size >= 1e7)) return value.toExponential(2);
-  return Number(value.toPrecision(4)).toLocaleString("en");
+  return value.toLocaleString("en", { maximumSignificantDigits: 4 });
 }
 
 const named = (axis, step) => `${axis.label} = ${axis.texts[step]}`;
@@ -112,6 +112,7 @@ function key(entries) {
 
 // ---- figures
 
+const dark = matchMedia("(prefers-color-scheme: dark)");
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 // Positive numbers that span more than a decade are drawn on a logarithmic axis.
@@ -181,7 +182,7 @@ function drawMap(pane) {
   const { result, view, number } = pane;
   const x = result.axis(view.x), y = result.axis(view.y);
   const columns = edges(x), rows = edges(y), free = pooled(result, view, view.x, view.y);
-  const data = { left: [], right: [], bottom: [], top: [], value: [], words: [], where: [], hatch: [], mark: [] };
+  const data = { left: [], right: [], bottom: [], top: [], value: [], words: [], where: [], hatch: [] };
   const cross = { x: [], y: [] };
   const middle = (low, high, log) => (log ? Math.sqrt(low * high) : (low + high) / 2);
   for (let j = 0; j < y.texts.length; j++)
@@ -246,7 +247,8 @@ function drawMap(pane) {
 // Lines with a look each: shades where they are ordered, colours where they are names.
 function looks(axis) {
   const count = axis.texts.length;
-  const shade = (step) => page.shades[Math.round((0.14 + 0.72 * (count > 1 ? step / (count - 1) : 0)) * 255)];
+  const darkest = dark.matches ? 0.25 : 0, span = dark.matches ? 0.75 : 0.86;
+  const shade = (step) => page.shades[Math.round((darkest + span * (step / (count - 1))) * 255)];
   return axis.texts.map((_, step) =>
     count === 1 ? colour("ink") : axis.numeric ? shade(step) : page.palette[step % page.palette.length]);
 }
@@ -266,11 +268,14 @@ function drawCurves(pane) {
     const own = step === (view.at[view.by] ?? 0);
     const data = {
       x: over.places, y: line.map((found) => found.value),
+      low: line.map((found) => found.low), high: line.map((found) => found.high),
       where: line.map((_, k) => [named(over, k), view.by && named(by, step)].filter(Boolean).join(", ")),
       words: line.map((found) => wordsOf(result, view, number, found)),
     };
     const how = { source: new Bokeh.ColumnDataSource({ data }) };
     const x = { field: "x" }, y = { field: "y" };
+    if (over.numeric && view.seeds !== "spread")
+      made.varea(x, { field: "low" }, { field: "high" }, { ...how, fill_color: colours[step], fill_alpha: 0.15 });
     if (over.numeric) made.line(x, y, { ...how, line_color: colours[step], line_width: own ? 3 : 1.5 });
     return made.scatter(x, y, { ...how, color: colours[step], size: own ? 7 : 4 });
   });
@@ -332,7 +337,7 @@ function drawVectors(box, part, chosen, choose) {
   return groups.map(({ x, y, reach }, k) => {
     const half = 1.08 * reach || 1;
     const range = () => new Bokeh.Range1d({ start: -half, end: half });
-    const made = figure({ height: 300, sizing_mode: "fixed", width: 300, x_range: range(), y_range: range() });
+    const made = figure({ height: null, aspect_ratio: 1, max_width: 340, x_range: range(), y_range: range() });
     const none = x.map(() => 0), shade = page.palette[k];
     const length = x.map((value, n) => Math.hypot(value, y[n]));
     const long = length.filter((own) => own > 0.5 * Math.max(...length)).length;
@@ -374,26 +379,26 @@ function drawStory(pane) {
   const { result, view } = pane;
   const [cell] = cells(result, view.at, []);
   const others = cells(result, view.at, pooled(result, view)).filter((other) => other !== cell);
-  const parts = result.stories[cell];
-  const words = parts.filter((part) => part.kind === "words").map((part) => [part.title, part.text]);
+  const { ended, parts } = result.stories[cell];
   const numbers = result.numbers.map((number) => {
     const value = number.read()[cell];
     return [number.label, number.words[value] ?? written(value)];
   });
   const rows = (list) => element("table", {}, ...list.map(([name, text]) =>
     element("tr", {}, element("td", {}, name), element("td", {}, text))));
-  const boxes = [element("div", { class: "box" }, rows([...words, ...numbers.slice(0, 8)]))];
+  const boxes = [element("div", { class: "box" }, rows([["ended", ended], ...numbers.slice(0, 8)]))];
   if (numbers.length > 8)
     boxes[0].append(element("details", {}, element("summary", {}, "all numbers"), rows(numbers.slice(8))));
   const waiting = [];
   const boxed = (draw) => {
     const box = element("div", { class: "box" });
     boxes.push(box);
+    const row = box.appendChild(element("div", { class: "row" }));
     for (const made of [draw(box)].flat()) {
-      const plot = element("div", { class: "plot" });
-      box.append(plot);
+      const plot = row.appendChild(element("div", { class: "plot" }));
       waiting.push([plot, made]);
     }
+    box.append(row);
   };
   for (const group of result.histories.groups.slice(0, 6))
     boxed((box) => drawHistory(box, result, cell, others, group));
@@ -467,6 +472,13 @@ class Pane {
     return named.toString();
   }
 
+  renew(result) {
+    const { address } = this;
+    this.result = opened(result);
+    this.told = "";
+    this.read(address);
+  }
+
   change(part) {
     Object.assign(this.view, part);
     keepAddress();
@@ -513,7 +525,9 @@ class Pane {
     const { result, view, number } = this;
     drawMap(this);
     drawCurves(this);
-    drawStory(this);
+    const told = JSON.stringify([view.at, view.seeds === "one", view.directions]);
+    if (told !== this.told) drawStory(this);
+    this.told = told;
     const found = summary(result, view, number.read(), view.at, pooled(result, view, view.x, view.y));
     const where = [view.x, view.y].filter(Boolean).map((name) => named(result.axis(name), view.at[name]));
     this.said.textContent = `${where.join(", ")}: ${wordsOf(result, view, number, found)}`;
@@ -534,9 +548,19 @@ const addresses = () => location.hash.slice(1).split("|");
 const panes = page.results.map((result, k) => new Pane(result, addresses()[k]));
 document.getElementById("panes").append(...panes.map((pane) => pane.element));
 
+// A page of a running result asks its server every few seconds for what is new.
+async function ask() {
+  const answer = await fetch(`data?${page.stamp}`).catch(() => null);
+  if (answer?.status !== 200) return;
+  const { stamp, results } = await answer.json();
+  page.stamp = stamp;
+  panes.forEach((pane, k) => pane.renew(results[k]));
+}
+
 function keepAddress() {
   history.replaceState(null, "", `#${panes.map((pane) => pane.address).join("|")}`);
 }
 
+if (page.stamp) setInterval(ask, 5000);
 addEventListener("hashchange", () => panes.forEach((pane, k) => pane.read(addresses()[k])));
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => panes.forEach((pane) => pane.draw()));
+dark.addEventListener("change", () => panes.forEach((pane) => { pane.told = ""; pane.draw(); }));

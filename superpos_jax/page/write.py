@@ -12,21 +12,21 @@ from typing import Any
 import matplotlib
 from matplotlib.colors import to_hex
 
+from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.style import PALETTE
 from superpos_jax.errors import UserError
 from superpos_jax.page.contents import contents
-from superpos_jax.results.result import Result
 
 HERE = Path(__file__).parent
 COLOURS = 256
 
 
-def page(results: Sequence[Result], live: bool = False) -> str:
+def page(results: Sequence[Result], stamp: str = "") -> str:
     """The HTML of a page of some results, side by side.
 
     Args:
         results: one or more.
-        live: whether the page asks its server for newer numbers.
+        stamp: of the numbers, where a server has newer ones later; empty where none does.
 
     Raises:
         UserError: nothing is measured yet, or Bokeh is not installed.
@@ -34,16 +34,16 @@ def page(results: Sequence[Result], live: bool = False) -> str:
     names = ", ".join(result.name for result in results)
     parts = {
         "title": html.escape(f"{names} - superpos_jax"),
-        "connect": "'self'" if live else "'none'",
+        "connect": "'self'" if stamp else "'none'",
         "css": (HERE / "page.css").read_text(encoding="utf-8"),
-        "data": in_script(data(results, live)),
+        "data": in_script(data(results, stamp)),
         "bokeh": bokeh(),
         "script": (HERE / "page.js").read_text(encoding="utf-8"),
     }
     return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(parts)
 
 
-def data(results: Sequence[Result], live: bool = False) -> dict[str, Any]:
+def data(results: Sequence[Result], stamp: str = "") -> dict[str, Any]:
     """What the page's script reads: the results, and the colours of the package's figures.
 
     Raises:
@@ -57,7 +57,7 @@ def data(results: Sequence[Result], live: bool = False) -> dict[str, Any]:
             raise UserError(f"{result.name}: {error}") from None
     colours = matplotlib.colormaps["viridis"].resampled(COLOURS)
     shades = [to_hex(colours(level)) for level in range(COLOURS)]
-    return {"live": live, "results": shown, "palette": PALETTE, "shades": shades}
+    return {"stamp": stamp, "results": shown, "palette": PALETTE, "shades": shades}
 
 
 def in_script(values: Any) -> str:

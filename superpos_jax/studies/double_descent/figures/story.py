@@ -1,4 +1,4 @@
-"""What the study tells of one cell on a page: its vectors, dimensionalities and regime."""
+"""What the study tells of one cell on a page: its vectors and dimensionalities."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from typing import Any
 import numpy as np
 
 from superpos_jax.drawing.select import Result
-from superpos_jax.drawing.story import Part, Ranked, Vectors, Words
+from superpos_jax.drawing.story import Part, Ranked, Vectors
 from superpos_jax.results.runs import fixed
-from superpos_jax.studies.double_descent.criteria import REGIMES
 
 
 def vectors_story(result: Result, point: Mapping[str, Any]) -> Iterator[Part]:
-    """Feature vectors and hidden vectors of one cell, if its weights are stored; its regime."""
+    """Feature vectors and hidden vectors of one cell, if its weights are stored."""
     values = result.dataset.sel(point)
-    if "regime" in values and (regime := int(values["regime"])) >= 0:
-        yield Words("regime", REGIMES[regime])
     if "W" not in values or not np.isfinite(_own(values["W"].values)).all():
         return
     cell = result.cell(**point)
