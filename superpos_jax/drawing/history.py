@@ -36,8 +36,10 @@ def applies(dataset: xr.Dataset) -> str | None:
     """None if numbers were recorded along training, else why not."""
     if lack := missing(dataset, "history", ("step",)):
         return lack
-    some = scalars.histories(dataset)
-    return None if some else "history needs numbers recorded along training, and there are none"
+    for name in scalars.histories(dataset):
+        if np.isfinite(dataset[f"history_{name}"].values).any():
+            return None
+    return "history needs numbers recorded along training, and there are none"
 
 
 def history_table(
@@ -66,7 +68,7 @@ def history_table(
         part = part.isel({by: evenly(part.sizes[by], LINES)})
     frames = [_rows(part, name, keep) for name in ([value] if value else names[:PANELS])]
     frame = tidy(result, pd.concat(frames, ignore_index=True), taken)
-    texts = scalars.named_values(dataset, by, part[by].values) if by else [""]
+    texts = scalars.named_values(dataset, by, scalars.distinct(frame, by)) if by else [""]
     words = {name: scalars.name_of(dataset, name) for name in (*keep, *names)}
     frame.attrs |= {
         "by": by,
