@@ -22,6 +22,8 @@ GREY = 0.02
 """Differences of red, green and blue up to that are a grey."""
 LIFT = 0.3
 """Share of the way to white by which a colour of lines and text is lifted."""
+PALE = 0.85
+"""Lightness from which on a colour is a tint of the page."""
 FEW = 32
 """Colours of a map of kinds; of a scale there are more, and they stay."""
 Colour = tuple[float, float, float, float]
@@ -41,18 +43,18 @@ def dark(figure: Figure) -> Figure:
 
 
 def turned(colour: Any) -> Colour:
-    """A colour of an area: a grey turned over, any other as it is.
+    """A colour of an area: greys and pale tints turned over, any other as it is.
 
     Example:
         >>> [round(level, 2) for level in turned("white")], turned("#0072B2") == to_rgba("#0072B2")
         ([0.09, 0.09, 0.09, 1.0], True)
     """
     red, green, blue, alpha = to_rgba(colour)
-    if max(red, green, blue) - min(red, green, blue) > GREY:
+    hue, lightness, saturation = colorsys.rgb_to_hls(red, green, blue)
+    if not _is_grey(red, green, blue) and lightness < PALE:
         return red, green, blue, alpha
-    level = PAPER + (1 - red) * (BRIGHT - PAPER) / (1 - INK_LIGHTNESS)
-    level = min(level, 1.0)
-    return level, level, level, alpha
+    turned_over = PAPER + (1 - lightness) * (BRIGHT - PAPER) / (1 - INK_LIGHTNESS)
+    return *colorsys.hls_to_rgb(hue, min(turned_over, 1.0), saturation), alpha
 
 
 def lifted(colour: Any) -> Colour:
@@ -63,34 +65,33 @@ def lifted(colour: Any) -> Colour:
         [0.67, 0.01, 0.82, 1.0]
     """
     red, green, blue, alpha = turned(colour)
-    if max(red, green, blue) - min(red, green, blue) <= GREY:
+    if _is_grey(red, green, blue):
         return red, green, blue, alpha
     hue, lightness, saturation = colorsys.rgb_to_hls(red, green, blue)
-    lighter = lightness + LIFT * (1 - lightness)
-    return *colorsys.hls_to_rgb(hue, lighter, saturation), alpha
+    return *colorsys.hls_to_rgb(hue, lightness + LIFT * (1 - lightness), saturation), alpha
+
+
+def _is_grey(*levels: float) -> bool:
+    return max(levels) - min(levels) <= GREY
 
 
 def _turn(artist: Artist) -> None:
     """Give an artist its colours of the dark page."""
     if isinstance(artist, Text):
-        artist.set_color(lifted(artist.get_color()))
+        _change(artist, lifted, "color")
     elif isinstance(artist, Line2D):
-        for name in ("color", "markerfacecolor", "markeredgecolor"):
-            _change(artist, name, lifted)
+        _change(artist, lifted, "color", "markerfacecolor", "markeredgecolor")
     elif isinstance(artist, Patch):
-        for name in ("facecolor", "edgecolor"):
-            _change(artist, name, turned)
+        _change(artist, turned, "facecolor", "edgecolor")
     elif isinstance(artist, Collection):
         _turn_collection(artist)
 
 
-def _change(artist: Artist, name: str, change: Callable[[Any], Colour]) -> None:
-    """One colour of an artist; nothing is left as nothing."""
-    colour = getattr(artist, f"get_{name}")()
-    if isinstance(colour, str) and colour in ("none", "auto"):
-        return
-    if to_rgba(colour)[3] > 0:
-        getattr(artist, f"set_{name}")(change(colour))
+def _change(artist: Artist, change: Callable[[Any], Colour], *names: str) -> None:
+    """Change colours of an artist, all read before one is set: a marker may follow its line."""
+    colours = {name: getattr(artist, f"get_{name}")() for name in names}
+    shown = {name: own for name, own in colours.items() if to_rgba(own)[3] > 0}
+    artist.set(**{name: change(own) for name, own in shown.items()})
 
 
 def _turn_collection(artist: Collection) -> None:
