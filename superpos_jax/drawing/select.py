@@ -82,9 +82,7 @@ def narrow(
     return dataset.sortby(ordered), taken  # values with names stay in the order of the sweep
 
 
-def slice_at(
-    dataset: xr.Dataset, select: Mapping[str, Any]
-) -> tuple[xr.Dataset, dict[str, Any]]:
+def slice_at(dataset: xr.Dataset, select: Mapping[str, Any]) -> tuple[xr.Dataset, dict[str, Any]]:
     """A part of a result, its axes in their order, and the axes of which it has one value.
 
     Arguments:

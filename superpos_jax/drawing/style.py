@@ -78,6 +78,7 @@ class Page(Figure):
         width, height = (round(inches * self.dpi) for inches in self.get_size_inches())
         return picture.getvalue(), {"width": width, "height": height}
 
+
 KEY, SIDE = 0.24, 1.4
 LETTER = 0.078
 """Width of a letter of the legend in inches."""

@@ -4,7 +4,7 @@ import shutil
 from urllib.parse import parse_qs
 
 import pytest
-from made import Made
+from page_result import Made
 
 from superpos_jax.page.write import page as html
 

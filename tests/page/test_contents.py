@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from made import AXES, DIED, FEATURES, LEFT, Made
+from page_result import AXES, DIED, FEATURES, LEFT, Made
 
 from superpos_jax import UserError
 from superpos_jax.page import contents as contents_of
