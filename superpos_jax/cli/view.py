@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import webbrowser
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from superpos_jax.cli.options import DONE, StudyOption, a_folder
 from superpos_jax.cli.terminal import out
 from superpos_jax.errors import UserError
+
+if TYPE_CHECKING:
+    from superpos_jax.results.result import Result
 
 PAGE = "page.html"
 
@@ -64,7 +70,6 @@ def view(
 
         superpos view results/quickstart --live
     """
-    from superpos_jax.page.write import page
     from superpos_jax.results.registry import load_study
     from superpos_jax.results.result import load
 
@@ -77,28 +82,40 @@ def view(
     target = out_file or beside
     if target.is_dir():
         raise UserError(f"--out {target}: a folder; give a file, as {target / PAGE}")
-    text = page([load(result) for result in results])
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text, encoding="utf-8")
-    out.print(str(target), soft_wrap=True)
+    write_page([load(result) for result in results], target)
     if open_it:
         webbrowser.open(target.absolute().as_uri())
     return DONE
 
 
-def _serve(folders: list[Path], port: int, open_it: bool) -> int:
-    """Serve until Ctrl-C; the folders may be about to be made."""
+def write_page(results: Sequence[Result], target: Path) -> None:
+    """Write the page of some results, and print its path."""
+    from superpos_jax.page.write import page
+
+    text = page(results)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    out.print(str(target), soft_wrap=True)
+
+
+@contextmanager
+def shown_live(*folders: Path, port: int = 0) -> Iterator[str]:
+    """Serve the page of some folders, which may be about to be made, and print its address."""
     from superpos_jax.page.live import Numbers, serving
 
     for folder in folders:
         if folder.suffix == ".zip":
             raise UserError(f"--live {folder}: an archive does not train; give its folder")
     with serving(Numbers(folders), port) as address:
-        out.print(f"{address} (Ctrl-C ends it)")
+        out.print(address)
+        yield address
+
+
+def _serve(folders: list[Path], port: int, open_it: bool) -> int:
+    """Serve until Ctrl-C."""
+    with shown_live(*folders, port=port) as address:
         if open_it:
             webbrowser.open(address)
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
-        except KeyboardInterrupt:
-            return DONE
     return DONE
