@@ -11,7 +11,7 @@ from superpos_jax.page.write import page as html
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-WAIT = 8000  # milliseconds at most
+WAIT = 30_000  # milliseconds at most
 
 
 @pytest.fixture(scope="module")
