@@ -1,4 +1,4 @@
-"""The command line: run, merge, plan, show, plot, audit, check-paper, list.
+"""The command line: run, merge, view, plan, show, plot, audit, check-paper, list.
 
 Nothing here imports JAX before a command needs it, so `superpos --help` answers at once.
 """

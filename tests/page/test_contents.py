@@ -2,6 +2,7 @@
 
 import base64
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -89,3 +90,9 @@ def test_a_result_without_numbers_is_refused():
     made.dataset = made.dataset[["verdict", "died_at"]]
     with pytest.raises(UserError, match="nothing is measured yet"):
         page([made])
+
+
+def test_without_bokeh_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "bokeh.resources", None)
+    with pytest.raises(UserError, match=r"pip install \"superpos_jax\[page\]\""):
+        page([Made()])
