@@ -4,6 +4,7 @@
 
 const NONE = { name: "", label: "", texts: [""], places: [0], log: false, numeric: true };
 const POOLED = { mean: "mean", median: "median", spread: "largest - smallest", one: "one seed" };
+const HATCH = "right_diagonal_line"; // over cells that are not trained to their end
 const RAYS = 60; // so many vectors at most are drawn as rays, of more the points alone
 
 // ---- reading
@@ -64,7 +65,8 @@ const named = (axis, step) => `${axis.label} = ${axis.texts[step]}`;
 
 function wordsOf(result, view, number, found) {
   const several = found.runs > 1 && view.seeds !== "one";
-  const range = several ? `, ${POOLED[view.seeds]} of ${found.runs} seeds, ${written(found.low)} to ${written(found.high)}` : "";
+  const ends = `${written(found.low)} to ${written(found.high)}`;
+  const range = several ? `, ${POOLED[view.seeds]} of ${found.runs} seeds, ${ends}` : "";
   const word = several ? undefined : number.words[found.value];
   const died = found.died ? `, ${found.died} died or diverged` : "";
   const left = found.unfinished ? `, ${found.unfinished} not trained to the end` : "";
@@ -148,6 +150,13 @@ function ticks(axes, axis) {
   axes.major_label_policy = new Bokeh.NoOverlap();
 }
 
+const columns = (data) => new Bokeh.ColumnDataSource({ data });
+const field = (name) => ({ field: name });
+
+function guide(made, dimension, location, shade) {
+  made.add_layout(new Bokeh.Span({ dimension, location, line_color: colour(shade), line_dash: "dashed" }));
+}
+
 function hover(made, tooltips, renderers) {
   made.add_tools(new Bokeh.HoverTool({ tooltips, renderers, point_policy: "follow_mouse" }));
 }
@@ -178,69 +187,75 @@ function edges({ places, log }) {
   return log ? all.map(Math.exp) : all;
 }
 
+// The cells of the map: where they are, what is in them, and what is said of them.
+function mapCells({ result, view, number }, x, y, across, upward) {
+  const free = pooled(result, view, view.x, view.y);
+  return y.texts.flatMap((_, j) => x.texts.map((_, i) => {
+    const found = summary(result, view, number.read(), { ...view.at, [view.x]: i, [view.y]: j }, free);
+    return {
+      left: across[i], right: across[i + 1], bottom: upward[j], top: upward[j + 1],
+      value: found.value, died: found.died, hatch: found.unfinished ? HATCH : "blank",
+      where: [view.x && named(x, i), view.y && named(y, j)].filter(Boolean).join(", "),
+      words: wordsOf(result, view, number, found),
+    };
+  }));
+}
+
 function drawMap(pane) {
-  const { result, view, number } = pane;
+  const { result, view } = pane;
   const x = result.axis(view.x), y = result.axis(view.y);
-  const columns = edges(x), rows = edges(y), free = pooled(result, view, view.x, view.y);
-  const data = { left: [], right: [], bottom: [], top: [], value: [], words: [], where: [], hatch: [] };
-  const cross = { x: [], y: [] };
-  const middle = (low, high, log) => (log ? Math.sqrt(low * high) : (low + high) / 2);
-  for (let j = 0; j < y.texts.length; j++)
-    for (let i = 0; i < x.texts.length; i++) {
-      const at = { ...view.at, [view.x]: i, [view.y]: j };
-      const found = summary(result, view, number.read(), at, free);
-      data.left.push(columns[i]); data.right.push(columns[i + 1]);
-      data.bottom.push(rows[j]); data.top.push(rows[j + 1]);
-      data.value.push(found.value);
-      data.words.push(wordsOf(result, view, number, found));
-      data.where.push([x, y].filter((axis) => axis.name).map((axis) => named(axis, axis === x ? i : j)).join(", "));
-      data.hatch.push(found.unfinished ? "right_diagonal_line" : "blank");
-      if (found.died && Number.isFinite(found.value)) {
-        cross.x.push(middle(columns[i], columns[i + 1], x.log));
-        cross.y.push(middle(rows[j], rows[j + 1], y.log));
-      }
-    }
+  const across = edges(x), upward = edges(y);
+  const list = mapCells(pane, x, y, across, upward);
+  const column = (name) => list.map((cell) => cell[name]);
+  const names = ["left", "right", "bottom", "top", "value", "hatch", "where", "words"];
+  const data = Object.fromEntries(names.map((name) => [name, column(name)]));
+  pane.mapKey.textContent = [
+    list.some((cell) => cell.died) && "Crosses: some runs died or diverged; grey: all of them.",
+    data.hatch.includes(HATCH) && "Hatched: not trained to the end.",
+  ].filter(Boolean).join(" ");
   const finite = data.value.filter(Number.isFinite);
   const Scale = isLog(finite) ? Bokeh.LogColorMapper : Bokeh.LinearColorMapper;
-  const low = finite.length ? Math.min(...finite) : 0, high = finite.length ? Math.max(...finite) : 1;
-  const mapper = new Scale({
-    palette: page.shades, low, high: high > low ? high : low + (Math.abs(low) || 1) * 1e-6, nan_color: colour("dead"),
-  });
+  const low = finite.length ? Math.min(...finite) : 0, largest = finite.length ? Math.max(...finite) : 1;
+  const high = largest > low ? largest : low + (Math.abs(low) || 1) * 1e-6;
+  const mapper = new Scale({ palette: page.shades, low, high, nan_color: colour("dead") });
   const made = figure({
     height: Math.min(520, 130 + 46 * y.texts.length),
     x_axis_type: x.log ? "log" : "linear", y_axis_type: y.log ? "log" : "linear",
-    x_range: new Bokeh.Range1d({ start: columns[0], end: columns.at(-1) }),
-    y_range: new Bokeh.Range1d({ start: rows[0], end: rows.at(-1) }),
+    x_range: new Bokeh.Range1d({ start: across[0], end: across.at(-1) }),
+    y_range: new Bokeh.Range1d({ start: upward[0], end: upward.at(-1) }),
   });
-  const source = new Bokeh.ColumnDataSource({ data });
   const quads = made.quad({
-    left: { field: "left" }, right: { field: "right" }, bottom: { field: "bottom" }, top: { field: "top" }, source,
-    fill_color: { field: "value", transform: mapper }, line_color: null,
-    hatch_pattern: { field: "hatch" }, hatch_color: colour("soft"), hatch_alpha: 0.8,
+    left: field("left"), right: field("right"), bottom: field("bottom"), top: field("top"),
+    source: columns(data), fill_color: { field: "value", transform: mapper }, line_color: null,
+    hatch_pattern: field("hatch"), hatch_color: colour("soft"), hatch_alpha: 0.8,
   });
-  made.scatter(cross.x, cross.y, { marker: "x", size: 9, line_color: "white", line_width: 2 });
+  const middle = (one, other, log) => (log ? Math.sqrt(one * other) : (one + other) / 2);
+  const crossed = list.filter((cell) => cell.died && Number.isFinite(cell.value));
+  made.scatter(
+    crossed.map((cell) => middle(cell.left, cell.right, x.log)),
+    crossed.map((cell) => middle(cell.bottom, cell.top, y.log)),
+    { marker: "x", size: 9, line_color: "white", line_width: 2 });
   const i = view.at[view.x] ?? 0, j = view.at[view.y] ?? 0;
   for (const [line_color, line_width] of [["black", 4], ["white", 1.5]])
     made.quad({
-      left: [columns[i]], right: [columns[i + 1]], bottom: [rows[j]], top: [rows[j + 1]],
+      left: [across[i]], right: [across[i + 1]], bottom: [upward[j]], top: [upward[j + 1]],
       fill_color: null, line_color, line_width,
     });
   hover(made, [["", "@where"], ["", "@words"]], [quads]);
   made.on_event("tap", (event) => {
-    const step = (all, value) => all.findIndex((edge, k) => k && value <= edge) - 1;
-    const column = step(columns, event.x), row = step(rows, event.y);
-    if (column >= 0 && row >= 0 && event.x >= columns[0] && event.y >= rows[0])
-      pane.move({ ...(view.x && { [view.x]: column }), ...(view.y && { [view.y]: row }) });
+    const step = (all, value) => all.findIndex((edge, k) => k && value <= edge && value >= all[0]) - 1;
+    const own = step(across, event.x), row = step(upward, event.y);
+    if (own >= 0 && row >= 0)
+      pane.move({ ...(view.x && { [view.x]: own }), ...(view.y && { [view.y]: row }) });
   });
   made.ygrid.grid_line_color = null;
   ticks(made.xaxis, x);
   ticks(made.yaxis, y);
   made.yaxis.visible = Boolean(view.y);
-  const bar = new Bokeh.ColorBar({
-    color_mapper: mapper, width: 12, padding: 4, background_fill_color: null,
-    major_label_text_color: colour("ink"), bar_line_color: null, major_tick_line_color: colour("soft"),
-  });
-  made.add_layout(bar, "right");
+  made.add_layout(new Bokeh.ColorBar({
+    color_mapper: mapper, width: 12, padding: 4, background_fill_color: null, bar_line_color: null,
+    major_label_text_color: colour("ink"), major_tick_line_color: colour("soft"),
+  }), "right");
   place(pane.map, made);
 }
 
@@ -272,42 +287,42 @@ function drawCurves(pane) {
       where: line.map((_, k) => [named(over, k), view.by && named(by, step)].filter(Boolean).join(", ")),
       words: line.map((found) => wordsOf(result, view, number, found)),
     };
-    const how = { source: new Bokeh.ColumnDataSource({ data }) };
-    const x = { field: "x" }, y = { field: "y" };
+    const how = { source: columns(data) }, x = field("x"), y = field("y");
     if (over.numeric && view.seeds !== "spread")
-      made.varea(x, { field: "low" }, { field: "high" }, { ...how, fill_color: colours[step], fill_alpha: 0.15 });
+      made.varea(x, field("low"), field("high"), { ...how, fill_color: colours[step], fill_alpha: 0.15 });
     if (over.numeric) made.line(x, y, { ...how, line_color: colours[step], line_width: own ? 3 : 1.5 });
     return made.scatter(x, y, { ...how, color: colours[step], size: own ? 7 : 4 });
   });
-  made.add_layout(new Bokeh.Span({
-    location: over.places[view.at[view.over] ?? 0], dimension: "height", line_color: colour("soft"), line_dash: "dashed",
-  }));
+  guide(made, "height", over.places[view.at[view.over] ?? 0], "soft");
   ticks(made.xaxis, over);
   made.yaxis.axis_label = number.label;
   hover(made, [["", "@where"], ["", "@words"]], points);
   place(pane.curves, made);
-  pane.curvesKey.replaceChildren(key(view.by ? by.texts.map((_, step) => [named(by, step), colours[step]]) : []));
+  const entries = view.by ? by.texts.map((_, step) => [named(by, step), colours[step]]) : [];
+  pane.curvesKey.replaceChildren(key(entries));
 }
 
 // ---- the story of one cell
 
 function drawHistory(box, result, cell, others, group) {
   const { steps } = result.histories;
-  const series = (line, number) => [...line.read().subarray(number * steps.length, (number + 1) * steps.length)];
+  const count = steps.length;
+  const series = (line, number) => [...line.read().subarray(number * count, (number + 1) * count)];
   const drawn = group.lines.flatMap((line) => series(line, cell));
   const made = figure({ height: 220, x_axis_type: "log", y_axis_type: isLog(drawn) ? "log" : "linear" });
   const renderers = group.lines.map((line, k) => {
     const shade = page.palette[k % page.palette.length];
     const points = (number) => {
       const values = series(line, number);
-      const kept = steps.map((_, step) => step).filter((step) => steps[step] > 0 && Number.isFinite(values[step]));
+      const kept = [...steps.keys()].filter((step) => steps[step] > 0 && Number.isFinite(values[step]));
       return [kept.map((step) => steps[step]), kept.map((step) => values[step])];
     };
-    for (const other of others) made.line(...points(other), { line_color: shade, line_width: 1, line_alpha: 0.25 });
+    const faint = { line_color: shade, line_width: 1, line_alpha: 0.25 };
+    for (const other of others) made.line(...points(other), faint);
     const [x, y] = points(cell);
-    const source = new Bokeh.ColumnDataSource({ data: { x, y, words: y.map((value) => `${line.label} ${written(value)}`) } });
-    made.line({ field: "x" }, { field: "y" }, { source, line_color: shade, line_width: 2.5 });
-    return made.scatter({ field: "x" }, { field: "y" }, { source, color: shade, size: 4 });
+    const source = columns({ x, y, words: y.map((value) => `${line.label} ${written(value)}`) });
+    made.line(field("x"), field("y"), { source, line_color: shade, line_width: 2.5 });
+    return made.scatter(field("x"), field("y"), { source, color: shade, size: 4 });
   });
   hover(made, [["step", "@x{0,0}"], ["", "@words"]], renderers);
   made.xaxis.axis_label = "training step";
@@ -337,13 +352,14 @@ function drawVectors(box, part, chosen, choose) {
   return groups.map(({ x, y, reach }, k) => {
     const half = 1.08 * reach || 1;
     const range = () => new Bokeh.Range1d({ start: -half, end: half });
-    const made = figure({ height: null, aspect_ratio: 1, max_width: 340, x_range: range(), y_range: range() });
+    const square = { height: null, aspect_ratio: 1, max_width: 340 };
+    const made = figure({ ...square, x_range: range(), y_range: range() });
     const none = x.map(() => 0), shade = page.palette[k];
     const length = x.map((value, n) => Math.hypot(value, y[n]));
     const long = length.filter((own) => own > 0.5 * Math.max(...length)).length;
     if (long <= RAYS) made.segment(none, none, x, y, { line_color: shade, line_alpha: 0.5 });
-    const source = new Bokeh.ColumnDataSource({ data: { x, y } });
-    const dots = made.scatter({ field: "x" }, { field: "y" }, { source, color: shade, size: 5, alpha: 0.7 });
+    const source = columns({ x, y });
+    const dots = made.scatter(field("x"), field("y"), { source, color: shade, size: 5, alpha: 0.7 });
     hover(made, [["", "(@x{0.000}, @y{0.000})"]], [dots]);
     made.xgrid.grid_line_color = colour("grid");
     made.xaxis.axis_label = part.directions[first];
@@ -354,17 +370,16 @@ function drawVectors(box, part, chosen, choose) {
 
 function drawRanked(box, part) {
   const series = part.groups.map((group) => ({ ...group, y: [...floats(group.values)] }));
-  const made = figure({
-    height: 240, x_axis_type: "log", y_axis_type: isLog(series.flatMap((group) => group.y)) ? "log" : "linear",
-  });
+  const log = isLog(series.flatMap((group) => group.y));
+  const made = figure({ height: 240, x_axis_type: "log", y_axis_type: log ? "log" : "linear" });
   const renderers = series.map((group, k) => {
     const data = { x: group.ranks.map((rank) => rank + 1), y: group.y };
-    const source = new Bokeh.ColumnDataSource({ data });
-    return made.scatter({ field: "x" }, { field: "y" }, { source, color: page.palette[k], size: 5, alpha: 0.7 });
+    const source = columns(data);
+    const how = { source, color: page.palette[k], size: 5, alpha: 0.7 };
+    return made.scatter(field("x"), field("y"), how);
   });
   const guides = Object.entries(part.guides);
-  for (const [, location] of guides)
-    made.add_layout(new Bokeh.Span({ location, dimension: "width", line_color: colour("ink"), line_dash: "dashed" }));
+  for (const [, level] of guides) guide(made, "width", level, "ink");
   hover(made, [["rank", "@x{0,0}"], ["", "@y{0.0000}"]], renderers);
   made.xaxis.axis_label = "rank";
   box.append(element("h3", {}, part.title));
@@ -402,8 +417,9 @@ function drawStory(pane) {
   };
   for (const group of result.histories.groups.slice(0, 6))
     boxed((box) => drawHistory(box, result, cell, others, group));
+  const choose = (directions) => pane.change({ directions });
   const draws = {
-    vectors: (box, part) => drawVectors(box, part, view.directions, (directions) => pane.change({ directions })),
+    vectors: (box, part) => drawVectors(box, part, view.directions, choose),
     ranked: drawRanked,
   };
   for (const part of parts.filter(({ kind }) => kind in draws)) boxed((box) => draws[part.kind](box, part));
@@ -426,13 +442,14 @@ class Pane {
     this.map = element("div", {
       class: "plot map", tabindex: 0, role: "group", "aria-label": "map: arrow keys move the chosen cell",
     });
+    this.mapKey = element("p", { class: "note" });
     this.said = element("p", { class: "note", role: "status" });
     this.curvesControls = element("form", { class: "controls" });
     this.curves = element("div", { class: "plot curves" });
     this.curvesKey = element("div");
     this.story = element("div", { class: "story" });
     this.map.addEventListener("keydown", (event) => this.press(event));
-    const left = element("div", { class: "box" }, this.map, this.said);
+    const left = element("div", { class: "box" }, this.map, this.mapKey, this.said);
     const right = element("div", { class: "box" }, this.curvesControls, this.curves, this.curvesKey);
     const boxes = element("div", { class: "boxes" }, left, right);
     this.element.append(this.title, this.setting, this.controls, boxes, this.story);
@@ -501,23 +518,27 @@ class Pane {
   control() {
     const { result, view } = this;
     const axes = result.axes.map((axis) => [axis.name, axis.label]);
-    const swap = (name, other) => (chosen) =>
-      this.change(chosen === view[other] ? { [name]: chosen, [other]: view[name] } : { [name]: chosen });
-    const first = [menu("number", result.numbers.map(({ name, label }) => [name, label]), view.value, (value) => this.change({ value }))];
+    const swap = (name, other) => (chosen) => {
+      const swapped = view[name] ? { [name]: chosen, [other]: view[name] } : {};
+      this.change(chosen === view[other] ? swapped : { [name]: chosen });
+    };
+    const numbers = result.numbers.map(({ name, label }) => [name, label]);
+    const first = [menu("number", numbers, view.value, (value) => this.change({ value }))];
     if (axes.length) first.push(menu("across", axes, view.x, swap("x", "y")));
     if (axes.length > 1) first.push(menu("up", axes, view.y, swap("y", "x")));
     if (result.axes.some((axis) => axis.seed))
       first.push(menu("seeds", Object.entries(POOLED), view.seeds, (seeds) => this.change({ seeds })));
     for (const axis of result.axes.filter(({ name }) => name !== view.x && name !== view.y)) {
       const move = (step) => this.move({ [axis.name]: Number(step) });
+      const choices = axis.texts.map((text, step) => [String(step), text]), step = view.at[axis.name];
       first.push(axis.numeric && !axis.seed
-        ? slider(axis, view.at[axis.name], move)
-        : menu(axis.label, axis.texts.map((text, step) => [String(step), text]), String(view.at[axis.name]), move));
+        ? slider(axis, step, move)
+        : menu(axis.label, choices, String(step), move));
     }
     fill(this.controls, first);
     fill(this.curvesControls, axes.length > 1 ? [
       menu("curves over", axes, view.over, swap("over", "by")),
-      menu("a line for each", [["", "(one line)"], ...axes], view.by, (by) => by !== view.over && this.change({ by })),
+      menu("a line for each", [["", "(one line)"], ...axes], view.by, swap("by", "over")),
     ] : []);
   }
 
@@ -530,7 +551,8 @@ class Pane {
     this.told = told;
     const found = summary(result, view, number.read(), view.at, pooled(result, view, view.x, view.y));
     const where = [view.x, view.y].filter(Boolean).map((name) => named(result.axis(name), view.at[name]));
-    this.said.textContent = `${where.join(", ")}: ${wordsOf(result, view, number, found)}`;
+    const words = [where.join(", "), wordsOf(result, view, number, found)];
+    this.said.textContent = words.filter(Boolean).join(": ");
   }
 }
 
