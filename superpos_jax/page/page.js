@@ -115,6 +115,10 @@ function key(entries) {
 // ---- figures
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
+const hue = (k) => {
+  const palette = dark.matches ? page.dark_palette : page.palette;
+  return palette[k % palette.length];
+};
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 // Positive numbers that span more than a decade are drawn on a logarithmic axis.
@@ -265,7 +269,7 @@ function looks(axis) {
   const darkest = dark.matches ? 0.25 : 0, span = dark.matches ? 0.75 : 0.86;
   const shade = (step) => page.shades[Math.round((darkest + span * (step / (count - 1))) * 255)];
   return axis.texts.map((_, step) =>
-    count === 1 ? colour("ink") : axis.numeric ? shade(step) : page.palette[step % page.palette.length]);
+    count === 1 ? colour("ink") : axis.numeric ? shade(step) : hue(step));
 }
 
 function drawCurves(pane) {
@@ -311,7 +315,7 @@ function drawHistory(box, result, cell, others, group) {
   const drawn = group.lines.flatMap((line) => series(line, cell));
   const made = figure({ height: 220, x_axis_type: "log", y_axis_type: isLog(drawn) ? "log" : "linear" });
   const renderers = group.lines.map((line, k) => {
-    const shade = page.palette[k % page.palette.length];
+    const shade = hue(k);
     const points = (number) => {
       const values = series(line, number);
       const kept = [...steps.keys()].filter((step) => steps[step] > 0 && Number.isFinite(values[step]));
@@ -328,7 +332,7 @@ function drawHistory(box, result, cell, others, group) {
   made.xaxis.axis_label = "training step";
   box.append(element("h3", {}, group.label));
   if (group.lines.length > 1)
-    box.append(key(group.lines.map((line, k) => [line.label, page.palette[k % page.palette.length]])));
+    box.append(key(group.lines.map((line, k) => [line.label, hue(k)])));
   return made;
 }
 
@@ -336,7 +340,7 @@ function drawVectors(box, part, chosen, choose) {
   const count = part.directions.length;
   const [first, second] = chosen.map((step) => Math.min(step, count - 1));
   box.append(element("h3", {}, part.title));
-  box.append(key(part.groups.map((group, k) => [`${group.name} (${group.count})`, page.palette[k]])));
+  box.append(key(part.groups.map((group, k) => [`${group.name} (${group.count})`, hue(k)])));
   if (count > 2) {
     const choices = part.directions.map((name, step) => [String(step), name]);
     box.append(element("div", { class: "controls" },
@@ -354,7 +358,7 @@ function drawVectors(box, part, chosen, choose) {
     const range = () => new Bokeh.Range1d({ start: -half, end: half });
     const square = { height: null, aspect_ratio: 1, max_width: 340 };
     const made = figure({ ...square, x_range: range(), y_range: range() });
-    const none = x.map(() => 0), shade = page.palette[k];
+    const none = x.map(() => 0), shade = hue(k);
     const length = x.map((value, n) => Math.hypot(value, y[n]));
     const long = length.filter((own) => own > 0.5 * Math.max(...length)).length;
     if (long <= RAYS) made.segment(none, none, x, y, { line_color: shade, line_alpha: 0.5 });
@@ -375,7 +379,7 @@ function drawRanked(box, part) {
   const renderers = series.map((group, k) => {
     const data = { x: group.ranks.map((rank) => rank + 1), y: group.y };
     const source = columns(data);
-    const how = { source, color: page.palette[k], size: 5, alpha: 0.7 };
+    const how = { source, color: hue(k), size: 5, alpha: 0.7 };
     return made.scatter(field("x"), field("y"), how);
   });
   const guides = Object.entries(part.guides);
@@ -384,7 +388,7 @@ function drawRanked(box, part) {
   made.xaxis.axis_label = "rank";
   box.append(element("h3", {}, part.title));
   box.append(key([
-    ...series.map((group, k) => [`${group.name} (${group.count})`, page.palette[k]]),
+    ...series.map((group, k) => [`${group.name} (${group.count})`, hue(k)]),
     ...guides.map(([name, value]) => [`${name} = ${written(value)}`, colour("ink")]),
   ]));
   return made;

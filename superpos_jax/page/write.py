@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib
 from matplotlib.colors import to_hex
 
+from superpos_jax.drawing.dark import lifted
 from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.style import PALETTE
 from superpos_jax.errors import UserError
@@ -57,7 +58,13 @@ def data(results: Sequence[Result], stamp: str = "") -> dict[str, Any]:
             raise UserError(f"{result.name}: {error}") from None
     colours = matplotlib.colormaps["viridis"].resampled(COLOURS)
     shades = [to_hex(colours(level)) for level in range(COLOURS)]
-    return {"stamp": stamp, "results": shown, "palette": PALETTE, "shades": shades}
+    return {
+        "stamp": stamp,
+        "results": shown,
+        "palette": PALETTE,
+        "dark_palette": [to_hex(lifted(colour)) for colour in PALETTE],
+        "shades": shades,
+    }
 
 
 def in_script(values: Any) -> str:
