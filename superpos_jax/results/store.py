@@ -22,6 +22,8 @@ from zarr.codecs import BloscCodec
 from zarr.storage import LocalStore, ZipStore
 
 from superpos_jax.errors import UserError
+from superpos_jax.results import attributes
+from superpos_jax.results.admission import admit
 from superpos_jax.results.cells import cells_of, numbers_of
 from superpos_jax.results.registry import load_study, refuse_unnamed
 from superpos_jax.results.view import FORMAT, flattened
@@ -76,15 +78,16 @@ def read_attributes(folder: Path) -> xr.Dataset:
     """
     store = _place(folder)
     try:
-        attributes = dict(zarr.open_group(LocalStore(store), mode="r").attrs)
-        expected = json.loads(str(attributes.pop("crc32")))
-        said = _attributes_sum(attributes)
-        if expected.get(ATTRIBUTES, said) != said:
+        admit(store)
+        said = dict(zarr.open_group(LocalStore(store), mode="r", zarr_format=3).attrs)
+        expected = json.loads(str(said.pop("crc32")))
+        own = _attributes_sum(said)
+        if expected.get(ATTRIBUTES, own) != own:
             raise ValueError("damaged: its attributes")
-        json.loads(str(attributes["sweep"]))
+        attributes.read(said)
     except Exception as error:  # whatever a damaged file makes a reader say
         raise _unreadable(store, error) from None
-    return xr.Dataset(attrs=attributes)
+    return xr.Dataset(attrs=said)
 
 
 def write_table(table: xr.Dataset, folder: Path) -> Path:
@@ -156,8 +159,10 @@ def _unreadable(store: Path, error: Exception) -> UserError:
 
 def _read(store: Path) -> xr.Dataset:
     try:
+        admit(store)
         with ZipStore(store, mode="r") if store.suffix == ".zip" else LocalStore(store) as files:
-            dataset = xr.open_zarr(files, consolidated=False, chunks=None).load().drop_encoding()
+            dataset = xr.open_zarr(files, consolidated=False, zarr_format=3, chunks=None)
+            dataset = dataset.load().drop_encoding()
         version = int(dataset.attrs["format"])
         if version in (FORMAT, OF_A_GRID):
             expected = json.loads(dataset.attrs.pop("crc32"))
@@ -184,16 +189,15 @@ def _read(store: Path) -> xr.Dataset:
 
 def _current(table: xr.Dataset) -> xr.Dataset:
     """A table as it was read, with the numbers that the study has got since."""
-    for name in ("sweep", "cell", "provenance", "retries", "swept"):
-        json.loads(table.attrs[name])
-    study = _study(table)
+    said, study = attributes.read(table.attrs), _study(table)
+    attributes.refuse_unknown(table, study, said)
     numbers = numbers_of(study, cells_of(table, study))
     return table.assign_coords({name: ("cell", values) for name, values in numbers.items()})
 
 
 def _of_a_grid(dataset: xr.Dataset) -> xr.Dataset:
     """The table of a store of version 0.1."""
-    json.loads(dataset.attrs["provenance"])
+    attributes.read(dataset.attrs)
     study, axes = _study(dataset), tuple(str(dim) for dim in dataset["verdict"].dims)
     fixed = json.loads(dataset.attrs["cell"])
     points = itertools.product(*(dataset[axis].values.tolist() for axis in axes))
@@ -223,9 +227,7 @@ def _checksums(dataset: xr.Dataset) -> dict[str, int]:
     return {name: zlib.crc32(array.tobytes()) for name, array in arrays.items()}
 
 
-def _attributes_sum(attributes: Mapping[Any, Any]) -> int:
+def _attributes_sum(attrs: Mapping[Any, Any]) -> int:
     """A number for what is said of a dataset; which coordinates it has zarr notes beside it."""
-    said = {
-        name: value for name, value in attributes.items() if name not in ("crc32", "coordinates")
-    }
+    said = {name: value for name, value in attrs.items() if name not in ("crc32", "coordinates")}
     return zlib.crc32(json.dumps(said, sort_keys=True, default=str).encode())

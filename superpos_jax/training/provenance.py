@@ -91,7 +91,7 @@ def now() -> str:
 
 
 def _flat(run: Machine) -> dict[str, Any]:
-    return {key: value for key, value in run.items() if key != "versions"} | run["versions"]
+    return {key: value for key, value in run.items() if key != "versions"} | run.get("versions", {})
 
 
 def _processor() -> str:
