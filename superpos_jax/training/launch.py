@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import secrets
 import socket
@@ -17,12 +18,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
-from pathlib import Path
 
 import jax
 import psutil
 from jaxlib import _jax as jaxlib_client
 
+from superpos_jax.engine import cgroups
 from superpos_jax.engine.collective import prove, shared
 from superpos_jax.errors import Interrupted, LostProcess, UserError
 
@@ -41,7 +42,6 @@ job of four tasks is one task."""
 LAUNCHERS = "JOB_COMPLETION_INDEX", "TPU_WORKER_HOSTNAMES", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK"
 """Environment variables of which one is set in a Kubernetes pod that is one of several."""
 SECRET_BYTES = 32
-QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def join(
@@ -255,12 +255,9 @@ def follow() -> bytes:
 
 
 def cores() -> list[int]:
-    """The cores that this process may use: those of its affinity, as many as a container grants."""
+    """The cores that this process may use: those of its affinity, as many as it is granted."""
     mine = _affinity()
-    with contextlib.suppress(OSError, ValueError):  # no control group, or "max": no limit
-        quota, period = map(int, QUOTA.read_text().split())
-        mine = mine[: max(1, -(-quota // period))]
-    return mine
+    return mine[: max(1, math.ceil(min(cgroups.cores(), len(mine))))]
 
 
 def _affinity() -> list[int]:
