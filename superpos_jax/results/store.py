@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import warnings
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 import xarray as xr
 import zarr
 from zarr.codecs import BloscCodec
+from zarr.errors import ZarrUserWarning
 from zarr.storage import LocalStore, ZipStore
 
 from superpos_jax.errors import UserError
@@ -90,8 +92,15 @@ def read_attributes(folder: Path) -> xr.Dataset:
     return xr.Dataset(attrs=said)
 
 
-def write_table(table: xr.Dataset, folder: Path) -> Path:
-    """Write `result.zarr` in a folder; readers see the old store or the whole new one."""
+def write_table(table: xr.Dataset, folder: Path, *, consolidated: bool = True) -> Path:
+    """Write `result.zarr` in a folder; readers see the old store or the whole new one.
+
+    Args:
+        table: with the attributes of a store.
+        folder: of the result.
+        consolidated: whether what is said of all arrays is written in one place as well, where
+            xarray looks for it first; this package does not read it.
+    """
     mend(folder)
     remove(folder / NEW)
     table = table.assign({name: one_nan(array) for name, array in table.data_vars.items()})
@@ -99,7 +108,11 @@ def write_table(table: xr.Dataset, folder: Path) -> Path:
         crc32=json.dumps(_checksums(table) | {ATTRIBUTES: _attributes_sum(table.attrs)})
     )
     encoding = {name: {"compressors": (PACKED,)} for name in sealed.data_vars}
-    sealed.to_zarr(folder / NEW, mode="w", consolidated=False, zarr_format=3, encoding=encoding)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Consolidated metadata is", ZarrUserWarning)
+        sealed.to_zarr(
+            folder / NEW, mode="w", consolidated=consolidated, zarr_format=3, encoding=encoding
+        )
     fsync_tree(folder / NEW)  # its bytes are on the disk before it takes the old one's place
     if (folder / STORE).exists():
         (folder / STORE).rename(folder / OLD)
