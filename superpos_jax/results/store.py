@@ -32,6 +32,8 @@ from superpos_jax.results.view import FORMAT, flattened
 
 STORE = "result.zarr"
 OLD, NEW = ".result.zarr.old", ".result.zarr.new"
+LEFT = ".left"
+"""How the names of folders end, before a number, that could not be removed yet."""
 READS = 3
 """A store that is replaced while it is read is read again, so often at most."""
 PACKED = BloscCodec(cname="zstd", clevel=5, shuffle="shuffle")
@@ -123,10 +125,17 @@ def write_table(table: xr.Dataset, folder: Path, *, consolidated: bool = True) -
 
 
 def remove(path: Path) -> None:
-    """Remove a folder, or the file or link that is in its place."""
+    """Remove a folder, or the file or link that is in its place.
+
+    NFS keeps a file that somebody reads, under another name, and its folder with it: what is left
+    is moved out of the way, and removed another time.
+    """
     if path.is_symlink() or path.is_file():
         path.unlink()
     shutil.rmtree(path, ignore_errors=True)
+    if path.exists():
+        places = (path.with_name(f".{path.name.lstrip('.')}{LEFT}{i}") for i in itertools.count())
+        path.rename(next(place for place in places if not place.exists()))
 
 
 def mend(folder: Path) -> None:
@@ -135,6 +144,8 @@ def mend(folder: Path) -> None:
         if not (folder / STORE).exists():
             (folder / NEW if (folder / NEW).is_dir() else folder / OLD).rename(folder / STORE)
         remove(folder / OLD)
+    for left in folder.glob(f".*{LEFT}[0-9]*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def fsync_tree(root: Path) -> None:
