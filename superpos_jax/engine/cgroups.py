@@ -60,9 +60,9 @@ def _groups(controller: str) -> Iterator[Path]:
         lines = []
     paths = {PurePosixPath("/")}
     for line in lines:
-        _, controllers, path = line.split(":", 2)
+        _, controllers, name = line.split(":", 2)
         if not controllers or controller in controllers.split(","):
-            own = PurePosixPath(path)
+            own = PurePosixPath(name)
             paths |= {own, *own.parents}
     for mount in MOUNTS[controller]:
         for path in sorted(paths):

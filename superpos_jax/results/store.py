@@ -12,7 +12,7 @@ import re
 import shutil
 import warnings
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +65,7 @@ def read_table(path: Path) -> xr.Dataset:
         if not path.exists():
             raise UserError(f"{path}: no such archive")
         return _read(path)
-    for _ in range(READS):
-        store = _place(path)
-        try:
-            return _read(store)
-        except UserError as error:  # perhaps it was replaced meanwhile
-            reason = error
-    raise reason
+    return _patiently(path, _read)
 
 
 def read_attributes(folder: Path) -> xr.Dataset:
@@ -80,18 +74,7 @@ def read_attributes(folder: Path) -> xr.Dataset:
     Raises:
         UserError: the folder holds no readable result.
     """
-    store = _place(folder)
-    try:
-        admit(store)
-        said = dict(zarr.open_group(LocalStore(store), mode="r", zarr_format=3).attrs)
-        expected = json.loads(str(said.pop("crc32")))
-        own = _attributes_sum(said)
-        if expected.get(ATTRIBUTES, own) != own:
-            raise ValueError("damaged: its attributes")
-        attributes.read(said)
-    except Exception as error:  # whatever a damaged file makes a reader say
-        raise _unreadable(store, error) from None
-    return xr.Dataset(attrs=said)
+    return _patiently(folder, _read_attributes)
 
 
 def write_table(table: xr.Dataset, folder: Path, *, consolidated: bool = True) -> Path:
@@ -174,6 +157,30 @@ def _place(folder: Path) -> Path:
         if place.is_dir():
             return place
     raise UserError(f"{folder}: no result here; expected a folder that holds {STORE}")
+
+
+def _patiently(folder: Path, read: Callable[[Path], xr.Dataset]) -> xr.Dataset:
+    """What a function reads of the store of a folder, which may be replaced meanwhile."""
+    for _ in range(READS):
+        try:
+            return read(_place(folder))
+        except UserError as error:
+            reason = error
+    raise reason
+
+
+def _read_attributes(store: Path) -> xr.Dataset:
+    try:
+        admit(store)
+        said = dict(zarr.open_group(LocalStore(store), mode="r", zarr_format=3).attrs)
+        expected = json.loads(str(said.pop("crc32")))
+        own = _attributes_sum(said)
+        if expected.get(ATTRIBUTES, own) != own:
+            raise ValueError("damaged: its attributes")
+        attributes.read(said)
+    except Exception as error:  # whatever a damaged file makes a reader say
+        raise _unreadable(store, error) from None
+    return xr.Dataset(attrs=said)
 
 
 def _unreadable(store: Path, error: Exception) -> UserError:

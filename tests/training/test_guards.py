@@ -133,17 +133,24 @@ def test_a_death_is_judged_by_the_weights_as_well(trained):
 
 
 def test_a_store_that_is_replaced_while_it_is_read_is_read_again(trained, monkeypatch):
-    tries, admit = [], store.admit
+    tries, admit, place = [], store.admit, store._place
 
-    def replaced(path):
-        tries.append(path)
-        if len(tries) == 1:
+    def renamed(path):
+        tries.append("admit")
+        if tries.count("admit") == 1:
             raise FileNotFoundError(errno.ENOENT, "it was renamed", str(path))
         admit(path)
 
-    monkeypatch.setattr(store, "admit", replaced)
+    def between(path):
+        tries.append("place")
+        if tries.count("place") == 1:
+            raise sp.UserError(f"{path}: no result here")
+        return place(path)
+
+    monkeypatch.setattr(store, "admit", renamed)
+    monkeypatch.setattr(store, "_place", between)
     assert sp.load(trained).count(UNFINISHED) == 0
-    assert len(tries) == 2
+    assert tries == ["place", "place", "admit", "place", "admit"]
 
 
 def test_a_checkpoint_of_another_study_is_neither_used_nor_dropped(tmp_path, caplog):
