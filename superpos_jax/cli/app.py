@@ -1,4 +1,4 @@
-"""The command line: run, plan, show, plot, audit, check-paper, list.
+"""The command line: run, merge, plan, show, plot, audit, check-paper, list.
 
 Nothing here imports JAX before a command needs it, so `superpos --help` answers at once.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from superpos_jax.cli.merge import merge
 from superpos_jax.cli.options import (
     DONE,
     INTERRUPTED,
@@ -49,6 +50,7 @@ app = typer.Typer(
 )
 
 app.command()(run)
+app.command()(merge)
 
 
 @app.command()
@@ -57,12 +59,18 @@ def plan(
     overrides: SetOption = [],  # noqa: B006
     devices: DevicesOption = None,
     memory: MemoryOption = None,
+    count: Annotated[
+        int | None,
+        typer.Option("--shards", min=1, help="What each of so many shards costs, instead."),
+    ] = None,
 ) -> int:
     """Print cells, groups, padding, memory and estimated time of a sweep; train nothing.
 
-    Example:
+    Examples:
 
         superpos plan quickstart --set "T=[10, 100, 1000, 10000]"
+
+        superpos plan reference/P5 --shards 16
     """
     from superpos_jax.drawing.choose import check_figures
     from superpos_jax.results.sweep import read_sweep
@@ -70,6 +78,10 @@ def plan(
 
     loaded, grid = read_sweep(sweep, overrides)
     check_figures(loaded, grid, changed=bool(overrides))
+    if count is not None:
+        shards = estimate.of_shards(grid, count, devices)
+        print_table(f"plan of {loaded.name}", ("shard", "cells", "work", "time"), shards)
+        return DONE
     rows = estimate.describe(grid, devices, memory).items()
     print_table(f"plan of {loaded.name}", (), rows)
     return DONE
@@ -200,7 +212,7 @@ def check_paper(
 ) -> int:
     """Print what each study's sources say, in numbers, beside ours: agrees, differs, undecided.
 
-    The interval is the middle 95 % of what other choices of the seeds give.
+    The interval is 95 %, over seeds.
 
     Example:
 
