@@ -194,13 +194,15 @@ def plot(
         superpos plot figures/data/P5.zip plane
     """
     from superpos_jax.results.sweep import parse
-    from superpos_jax.training import folder
+    from superpos_jax.training.folder import figures_in
 
     loaded = _load(result, study)
     _warn_of_changed_code(loaded)
     select = dict(parse(value, "--at") for value in at)
-    beside = result.with_suffix("") if result.suffix == ".zip" else result / folder.FIGURES
-    if not print_figures(loaded, out_folder or beside, figure, best, select, dark):
+    target = out_folder
+    if target is None:
+        target = result.with_suffix("") if result.suffix == ".zip" else figures_in(result)
+    if not print_figures(loaded, target, figure, best, select, dark):
         raise UserError(f"{result}: no figure applies to it; superpos plot {result} NAME says why")
     return DONE
 

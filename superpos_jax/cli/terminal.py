@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from superpos_jax.training.loop import Progress as Standing
 
 UNWRAPPED = 10_000
+MOST_ROWS, MOST_COLUMNS, NARROW = 30, 24, 10
+"""Rows and columns of a table, at most, and letters of a column of numbers with its border."""
 
 
 def _console(stderr: bool) -> Console:
@@ -147,6 +149,7 @@ def print_result(result: Result, select: Mapping[str, Any] | None = None) -> Non
     ) if part)  # fmt: skip
     for name in tables:
         mean = counts[name].sel(first).mean(pooled).transpose(*shown)
+        whole, mean = mean, _thinned(mean)
         labels = _labels(mean, shown[0], grid.study.labels) if shown else [""]
         columns = _labels(mean, shown[1], grid.study.labels) if len(shown) > 1 else [""]
         values = mean.values.reshape(len(labels), len(columns))
@@ -156,11 +159,16 @@ def print_result(result: Result, select: Mapping[str, Any] | None = None) -> Non
         ]
         head = (" \\ ".join(shown), *columns)
         print_table(f"{name.replace('_', ' ')} of {where}", head, rows)
+        if mean.size < whole.size:
+            out.print(_rest(whole, mean, describe), soft_wrap=True)
     for word, all_cells in (("dead", result.dead()), ("diverged", result.diverged())):
         cells = [cell for cell in all_cells if _is_at(cell, dataset, taken)]
         if cells:
             title = f"{len(cells)} {word} cell{'s' * (len(cells) > 1)}"
-            print_table(title, tuple(cells[0]), [cell.values() for cell in cells])
+            print_table(title, tuple(cells[0]), [cell.values() for cell in cells[:MOST_ROWS]])
+            if len(cells) > MOST_ROWS:
+                more = f"and {len(cells) - MOST_ROWS:,} more: in Python result.{word}() has all"
+                out.print(more, soft_wrap=True)
     if "ended" in dataset:
         for number, reason in enumerate(grid.study.ends):
             stopped = int((dataset["ended"] == number).sum())
@@ -181,6 +189,33 @@ def _is_at(cell: Mapping[str, Any], dataset: Dataset, taken: Mapping[str, Any]) 
     """Whether a cell is in a slice of its result."""
     in_it = (cell[str(axis)] in dataset[axis].values.tolist() for axis in dataset["verdict"].dims)
     return all(in_it) and all(cell[axis] == value for axis, value in taken.items())
+
+
+def _thinned(array: DataArray) -> DataArray:
+    """Values over two axes, as many as fit a screen: the first, the last, and some between."""
+    import numpy as np
+
+    most = MOST_ROWS, min(MOST_COLUMNS, max(2, out.width // NARROW - 1))
+    sizes = dict(zip(array.dims, most, strict=False))
+    return array.isel({
+        axis: np.unique(np.linspace(0, array.sizes[axis] - 1, count).round().astype(int))
+        for axis, count in sizes.items()
+        if array.sizes[axis] > count
+    })  # fmt: skip
+
+
+def _rest(whole: DataArray, part: DataArray, describe: Callable[[Mapping[str, Any]], str]) -> str:
+    """How much of a table is shown, its range and where, and where all of it is."""
+    shown = " x ".join(
+        f"{part.sizes[axis]:,} of {whole.sizes[axis]:,} {axis}" for axis in whole.dims
+    )
+    ends = []
+    for word, find in (("smallest", whole.argmin), ("largest", whole.argmax)):
+        if whole.notnull().any():
+            end = whole[find(...)]
+            at = describe({str(axis): end[axis].item() for axis in whole.dims})
+            ends.append(f"{word} {end.item():.4f} at {at.replace(NBSP, ' ')}")
+    return f"{shown}; {'; '.join([*ends, 'in Python result.to_dataframe() has all'])}"
 
 
 def _labels(array: DataArray, axis: str, labels: Labels) -> list[str]:

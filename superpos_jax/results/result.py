@@ -225,7 +225,8 @@ class Best(Result):
         loss = whole.dataset[by].where(fit, np.inf).fillna(np.inf)
         several = counted(loss.sizes[axis], labels_of(whole.dataset).axis(axis))
         words = f"of {several} that of lowest {by.replace('_', ' ')}"
-        chosen = whole.dataset.isel({axis: loss.argmin(axis)}).assign_attrs(best=words)
+        lowest = loss.argmin(axis).compute()  # of dask's arrays as well
+        chosen = whole.dataset.isel({axis: lowest}).assign_attrs(best=words)
         super().__init__(chosen)
         self._whole, self._axis = whole, axis
 

@@ -86,7 +86,7 @@ def audit(
 
         again = run(alone, devices=devices, progress=told).dataset
         number = int(stored["run"])
-        made = runs[number] if number >= 0 else None
+        made = runs[number] if 0 <= number < len(runs) else None
         changed = [
             difference
             for before in ((made, *made.get("continued", [])) if made else ())

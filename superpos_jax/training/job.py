@@ -43,6 +43,9 @@ from superpos_jax.training.loop import Progress, Training, advance
 from superpos_jax.training.opening import Job, opened
 from superpos_jax.training.signals import stop_requests
 
+PLANNING = 2e-4
+"""Seconds that planning takes for each cell."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -184,6 +187,12 @@ def train(
     return book.result()
 
 
+def tell_of_planning(cells: int) -> None:
+    """Say that planning takes a while, where it does."""
+    if cells * PLANNING > 5:
+        logger.warning("planning %s cells takes about %.0f s", f"{cells:,}", cells * PLANNING)
+
+
 def finished_rows(training: Training, run: int) -> xr.Dataset:
     """The rows of a program's cells, which are trained to their end.
 
@@ -236,6 +245,8 @@ def _programs(
     Raises:
         UserError: there is too little memory; a checkpoint is of another kind of machine.
     """
+    if collective.leads():
+        tell_of_planning(len(job.cells))
     study, platform, devices = job.grid.study, _platform(mesh), [*mesh.devices.flat]
     free = collective.shared(lambda: memory.available(devices)) if limit is None else limit * 2**30
     count = jax.process_count() if platform == "cpu" else 1

@@ -200,16 +200,6 @@ def test_processes_are_launched_where_they_pay(monkeypatch):
     assert processes_for(long.study, long.cells, None) == 1
 
 
-@pytest.mark.parametrize(
-    ("quota", "most"), [("50000 100000", 1), ("max 100000", 10**6), (None, 10**6)]
-)
-def test_a_container_may_grant_fewer_cores(monkeypatch, tmp_path, quota, most):
-    if quota:
-        (tmp_path / "cpu.max").write_text(quota)
-    monkeypatch.setattr(launch, "QUOTA", tmp_path / "cpu.max")
-    assert len(launch.cores()) == min(most, len(os.sched_getaffinity(0)))
-
-
 def test_the_cores_with_the_least_to_do_are_taken(monkeypatch):
     monkeypatch.setattr("psutil.cpu_percent", lambda *_, **__: [99.0, 0.0, 50.0, 1.0, 98.0])
     assert launch._least_busy(2, [0, 1, 2, 3]) == [1, 3]
