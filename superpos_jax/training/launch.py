@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import secrets
 import socket
@@ -23,8 +24,11 @@ import jax
 import psutil
 from jaxlib import _jax as jaxlib_client
 
-from superpos_jax.engine.collective import prove, shared
+from superpos_jax.engine.collective import prove, several, shared
 from superpos_jax.errors import Interrupted, LostProcess, UserError
+from superpos_jax.text import counted
+
+logger = logging.getLogger(__name__)
 
 SILENT = 100
 """Seconds without a sign of life after which a process on another machine is lost."""
@@ -261,6 +265,28 @@ def cores() -> list[int]:
         quota, period = map(int, QUOTA.read_text().split())
         mine = mine[: max(1, -(-quota // period))]
     return mine
+
+
+@functools.cache  # once a process
+def warn_of_idle_cores() -> None:
+    """Say so where JAX has started with fewer CPU devices than this process has cores."""
+    count = len(cores())
+    if several():
+        return
+    with contextlib.suppress(RuntimeError):  # it has started, else it starts with that many
+        jax.config.update("jax_num_cpu_devices", count)
+        return
+    started = jax.local_device_count()
+    if jax.default_backend() == "cpu" and started < count:
+        logger.warning(
+            "JAX was started before, with %s: training uses %d of %d cores; to use all, call sp.run"
+            " before anything else that computes with JAX, or first"
+            " jax.config.update('jax_num_cpu_devices', %d)",
+            counted(started, "CPU device"),
+            started,
+            count,
+            count,
+        )
 
 
 def _affinity() -> list[int]:

@@ -2,8 +2,7 @@
 
 import pytest
 
-from superpos_jax.cli.terminal import Pace
-from superpos_jax.training.job import Progress
+from superpos_jax.training.progress import Pace, Progress
 
 
 def test_rate_and_time_left_are_those_of_the_program_that_trains():
