@@ -1,4 +1,4 @@
-"""The command line: run, plan, show, plot, audit, check-paper, list.
+"""The command line: its commands, and how it ends.
 
 Nothing here imports JAX before a command needs it, so `superpos --help` answers at once.
 """
@@ -14,9 +14,11 @@ import typer
 
 from superpos_jax.cli.options import (
     DONE,
+    ENDS,
     INTERRUPTED,
     SOME_DIED,
     WRONG_INPUT,
+    AtOption,
     DevicesOption,
     MemoryOption,
     ResultArgument,
@@ -26,8 +28,11 @@ from superpos_jax.cli.options import (
     a_folder,
 )
 from superpos_jax.cli.run import run
+from superpos_jax.cli.slices import load_named, selected, sliced
+from superpos_jax.cli.tables import export, fields, list_
 from superpos_jax.cli.terminal import (
     err,
+    out,
     plain_warnings,
     print_figures,
     print_result,
@@ -41,14 +46,32 @@ if TYPE_CHECKING:
     from superpos_jax.results.result import Result
 
 app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Train whole planes of toy models at once, and draw them.",
+    epilog=ENDS,
 )
 
-app.command()(run)
+app.command(epilog=ENDS)(run)
+
+
+@app.callback(invoke_without_command=True)
+def superpos(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version of this package.")
+    ] = False,
+) -> int:
+    """What the program does without a command: help, or its version."""
+    if version:
+        from superpos_jax import __version__
+
+        out.print(f"superpos_jax {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        out.print(context.get_help(), soft_wrap=True)
+    return DONE
 
 
 @app.command()
@@ -76,20 +99,23 @@ def plan(
 
 
 @app.command()
-def show(result: ResultArgument, study: StudyOption = None) -> int:
+def show(result: ResultArgument, at: AtOption = [], study: StudyOption = None) -> int:  # noqa: B006
     """Print a result: losses over the first two axes that are not seeds, dead cells with reasons.
 
-    Example:
+    Examples:
 
         superpos show results/quickstart
+
+        superpos show results/quickstart --at m=2
     """
-    loaded = _load(result, study)
+    loaded = load_named(result, study)
     _warn_of_changed_code(loaded)
-    print_result(loaded)
+    selection = selected(at)
+    print_result(sliced(loaded, selection), selection)
     return DONE
 
 
-@app.command()
+@app.command(epilog=ENDS)
 def audit(
     result: ResultArgument,
     cells: Annotated[int, typer.Option(min=1, help="How many cells.")] = 3,
@@ -113,7 +139,7 @@ def audit(
         raise UserError(f"{result}: an archive holds a part of a result; audit its folder")
     findings = []
     with progress_bar() as progress:
-        for finding in audits.audit(_load(result, study), cells, seed, progress):
+        for finding in audits.audit(load_named(result, study), cells, seed, progress):
             findings.append(finding)
     rows = [
         (
@@ -178,14 +204,12 @@ def plot(
 
         superpos plot figures/data/P5.zip plane
     """
-    from superpos_jax.results.sweep import parse
     from superpos_jax.training import folder
 
-    loaded = _load(result, study)
+    loaded = load_named(result, study)
     _warn_of_changed_code(loaded)
-    select = dict(parse(value, "--at") for value in at)
     beside = result.with_suffix("") if result.suffix == ".zip" else result / folder.FIGURES
-    if not print_figures(loaded, out_folder or beside, figure, best, select):
+    if not print_figures(loaded, out_folder or beside, figure, best, selected(at)):
         raise UserError(f"{result}: no figure applies to it; superpos plot {result} NAME says why")
     return DONE
 
@@ -221,20 +245,9 @@ def check_paper(
     return DONE
 
 
-@app.command("list")
-def list_() -> int:
-    """List the sweeps and the figures that ship."""
-    from superpos_jax.drawing.choose import GENERIC
-    from superpos_jax.results.registry import load_study, shipped_studies
-    from superpos_jax.results.sweep import headline, shipped
-
-    sweeps = [(name, headline(path)) for name, path in shipped().items()]
-    print_table("sweeps", ("sweep", "what it makes"), sweeps)
-    specs = {f"figures of {study}": load_study(study).figures() for study in shipped_studies()}
-    for title, figures in {**specs, "figures of any study": GENERIC}.items():
-        rows = [(name, spec.summary) for name, spec in figures.items()]
-        print_table(title, ("figure", "what it shows"), rows)
-    return DONE
+app.command()(export)
+app.command()(fields)
+app.command("list")(list_)
 
 
 def main() -> None:
@@ -283,16 +296,6 @@ def _open_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
-
-
-def _load(folder: Path, study: str | None) -> Result:
-    """A result, and the code of its study if the user names it."""
-    from superpos_jax.results.registry import load_study
-    from superpos_jax.results.result import load
-
-    if study is not None:
-        load_study(study)
-    return load(folder)
 
 
 def _warn_of_changed_code(result: Result) -> None:

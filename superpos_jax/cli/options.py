@@ -10,6 +10,10 @@ import typer
 
 DONE, SOME_DIED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
+ENDS = (
+    "Exit codes: 0 done; 1 some cells died, or an audit found different bits; 2 the input is "
+    "wrong: one line says what is allowed; 130 interrupted, the same command continues."
+)
 
 
 def a_folder(text: str) -> Path:
@@ -49,6 +53,15 @@ SetOption = Annotated[
         metavar="KEY=VALUE",
         help='Override a field or an axis: `--set "T=[10, 100]" --set "seed=range(8)" --set '
         "steps=200`. Repeatable.",
+    ),
+]
+AtOption = Annotated[
+    list[str],
+    typer.Option(
+        "--at",
+        metavar="AXIS=VALUE",
+        help="Only the cells at this value of an axis, or at some: `--at lr=3e-3 "
+        '--at "T=[10, 100]"`. Repeatable.',
     ),
 ]
 DevicesOption = Annotated[

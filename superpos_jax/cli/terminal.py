@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,15 +56,20 @@ def progress_bar() -> AbstractContextManager[Callable[[progress.Progress], None]
     return progress.bar(err)
 
 
-def print_result(result: Result) -> None:
+def print_result(result: Result, select: Mapping[str, Any] | None = None) -> None:
     """Numbers over the first two axes, mean over seeds; how many cells failed or are unfinished.
 
     They are those that the study shows first, else the losses.
+
+    Args:
+        result: what is printed.
+        select: values of axes; an axis at one value makes room for another one.
     """
     from superpos_jax.engine.verdicts import FAILED, UNFINISHED
     from superpos_jax.results.cells import RETRY
 
     dataset, grid = result.dataset, result.grid
+    fixed = {axis for axis in select or {} if dataset.sizes[axis] == 1}
     describe = grid.study.labels.describe
     losses = (f"{name}_loss" for name in grid.study.datasets(grid.cells[0]))
     tables = [name for name in grid.study.shown or losses if name in dataset]
@@ -72,12 +77,14 @@ def print_result(result: Result) -> None:
     seeds = list(seed_axes(result.axes))
     axes = [axis for axis in result.axes if axis not in seeds]
     axes, pooled = (axes, seeds) if axes else (seeds, [])
+    axes.sort(key=lambda axis: axis in fixed)
     shown, others = axes[:2], axes[2:]
     first = {axis: dataset[axis].values[0].item() for axis in others}
     where = ", ".join(part for part in (
         result.name,
         f"mean over {', '.join(pooled)}" if pooled else "",
-        f"at {describe(first).replace(NBSP, ' ')} (the first of each)" if first else "",
+        f"at {describe(first).replace(NBSP, ' ')}" if first else "",
+        "the first of each" if {*first} - fixed else "",
     ) if part)  # fmt: skip
     for name in tables:
         mean = counts[name].sel(first).mean(pooled).transpose(*shown)
@@ -89,7 +96,7 @@ def print_result(result: Result) -> None:
             for label, row in zip(labels, values, strict=True)
         ]
         head = (" \\ ".join(shown), *columns)
-        print_table(f"{name.replace('_', ' ')} of {where}", head, rows)
+        print_grid(f"{name.replace('_', ' ')} of {where}", head, rows)
     for word, cells in (("dead", result.dead()), ("diverged", result.diverged())):
         if cells:
             title = f"{len(cells)} {word} cell{'s' * (len(cells) > 1)}"
@@ -115,12 +122,30 @@ def _labels(array: DataArray, axis: str, labels: Labels) -> list[str]:
     return [labels.called(axis, value) or str(value) for value in array[axis].values.tolist()]
 
 
+def print_grid(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table of numbers; one that is wider than the terminal in parts, one below the other."""
+    widths = [3 + max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    room = out.width - 1 - widths[0]
+    parts, used = [[1]], widths[1]
+    for column in range(2, len(head)):
+        used += widths[column]
+        if used > room:
+            parts.append([])
+            used = widths[column]
+        parts[-1].append(column)
+    for part in parts:
+        shown = [0, *part]
+        print_table(title, [head[i] for i in shown], [[row[i] for i in shown] for row in rows])
+        title = ""
+
+
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
     """A title and a table below it; without columns no head."""
     table = Table(*map(printable, columns), show_header=bool(columns))
     for row in rows:
         table.add_row(*(printable(value) for value in row))
-    out.print(printable(title), soft_wrap=True)
+    if title:
+        out.print(printable(title), soft_wrap=True)
     out.print(table)
 
 
