@@ -1,4 +1,4 @@
-"""A study that changes one thing of another, as the documentation has it: importance of features."""
+"""The documentation's study that changes one thing of another: importance of features."""
 
 import sys
 from pathlib import Path
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import superpos_jax as sp
+from superpos_jax.studies.double_descent.study import DoubleDescent
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
@@ -36,9 +37,11 @@ def test_the_loss_is_the_formula(result, decay):
     np.testing.assert_allclose(result.dataset.train_loss.sel(decay=decay), loss, rtol=1e-4)
 
 
-def test_predicting_zero_scores_less_where_features_count_less(result):
-    assert result.dataset.zero_test_loss.sel(decay=1.0) == pytest.approx(1)
-    assert result.dataset.zero_test_loss.sel(decay=0.5) < 0.3
+def test_losses_are_in_units_of_predicting_zero_with_importance(result):
+    study, cell = result.grid.study, result.trained_cell(decay=1.0)
+    scores = result.dataset.zero_test_loss
+    assert scores.sel(decay=1.0) == DoubleDescent.given(study, cell)["zero_test_loss"].values
+    assert scores.sel(decay=0.5) < scores.sel(decay=1.0) / 3
 
 
 def test_the_most_important_features_are_stored(result):
