@@ -222,7 +222,7 @@ def check_paper(
 ) -> int:
     """Print what each study's sources say, in numbers, beside ours: agrees, differs, undecided.
 
-    The interval is the middle 95 % of what other choices of the seeds give.
+    The interval is 95 %, over seeds.
 
     Example:
 
