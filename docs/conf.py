@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import re
-from inspect import Signature, signature
 from typing import get_type_hints
 
 from superpos_jax.results.sweep import Sweep
@@ -34,14 +33,20 @@ html_extra_path = ["redirect/index.html"]  # the site begins at docs/index.html
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
 nb_execution_mode = "off"  # notebooks are stored as they were executed
-suppress_warnings = [
-    "myst.header",  # a page has two titles: what is written by hand, and what `make figures` writes
-]
 
 autodoc_typehints = "description"
 autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
 python_use_unqualified_type_names = True
+
+
+MARK = "<!-- From here on written by `make figures`. -->"
+
+
+def demoted(page: str) -> str:
+    """A page with one title: what `make figures` writes below it begins one level deeper."""
+    own, mark, written = page.partition(MARK)
+    return own + mark + re.sub(r"^#", "##", written, flags=re.MULTILINE)
 
 
 def as_rst(lines: list[str]) -> list[str]:
@@ -60,26 +65,32 @@ def as_rst(lines: list[str]) -> list[str]:
         if example or literal:
             rst.append(line)
             continue
-        parts = re.split(r"(`[^`]+`)", line)
-        parts[::2] = [re.sub(r"(?<!\*)([|*])(?!\*)", r"\\\1", part) for part in parts[::2]]
-        parts[1::2] = [f"`{part}`" for part in parts[1::2]]
+        parts = re.split(r"(`[^`]+`|\*\*?\w[^*]*\*\*?)", line)
+        parts[::2] = [re.sub(r"([|*])", r"\\\1", part) for part in parts[::2]]
+        parts[1::2] = [f"`{part}`" if part[0] == "`" else part for part in parts[1::2]]
         rst.append("".join(parts))
     return rst
 
 
-# What pydantic checks is in the descriptions; types are shown without it.
-Sweep.__signature__ = Signature(
-    [
-        p.replace(annotation=get_type_hints(Sweep)[p.name])
-        for p in signature(Sweep).parameters.values()
-    ]
-)
+Sweep.__annotations__ = get_type_hints(Sweep)  # without what pydantic checks, which is prose here
 
 
 def setup(app):
-    """Docstrings are read as they are written."""
+    """Docstrings and pages are read as they are written."""
+    attributes = {}
+
+    def read(app, name, source):
+        source[0] = demoted(source[0])
+
+    app.connect("source-read", read)
 
     def mend(app, what, name, obj, options, lines):
         lines[:] = as_rst(lines)
+        if what in ("attribute", "data"):
+            attributes[name] = lines[:]
+
+    def restore(app, what, name, obj, options, lines):
+        lines[:] = attributes.get(name, lines)  # napoleon takes what is before a colon for a type
 
     app.connect("autodoc-process-docstring", mend, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", restore, priority=600)
