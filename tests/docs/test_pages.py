@@ -11,7 +11,7 @@ import superpos_jax as sp
 from superpos_jax.cli.app import app
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = sorted(
+PAGES = ["../README.md"] + sorted(
     path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md") if "_build" not in path.parts
 )
 NOTEBOOK = json.loads((DOCS / "notebook.ipynb").read_text())
@@ -76,6 +76,14 @@ def test_the_sweeps_of_a_page_can_be_planned(page):
 def test_the_example_sweep_can_be_planned(monkeypatch):
     monkeypatch.syspath_prepend(str(DOCS / "examples"))
     assert len(sp.load_sweep(DOCS / "examples" / "importance.toml").grid().cells) == 48
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_the_links_of_a_page_lead_somewhere(page):
+    """Those of the documentation are checked where it is built."""
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (DOCS.parent / page).read_text())
+    assert links
+    assert [link for link in links if not (DOCS.parent / link).exists()] == []
 
 
 def test_the_page_of_commands_has_every_command():
