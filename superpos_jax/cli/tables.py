@@ -90,5 +90,5 @@ def export(
         of_archive = result.with_name(f"{result.stem}_cells")
         path = of_archive if result.suffix == ".zip" else result / "cells"
         path = path.with_name(path.name + SUFFIXES[form])
-    out.print(str(write(loaded, path, form)), soft_wrap=True)
+    out.print(str(write(loaded.dataset, loaded.axes, path, form)), soft_wrap=True)
     return DONE

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,9 +13,6 @@ import xarray as xr
 from superpos_jax.errors import UserError
 from superpos_jax.results.cells import STEP
 from superpos_jax.results.registry import labels_of
-
-if TYPE_CHECKING:
-    from superpos_jax.results.result import Result
 
 SUFFIXES = {"csv": ".csv", "parquet": ".parquet", "netcdf": ".nc"}
 """Formats, and how their files end."""
@@ -54,10 +50,16 @@ def _meanings(array: xr.DataArray) -> dict[int, str]:
     return dict(zip(values, words, strict=True)) if array.dtype.kind in "iu" else {}
 
 
-def write(result: Result, path: Path, form: str) -> Path:
+def write(dataset: xr.Dataset, axes: tuple[str, ...], path: Path, form: str) -> Path:
     """Write a result to a file, in place of what is there.
 
     CSV and Parquet have one row a cell. netCDF keeps the axes: single numbers and their histories.
+
+    Args:
+        dataset: of a result.
+        axes: its swept axes.
+        path: of the file.
+        form: "csv", "parquet" or "netcdf".
 
     Raises:
         UserError: Parquet without PyArrow.
@@ -69,13 +71,13 @@ def write(result: Result, path: Path, form: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     if form == "csv":
-        result.to_dataframe().to_csv(part, index=False)
+        frame(dataset, axes).to_csv(part, index=False)
     elif form == "parquet":
-        result.to_dataframe().to_parquet(part, engine="pyarrow", index=False)
+        frame(dataset, axes).to_parquet(part, engine="pyarrow", index=False)
     else:
-        dims = {*result.axes, STEP}
-        names = [name for name, array in result.dataset.data_vars.items() if {*array.dims} <= dims]
-        result.dataset[names].to_netcdf(part, engine="scipy")
+        dims = {*axes, STEP}
+        names = [name for name, array in dataset.data_vars.items() if {*array.dims} <= dims]
+        dataset[names].to_netcdf(part, engine="scipy")
     os.replace(part, path)
     return path
 
