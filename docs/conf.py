@@ -21,6 +21,7 @@ include_patterns = [
     "figures/README.md",
     "figures/*/README.md",
     "superpos_jax/studies/README.md",
+    "sweeps/cluster/README.md",
     "benchmarks/*.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",

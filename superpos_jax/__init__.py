@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from superpos_jax.results.result import Result, load
     from superpos_jax.results.sweep import Sweep, load_sweep
     from superpos_jax.training.job import run
+    from superpos_jax.training.merge import merge
 
 __all__ = [
     "Interrupted", "Result", "Study", "Sweep", "UserError", "__version__", "load", "load_sweep",
-    "plots", "run",
+    "merge", "plots", "run",
 ]  # fmt: skip
 
 __version__: str
@@ -37,6 +38,7 @@ _HOME = {
     "UserError": "errors",
     "load": "results.result",
     "load_sweep": "results.sweep",
+    "merge": "training.merge",
     "run": "training.job",
 }
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from superpos_jax.cli.merge import merge
 from superpos_jax.cli.options import (
     DONE,
     ENDS,
@@ -54,6 +55,7 @@ app = typer.Typer(
 )
 
 app.command(epilog=ENDS)(run)
+app.command(epilog=ENDS)(merge)
 
 
 @app.callback(invoke_without_command=True)
@@ -80,12 +82,18 @@ def plan(
     overrides: SetOption = [],  # noqa: B006
     devices: DevicesOption = None,
     memory: MemoryOption = None,
+    count: Annotated[
+        int | None,
+        typer.Option("--shards", min=1, help="What each of so many shards costs, instead."),
+    ] = None,
 ) -> int:
     """Print cells, groups, padding, memory and estimated time of a sweep; train nothing.
 
-    Example:
+    Examples:
 
         superpos plan quickstart --set "T=[10, 100, 1000, 10000]"
+
+        superpos plan reference/P5 --shards 16
     """
     from superpos_jax.drawing.choose import check_figures
     from superpos_jax.results.sweep import read_sweep
@@ -93,6 +101,10 @@ def plan(
 
     loaded, grid = read_sweep(sweep, overrides)
     check_figures(loaded, grid, changed=bool(overrides))
+    if count is not None:
+        shards = estimate.of_shards(grid, count, devices)
+        print_table(f"plan of {loaded.name}", ("shard", "cells", "work", "time"), shards)
+        return DONE
     rows = estimate.describe(grid, devices, memory).items()
     print_table(f"plan of {loaded.name}", (), rows)
     return DONE
