@@ -31,14 +31,20 @@ def trained():
 
 @pytest.fixture
 def run_code(trained, tmp_path, monkeypatch):
-    """Run blocks one after another in a folder of their own; train a sweep once for all pages."""
+    """Run blocks one after another in a folder of their own; train a sweep once for all pages.
+
+    A callback is told then what was told when it was trained.
+    """
     really = sp.run
 
-    def run(sweep, out=None, progress=False):
-        what = json.dumps([sweep.axes, sweep.cell, sweep.options])
-        if progress or what not in trained:
-            trained[what] = really(sweep, progress=progress)
-        return trained[what]
+    def run(sweep, out=None, progress=print):
+        what, told = json.dumps([sweep.axes, sweep.cell, sweep.options]), []
+        if what not in trained:
+            trained[what] = really(sweep, progress=told.append), told
+        result, told = trained[what]
+        for now in told:
+            progress(now)
+        return result
 
     monkeypatch.setattr(sp, "run", run)
     monkeypatch.chdir(tmp_path)
