@@ -29,7 +29,7 @@ from superpos_jax.cli.options import (
     a_folder,
 )
 from superpos_jax.cli.run import run
-from superpos_jax.cli.slices import load_named, selected, sliced
+from superpos_jax.cli.slices import load_named, selected
 from superpos_jax.cli.tables import export, fields, list_
 from superpos_jax.cli.terminal import (
     err,
@@ -40,6 +40,7 @@ from superpos_jax.cli.terminal import (
     print_table,
     progress_bar,
 )
+from superpos_jax.cli.view import view
 from superpos_jax.errors import Interrupted, LostProcess, UserError
 from superpos_jax.text import printable
 
@@ -56,6 +57,7 @@ app = typer.Typer(
 
 app.command(epilog=ENDS)(run)
 app.command(epilog=ENDS)(merge)
+app.command()(view)
 
 
 @app.callback(invoke_without_command=True)
@@ -111,19 +113,22 @@ def plan(
 
 
 @app.command()
-def show(result: ResultArgument, at: AtOption = [], study: StudyOption = None) -> int:  # noqa: B006
+def show(
+    result: ResultArgument,
+    at: AtOption = [],  # noqa: B006
+    study: StudyOption = None,
+) -> int:
     """Print a result: losses over the first two axes that are not seeds, dead cells with reasons.
 
     Examples:
 
         superpos show results/quickstart
 
-        superpos show results/quickstart --at m=2
+        superpos show results/quickstart --at seed=1 --at "T=[10, 100]"
     """
     loaded = load_named(result, study)
     _warn_of_changed_code(loaded)
-    selection = selected(at)
-    print_result(sliced(loaded, selection), selection)
+    print_result(loaded, selected(at))
     return DONE
 
 
@@ -189,16 +194,8 @@ def plot(
             "Default: the sweep's.",
         ),
     ] = None,
-    at: Annotated[
-        list[str],
-        typer.Option(
-            "--at",
-            metavar="AXIS=VALUE",
-            help="Draw the cells at this value of an axis, or at some: `--at lr=3e-3 "
-            '--at "T=[10, 100]"`. Default: the first value of each axis that is not drawn. '
-            "Repeatable.",
-        ),
-    ] = [],  # noqa: B006
+    at: AtOption = [],  # noqa: B006
+    dark: Annotated[bool, typer.Option("--dark", help="Draw on a dark page.")] = False,
     study: StudyOption = None,
 ) -> int:
     """Draw figures of a result: a PNG, and a CSV of the plotted numbers beside it.
@@ -221,7 +218,7 @@ def plot(
     loaded = load_named(result, study)
     _warn_of_changed_code(loaded)
     beside = result.with_suffix("") if result.suffix == ".zip" else result / folder.FIGURES
-    if not print_figures(loaded, out_folder or beside, figure, best, selected(at)):
+    if not print_figures(loaded, out_folder or beside, figure, best, selected(at), dark):
         raise UserError(f"{result}: no figure applies to it; superpos plot {result} NAME says why")
     return DONE
 

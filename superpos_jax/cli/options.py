@@ -60,8 +60,8 @@ AtOption = Annotated[
     typer.Option(
         "--at",
         metavar="AXIS=VALUE",
-        help="Only the cells at this value of an axis, or at some: `--at lr=3e-3 "
-        '--at "T=[10, 100]"`. Repeatable.',
+        help='The cells at this value of an axis, or at some: `--at lr=3e-3 --at "T=[10, 100]"`. '
+        "Default: the first value of each axis that is not shown. Repeatable.",
     ),
 ]
 DevicesOption = Annotated[

@@ -20,6 +20,7 @@ from superpos_jax.cli.options import (
     a_folder,
 )
 from superpos_jax.cli.terminal import err, out, print_figures, print_result, progress_bar
+from superpos_jax.cli.view import PAGE, shown_live, write_page
 from superpos_jax.errors import UserError
 
 if TYPE_CHECKING:
@@ -93,6 +94,14 @@ def run(
             metavar="HOST:PORT", help="Where process 0 waits for the others, on other machines."
         ),
     ] = None,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live",
+            help="Serve the result as a page to this machine alone while it trains, and write "
+            "`page.html` at the end.",
+        ),
+    ] = False,
     index: Annotated[
         int | None, typer.Option("--process", min=0, help="Which of the processes this one is.")
     ] = None,
@@ -135,6 +144,8 @@ def run(
             return _open(stack, sweep, out_folder, overrides, fresh, yes, mix, shard)
 
         job = collective.shared(open_job, opening.packed, opening.unpacked)
+        if live and job.folder and collective.leads():
+            stack.enter_context(shown_live(job.folder.path))
         here = 1
         if job.cells and not joined:
             study = job.grid.study
@@ -161,6 +172,8 @@ def run(
         out.print(f"shard {shard} is trained; superpos merge puts it together with the others.")
     elif job.folder:
         print_figures(result, job.folder.path / FIGURES)
+        if live:
+            write_page([result], job.folder.path / PAGE)
     return SOME_DIED if result.dead() else DONE
 
 

@@ -108,17 +108,6 @@ def test_show_prints_the_losses(trained, superpos):
     assert f"{float(dataset.test_loss.mean('seed').sel(T=8, m=3)):.4f}" in out
 
 
-def test_show_prints_a_slice(trained, superpos):
-    folder, _ = trained
-    code, out, err = superpos("show", folder, "--at", "m=3", "--at", "seed=1", "--at", "T=[3, 8]")
-    assert code == 0, err
-    losses = load(folder).dataset.test_loss.sel(m=3, seed=1)
-    assert f"{float(losses.sel(T=8)):.4f}" in out
-    assert f"{float(losses.sel(T=40)):.4f}" not in out
-    code, _, err = superpos("show", folder, "--at", "m=9")
-    assert (code, err.count("\n")) == (2, 1)
-
-
 def test_show_averages_seeds_alone(superpos, tmp_path):
     """A mean over learning rates or conventions would be of nothing."""
     axes = {"T": [5], "seed": [0, 1], "reduction": ["sum", "mean"], "lr": [1e-3, 1e-2]}
@@ -128,10 +117,36 @@ def test_show_averages_seeds_alone(superpos, tmp_path):
     result = run(small, out=tmp_path)
     code, out, _ = superpos("show", tmp_path)
     assert code == 0
-    assert "train loss of small, mean over seed, at lr = 0.001, the first of each" in out
+    assert "train loss of small, mean over seed, at lr = 0.001 (the first of each)" in out
     assert "T \\ reduction │ sum    │ mean" in out.replace("┃", "│")
     of_sum = result.dataset.train_loss.sel(T=5, lr=1e-3, reduction=0.0).mean()
     assert f"{float(of_sum):.4f}" in out
+
+
+def test_show_prints_a_slice(trained, superpos):
+    folder, _ = trained
+    code, out, _ = superpos("show", folder, "--at", "seed=1", "--at", "T=[8]")
+    assert code == 0
+    loss = load(folder).dataset.test_loss.sel(T=8, m=3, seed=1)
+    assert "test loss of small, at seed = 1" in out
+    assert f"{float(loss):.4f}" in out
+    code, _, err = superpos("show", folder, "--at", "m=7")
+    assert (code, "--at: m = 7 is not in this result, which holds" in err) == (2, True)
+
+
+def test_view_writes_one_page_and_opens_it_unless_told_not_to(trained, superpos, monkeypatch):
+    folder, _ = trained
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    page = folder / "page.html"
+    code, out, _ = superpos("view", folder)
+    assert (code, out.strip(), opened) == (0, str(page), [page.as_uri()])
+    assert "<script src" not in page.read_text(encoding="utf-8")
+    code, _, _ = superpos("view", folder, folder, "--no-open", "--out", folder / "two.html")
+    assert (code, len(opened)) == (0, 1)
+    assert (folder / "two.html").stat().st_size > page.stat().st_size
+    code, _, err = superpos("view", folder, "--out", folder)
+    assert (code, "a folder; give a file" in err.replace("\n", " ")) == (2, True)
 
 
 def test_plot_draws_one_figure_into_a_file(trained, superpos, tmp_path):
