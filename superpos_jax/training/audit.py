@@ -20,7 +20,7 @@ from superpos_jax.results.store import one_nan
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.results.view import provenance
 from superpos_jax.training.job import run
-from superpos_jax.training.loop import Progress
+from superpos_jax.training.progress import Progress
 from superpos_jax.training.provenance import CORES, PARTS, THREADS, differences, trainer
 
 

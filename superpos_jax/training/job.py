@@ -39,8 +39,9 @@ from superpos_jax.training import checkpoint, launch, opening, shards
 from superpos_jax.training.checkpoint import Checkpoints, Saved, about, drop_finished, find
 from superpos_jax.training.folder import Folder
 from superpos_jax.training.logbook import Logbook
-from superpos_jax.training.loop import Progress, Training, advance
+from superpos_jax.training.loop import Training, advance
 from superpos_jax.training.opening import Job, opened
+from superpos_jax.training.progress import Progress, shown
 from superpos_jax.training.signals import stop_requests
 
 PLANNING = 2e-4
@@ -61,7 +62,7 @@ def run(
     shard: str | None = None,
     limit: float | None = None,
     checkpoint_seconds: float | None = None,
-    progress: Callable[[Progress], None] = lambda progress: None,
+    progress: Callable[[Progress], None] | bool = True,
 ) -> Result:
     """Train the cells of a sweep that `out` does not hold yet, or all of them without `out`.
 
@@ -83,7 +84,8 @@ def run(
             that do not fit together are trained in several programs, one after another.
         checkpoint_seconds: least time between two checkpoints; by default 30, or longer where they
             would take more than 2 % of the run time.
-        progress: called between chunks.
+        progress: called between chunks with a `Progress`: the losses are in it. By default a bar
+            on a terminal and in a notebook; False for none.
 
     Returns:
         The labelled result.
@@ -118,12 +120,15 @@ def run(
             return stack.enter_context(job)
 
         job = collective.shared(open_job, opening.packed, opening.unpacked)
+        if job.cells and devices is None:
+            launch.warn_of_idle_cores()
+        bar = progress if job.cells or callable(progress) else False
         return train(
             job,
             devices=devices,
             limit=limit,
             checkpoint_seconds=checkpoint_seconds,
-            progress=progress,
+            progress=stack.enter_context(shown(bar, collective.leads())),
         )
 
 

@@ -25,8 +25,9 @@ import psutil
 from jaxlib import _jax as jaxlib_client
 
 from superpos_jax.engine import cgroups
-from superpos_jax.engine.collective import prove, shared
+from superpos_jax.engine.collective import prove, several, shared
 from superpos_jax.errors import Interrupted, LostProcess, UserError
+from superpos_jax.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -317,6 +318,28 @@ def cores() -> list[int]:
     """The cores that this process may use: those of its affinity, as many as it is granted."""
     mine = _affinity()
     return mine[: max(1, math.ceil(min(cgroups.cores(), len(mine))))]
+
+
+@functools.cache  # once a process
+def warn_of_idle_cores() -> None:
+    """Say so where JAX has started with fewer CPU devices than this process has cores."""
+    count = len(cores())
+    if several():
+        return
+    with contextlib.suppress(RuntimeError):  # it has started, else it starts with that many
+        jax.config.update("jax_num_cpu_devices", count)
+        return
+    started = jax.local_device_count()
+    if jax.default_backend() == "cpu" and started < count:
+        logger.warning(
+            "JAX was started before, with %s: training uses %d of %d cores; to use all, call sp.run"
+            " before anything else that computes with JAX, or first"
+            " jax.config.update('jax_num_cpu_devices', %d)",
+            counted(started, "CPU device"),
+            started,
+            count,
+            count,
+        )
 
 
 def _affinity() -> list[int]:
