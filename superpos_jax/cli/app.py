@@ -244,6 +244,9 @@ def main() -> None:
         sys.path.append(str(Path.cwd()))  # a study of the user's own, as `module:Class`
     except FileNotFoundError:
         sys.exit(_fail("the current folder is gone; change to another one"))
+    # NumPy reads it once. Its products here are small: with a thread for each core the reports of
+    # 224 networks took eight times the processor time, most of it spent waiting for each other.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ["MPLBACKEND"] = "agg"  # files are drawn and nothing else, whatever a notebook set
     try:
         with plain_warnings():
