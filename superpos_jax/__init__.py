@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from superpos_jax.results.result import Result, load
     from superpos_jax.results.sweep import Sweep, load_sweep
     from superpos_jax.training.job import run
+    from superpos_jax.training.merge import merge
 
 __all__ = [
-    "Interrupted", "Result", "Study", "Sweep", "UserError", "load", "load_sweep", "plots", "run",
+    "Interrupted", "Result", "Study", "Sweep", "UserError", "load", "load_sweep", "merge", "plots",
+    "run",
 ]  # fmt: skip
 
 _HOME = {
@@ -33,6 +35,7 @@ _HOME = {
     "UserError": "errors",
     "load": "results.result",
     "load_sweep": "results.sweep",
+    "merge": "training.merge",
     "run": "training.job",
 }
 

@@ -6,7 +6,9 @@ study each raises a UserError that names the figures it has.
 
 Example:
     import superpos_jax as sp
-    sp.plots.plane(sp.load("results/quickstart")).savefig("plane.png")
+    result = sp.load("results/quickstart")
+    sp.plots.plane(result).savefig("plane.png")
+    sp.plots.dark(sp.plots.plane(result))  # on a dark page
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from matplotlib.figure import Figure
 
 from superpos_jax.drawing import curves as any_curves
 from superpos_jax.drawing.choose import figure, table
+from superpos_jax.drawing.dark import dark
 from superpos_jax.drawing.spec import FigureSpec, draw, save
 from superpos_jax.results.result import Result
 from superpos_jax.studies.double_descent import figures as own
@@ -32,6 +35,7 @@ __all__ = [
     "conventions_table",
     "curves",
     "curves_table",
+    "dark",
     "dimensions",
     "dimensions_table",
     "draw",

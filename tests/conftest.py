@@ -4,9 +4,10 @@ import os
 import sys
 import tempfile
 
-import numpy as np
 import pytest
 
+# There are as many workers as cores: threads of numpy and scikit-learn would wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     # This process hands it on to the workers and commands it starts, and removes it in the end.
     COMPILED = tempfile.TemporaryDirectory(prefix="superpos-tests-compiled-")
@@ -15,6 +16,7 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # XLA takes two of its own options for a processor's
 
 import jax  # reads the settings above
+import numpy as np
 
 jax.config.update("jax_num_cpu_devices", 2)
 jax.devices()  # start JAX now: later calls cannot change the number

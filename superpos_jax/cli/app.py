@@ -1,4 +1,4 @@
-"""The command line: run, plan, show, plot, audit, check-paper, list.
+"""The command line: run, merge, view, plan, show, plot, audit, check-paper, list.
 
 Nothing here imports JAX before a command needs it, so `superpos --help` answers at once.
 """
@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from superpos_jax.cli.merge import merge
 from superpos_jax.cli.options import (
     DONE,
     INTERRUPTED,
     SOME_DIED,
     WRONG_INPUT,
+    AtOption,
     DevicesOption,
     MemoryOption,
     ResultArgument,
@@ -34,6 +36,7 @@ from superpos_jax.cli.terminal import (
     print_table,
     progress_bar,
 )
+from superpos_jax.cli.view import view
 from superpos_jax.errors import Interrupted, LostProcess, UserError
 from superpos_jax.text import printable
 
@@ -49,6 +52,8 @@ app = typer.Typer(
 )
 
 app.command()(run)
+app.command()(merge)
+app.command()(view)
 
 
 @app.command()
@@ -57,12 +62,18 @@ def plan(
     overrides: SetOption = [],  # noqa: B006
     devices: DevicesOption = None,
     memory: MemoryOption = None,
+    count: Annotated[
+        int | None,
+        typer.Option("--shards", min=1, help="What each of so many shards costs, instead."),
+    ] = None,
 ) -> int:
     """Print cells, groups, padding, memory and estimated time of a sweep; train nothing.
 
-    Example:
+    Examples:
 
         superpos plan quickstart --set "T=[10, 100, 1000, 10000]"
+
+        superpos plan reference/P5 --shards 16
     """
     from superpos_jax.drawing.choose import check_figures
     from superpos_jax.results.sweep import read_sweep
@@ -70,22 +81,34 @@ def plan(
 
     loaded, grid = read_sweep(sweep, overrides)
     check_figures(loaded, grid, changed=bool(overrides))
+    if count is not None:
+        shards = estimate.of_shards(grid, count, devices)
+        print_table(f"plan of {loaded.name}", ("shard", "cells", "work", "time"), shards)
+        return DONE
     rows = estimate.describe(grid, devices, memory).items()
     print_table(f"plan of {loaded.name}", (), rows)
     return DONE
 
 
 @app.command()
-def show(result: ResultArgument, study: StudyOption = None) -> int:
+def show(
+    result: ResultArgument,
+    at: AtOption = [],  # noqa: B006
+    study: StudyOption = None,
+) -> int:
     """Print a result: losses over the first two axes that are not seeds, dead cells with reasons.
 
-    Example:
+    Examples:
 
         superpos show results/quickstart
+
+        superpos show results/quickstart --at seed=1 --at "T=[10, 100]"
     """
+    from superpos_jax.results.sweep import parse
+
     loaded = _load(result, study)
     _warn_of_changed_code(loaded)
-    print_result(loaded)
+    print_result(loaded, dict(parse(value, "--at") for value in at))
     return DONE
 
 
@@ -151,16 +174,8 @@ def plot(
             "Default: the sweep's.",
         ),
     ] = None,
-    at: Annotated[
-        list[str],
-        typer.Option(
-            "--at",
-            metavar="AXIS=VALUE",
-            help="Draw the cells at this value of an axis, or at some: `--at lr=3e-3 "
-            '--at "T=[10, 100]"`. Default: the first value of each axis that is not drawn. '
-            "Repeatable.",
-        ),
-    ] = [],  # noqa: B006
+    at: AtOption = [],  # noqa: B006
+    dark: Annotated[bool, typer.Option("--dark", help="Draw on a dark page.")] = False,
     study: StudyOption = None,
 ) -> int:
     """Draw figures of a result: a PNG, and a CSV of the plotted numbers beside it.
@@ -185,7 +200,7 @@ def plot(
     _warn_of_changed_code(loaded)
     select = dict(parse(value, "--at") for value in at)
     beside = result.with_suffix("") if result.suffix == ".zip" else result / folder.FIGURES
-    if not print_figures(loaded, out_folder or beside, figure, best, select):
+    if not print_figures(loaded, out_folder or beside, figure, best, select, dark):
         raise UserError(f"{result}: no figure applies to it; superpos plot {result} NAME says why")
     return DONE
 
@@ -198,7 +213,7 @@ def check_paper(
 ) -> int:
     """Print what each study's sources say, in numbers, beside ours: agrees, differs, undecided.
 
-    The interval is the middle 95 % of what other choices of the seeds give.
+    The interval is 95 %, over seeds.
 
     Example:
 

@@ -51,6 +51,15 @@ SetOption = Annotated[
         "steps=200`. Repeatable.",
     ),
 ]
+AtOption = Annotated[
+    list[str],
+    typer.Option(
+        "--at",
+        metavar="AXIS=VALUE",
+        help='The cells at this value of an axis, or at some: `--at lr=3e-3 --at "T=[10, 100]"`. '
+        "Default: the first value of each axis that is not shown. Repeatable.",
+    ),
+]
 DevicesOption = Annotated[
     int | None,
     typer.Option(

@@ -20,11 +20,14 @@ from superpos_jax.cli.options import (
     a_folder,
 )
 from superpos_jax.cli.terminal import err, out, print_figures, print_result, progress_bar
+from superpos_jax.cli.view import PAGE, shown_live, write_page
 from superpos_jax.errors import UserError
 
 if TYPE_CHECKING:
+    from superpos_jax.results.sweep import Sweep
     from superpos_jax.training.folder import Folder
     from superpos_jax.training.opening import Job
+    from superpos_jax.training.shards import Shard
 
 
 def run(
@@ -35,7 +38,16 @@ def run(
             "--out",
             parser=a_folder,
             metavar="DIR",
-            help="Result folder. Default: `results/<name>`.",
+            help="Result folder. Default: `results/<name>`, of a shard `shard-<I>-of-<K>` in it.",
+        ),
+    ] = None,
+    shard_text: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/K",
+            help="Train the I-th of K parts of the cells, cut by work; `superpos merge` puts them "
+            "together.",
         ),
     ] = None,
     overrides: SetOption = [],  # noqa: B006 - typer wants a literal default and copies it
@@ -82,6 +94,14 @@ def run(
             metavar="HOST:PORT", help="Where process 0 waits for the others, on other machines."
         ),
     ] = None,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live",
+            help="Serve the result as a page to this machine alone while it trains, and write "
+            "`page.html` at the end.",
+        ),
+    ] = False,
     index: Annotated[
         int | None, typer.Option("--process", min=0, help="Which of the processes this one is.")
     ] = None,
@@ -98,9 +118,11 @@ def run(
         superpos run quickstart --out /tmp/small --set "T=[10, 100, 1000]" --set steps=500
 
         superpos run quickstart --retry-dead --set lr=1e-4
+
+        superpos run quickstart --shard 3/16
     """
     from superpos_jax.engine import collective
-    from superpos_jax.training import estimate, launch, opening
+    from superpos_jax.training import estimate, launch, opening, shards
     from superpos_jax.training import job as jobs
     from superpos_jax.training.folder import FIGURES
 
@@ -110,6 +132,7 @@ def run(
         raise UserError(f"--coordinator {coordinator}: allowed: HOST:PORT, as host-a:1234")
     if index is not None and count is not None and index >= count:
         raise UserError(f"--process {index}: allowed: 0 to {count - 1} of {count} processes")
+    shard = None if shard_text is None else shards.parse(shard_text, "--shard")
     secret = launch.follow()
     joined = launch.join(coordinator, count, index, secret)
     out.quiet = err.quiet = not collective.leads()
@@ -117,10 +140,12 @@ def run(
 
         def open_job() -> Job:
             if retry_dead:
-                return _open_retry(stack, sweep, out_folder, overrides, fresh, mix)
-            return _open(stack, sweep, out_folder, overrides, fresh, yes, mix)
+                return _open_retry(stack, sweep, out_folder, overrides, fresh, mix, shard)
+            return _open(stack, sweep, out_folder, overrides, fresh, yes, mix, shard)
 
         job = collective.shared(open_job, opening.packed, opening.unpacked)
+        if live and job.folder and collective.leads():
+            stack.enter_context(shown_live(job.folder.path))
         here = 1
         if job.cells and not joined:
             study = job.grid.study
@@ -143,8 +168,12 @@ def run(
     if not collective.leads():
         return DONE
     print_result(result)
-    if job.folder:
+    if shard:
+        out.print(f"shard {shard} is trained; superpos merge puts it together with the others.")
+    elif job.folder:
         print_figures(result, job.folder.path / FIGURES)
+        if live:
+            write_page([result], job.folder.path / PAGE)
     return SOME_DIED if result.dead() else DONE
 
 
@@ -156,6 +185,7 @@ def _open(
     fresh: bool,
     yes: bool,
     mix: bool,
+    shard: Shard | None,
 ) -> Job:
     """What is left to train of a sweep; its folder is locked until the stack closes.
 
@@ -169,12 +199,12 @@ def _open(
 
     sweep, grid = read_sweep(source, overrides)
     check_figures(sweep, grid, changed=bool(overrides))
-    target = out_folder or Path("results") / sweep.name
+    target = out_folder or _folder(sweep, shard)
     folder = Folder(target, sweep, grid)
     if fresh:
         _ask_to_drop(folder, yes)
-    job = stack.enter_context(opened(sweep, grid, folder, fresh=fresh, mix=mix))
-    left, whole = len(job.cells), len(grid.cells)
+    job = stack.enter_context(opened(sweep, grid, folder, fresh=fresh, mix=mix, shard=shard))
+    left, whole = len(job.cells), len(shard.cells(grid) if shard else grid.cells)
     if not left:
         out.print(f"{target} already holds this result; --fresh trains it again.")
     elif left < whole:
@@ -189,6 +219,7 @@ def _open_retry(
     overrides: list[str],
     fresh: bool,
     mix: bool,
+    shard: Shard | None,
 ) -> Job:
     """The failed cells of a folder, with other values; it is locked as `_open` does it.
 
@@ -202,7 +233,7 @@ def _open_retry(
     from superpos_jax.training.opening import opened
 
     named = load_sweep(source)  # whose study may be imported, whatever the folder names
-    target = out_folder or Path("results") / named.name
+    target = out_folder or _folder(named, shard)
     if fresh:
         raise UserError("--retry-dead: keeps what is trained, --fresh drops it; give one")
     sweep = sweep_of(read_attributes(target))
@@ -211,6 +242,12 @@ def _open_retry(
     job = stack.enter_context(opened(sweep, grid, folder, retry=retry, mix=mix))
     out.print(f"{target}: {len(job.cells) or 'no'} cells to be trained again")
     return job
+
+
+def _folder(sweep: Sweep, shard: Shard | None) -> Path:
+    """Where a sweep, or a shard of it, is trained by default."""
+    folder = Path("results") / sweep.name
+    return folder / shard.folder if shard else folder
 
 
 def _python() -> list[str]:

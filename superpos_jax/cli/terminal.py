@@ -16,7 +16,7 @@ from rich.table import Table
 from superpos_jax.text import NBSP, Labels, counted, printable, seed_axes
 
 if TYPE_CHECKING:
-    from xarray import DataArray
+    from xarray import DataArray, Dataset
 
     from superpos_jax.results.result import Result
     from superpos_jax.training.loop import Progress as Standing
@@ -112,26 +112,36 @@ def progress_bar() -> Iterator[Callable[[Standing], None]]:
         yield report
 
 
-def print_result(result: Result) -> None:
+def print_result(result: Result, select: Mapping[str, Any] | None = None) -> None:
     """Numbers over the first two axes, mean over seeds; how many cells failed or are unfinished.
 
     They are those that the study shows first, else the losses.
+
+    Args:
+        result: what to print.
+        select: axes at one of their values, or at some.
+
+    Raises:
+        UserError: an axis has no such value.
     """
+    from superpos_jax.drawing.select import slice_at
     from superpos_jax.engine.verdicts import FAILED, UNFINISHED
     from superpos_jax.results.cells import RETRY
 
-    dataset, grid = result.dataset, result.grid
+    (dataset, taken), grid = slice_at(result.dataset, select or {}), result.grid
     describe = grid.study.labels.describe
     losses = (f"{name}_loss" for name in grid.study.datasets(grid.cells[0]))
     tables = [name for name in grid.study.shown or losses if name in dataset]
     counts = dataset.where(~dataset["verdict"].isin(FAILED))
-    seeds = list(seed_axes(result.axes))
-    axes = [axis for axis in result.axes if axis not in seeds]
+    swept = [axis for axis in result.axes if axis not in taken]
+    seeds = list(seed_axes(swept))
+    axes = [axis for axis in swept if axis not in seeds]
     axes, pooled = (axes, seeds) if axes else (seeds, [])
     shown, others = axes[:2], axes[2:]
     first = {axis: dataset[axis].values[0].item() for axis in others}
     where = ", ".join(part for part in (
         result.name,
+        f"at {describe(taken).replace(NBSP, ' ')}" if taken else "",
         f"mean over {', '.join(pooled)}" if pooled else "",
         f"at {describe(first).replace(NBSP, ' ')} (the first of each)" if first else "",
     ) if part)  # fmt: skip
@@ -146,7 +156,8 @@ def print_result(result: Result) -> None:
         ]
         head = (" \\ ".join(shown), *columns)
         print_table(f"{name.replace('_', ' ')} of {where}", head, rows)
-    for word, cells in (("dead", result.dead()), ("diverged", result.diverged())):
+    for word, all_cells in (("dead", result.dead()), ("diverged", result.diverged())):
+        cells = [cell for cell in all_cells if _is_at(cell, dataset, taken)]
         if cells:
             title = f"{len(cells)} {word} cell{'s' * (len(cells) > 1)}"
             print_table(title, tuple(cells[0]), [cell.values() for cell in cells])
@@ -156,7 +167,7 @@ def print_result(result: Result) -> None:
             if stopped:
                 of_all = f"{counted(stopped, 'cell')} of {dataset['verdict'].size:,}"
                 out.print(f"{of_all} stopped early: {reason}.")
-    left = result.count(UNFINISHED)
+    left = int((dataset["verdict"] == UNFINISHED).sum())
     if left:
         so_far = "numbers so far" if tables else "no numbers yet"
         out.print(f"{left:,} of {dataset['verdict'].size:,} cells are not finished; {so_far}.")
@@ -164,6 +175,12 @@ def print_result(result: Result) -> None:
         if name.startswith(RETRY):
             again = int(dataset[name].notnull().sum())
             out.print(f"{again} cells were trained again with another {name.removeprefix(RETRY)}.")
+
+
+def _is_at(cell: Mapping[str, Any], dataset: Dataset, taken: Mapping[str, Any]) -> bool:
+    """Whether a cell is in a slice of its result."""
+    in_it = (cell[str(axis)] in dataset[axis].values.tolist() for axis in dataset["verdict"].dims)
+    return all(in_it) and all(cell[axis] == value for axis, value in taken.items())
 
 
 def _labels(array: DataArray, axis: str, labels: Labels) -> list[str]:
@@ -186,12 +203,13 @@ def print_figures(
     figure: str | None = None,
     best: str | None = None,
     select: Mapping[str, Any] | None = None,
+    dark: bool = False,
 ) -> bool:
     """Draw, and print the paths; whether there are any."""
     from superpos_jax.drawing.choose import draw
 
     some = False
-    for path in draw(result, target, figure, best=best, select=select):
+    for path in draw(result, target, figure, best=best, select=select, dark=dark):
         out.print(str(path), soft_wrap=True)
         some = True
     return some

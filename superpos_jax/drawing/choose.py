@@ -120,6 +120,7 @@ def draw(
     names: Sequence[str] | None = None,
     best: str | None = None,
     select: Mapping[str, Any] | None = None,
+    dark: bool = False,
 ) -> Iterator[Path]:
     """Draw one figure, or those that are named and apply; the paths as they are written.
 
@@ -127,11 +128,12 @@ def draw(
         result: what to draw.
         target: a folder, or of one figure a `.png`, `.pdf` or `.svg` file.
         only: the one figure.
-        names: the figures otherwise. Default: the sweep's, else all of the study that apply, else
-            the generic ones that do.
+        names: the figures otherwise. Default: the sweep's, else all that apply: the study's own,
+            and the generic ones in the place of those that do not.
         best: axis along which only the lowest training loss counts, "" for none. Default: the
             sweep's.
         select: axes and their values, as every figure takes them.
+        dark: whether on a dark page.
 
     Raises:
         UserError: the one figure does not exist or does not apply, or no cell has a loss yet; or an
@@ -157,16 +159,14 @@ def draw(
     if axis := result.sweep.best if best is None else best:
         result = result.best(axis)
     if only is None:
-        own = load_study(result.sweep.study).figures()
         if not names:
-            some = any(figure.applies(result.dataset) is None for figure in own.values())
-            specs = dict(own) if some else dict(GENERIC)
-        paths = spec.draw(result, specs, target, names, **(select or {}))
+            specs = {name: drawable(result, name, select or ()) for name in specs}
+        paths = spec.draw(result, specs, target, names, dark=dark, **(select or {}))
     else:
         chosen = drawable(result, only, select or ())
         if reason := chosen.applies(result.dataset):
             raise UserError(f"figure {only}: {reason}")
-        paths = spec.draw(result, {only: chosen}, target, (only,), **(select or {}))
+        paths = spec.draw(result, {only: chosen}, target, (only,), dark=dark, **(select or {}))
     try:
         yield from paths
     except ValueError as error:

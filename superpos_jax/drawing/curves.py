@@ -154,7 +154,7 @@ def _beside(values: np.ndarray) -> dict[Any, float]:
 def line_looks(values: np.ndarray) -> list[dict[str, Any]]:
     """A look for each line: shades for numbers, colours and markers of their own for names."""
     if np.issubdtype(values.dtype, np.number):
-        shades = look.shades(len(values)) if len(values) > 1 else [look.INK]
+        shades = look.shades(len(values)) if len(values) > 1 else [look.INK] * len(values)
         return [{"color": shade} for shade in shades]
     palette, markers = look.PALETTE, "os^Dvp"
     return [

@@ -36,8 +36,10 @@ def applies(dataset: xr.Dataset) -> str | None:
     """None if numbers were recorded along training, else why not."""
     if lack := missing(dataset, "history", ("step",)):
         return lack
-    some = scalars.histories(dataset)
-    return None if some else "history needs numbers recorded along training, and there are none"
+    for name in scalars.histories(dataset):
+        if np.isfinite(dataset[f"history_{name}"].values).any():
+            return None
+    return "history needs numbers recorded along training, and there are none"
 
 
 def history_table(
@@ -64,12 +66,14 @@ def history_table(
     part, taken = narrow(dataset, keep, select, tuple(seed for seed in seeds if seed != by))
     if by is not None and by not in select:
         part = part.isel({by: evenly(part.sizes[by], LINES)})
-    frames = [_rows(part, name, keep) for name in ([value] if value else names[:PANELS])]
+    quantities = [value] if value else list(names[:PANELS])
+    frames = [_rows(part, name, keep) for name in quantities]
     frame = tidy(result, pd.concat(frames, ignore_index=True), taken)
-    texts = scalars.named_values(dataset, by, part[by].values) if by else [""]
+    texts = scalars.named_values(dataset, by, scalars.distinct(frame, by)) if by else [""]
     words = {name: scalars.name_of(dataset, name) for name in (*keep, *names)}
     frame.attrs |= {
         "by": by,
+        "quantities": quantities,
         "names": words,
         "texts": texts,
         "only": scalars.only(dataset, part, taken),
@@ -173,7 +177,7 @@ def history(
 @look.style
 def _draw(table: pd.DataFrame) -> Figure:
     by, names, texts = (table.attrs[key] for key in ("by", "names", "texts"))
-    quantities = table["quantity"].unique()
+    quantities = table.attrs["quantities"]
     columns = min(len(quantities), 2 if len(quantities) in (2, 4) else 3)
     lines = -(-len(quantities) // columns)
     title = "Along training" + (f", by {names[by]}" if by else "")
@@ -239,6 +243,8 @@ def _line(panel: Any, rows: pd.DataFrame, how: dict[str, Any]) -> None:
 
 def _caption(table: pd.DataFrame) -> list[str]:
     by = table.attrs["by"]
+    if table.empty:
+        return ["No finite number was recorded.", table.attrs["only"]]
     each = table.groupby(by, sort=False) if by else [("", table)]
     died = sum(int(rows["died"].max()) for _, rows in each)
     training = sum(int(rows["unfinished"].max()) for _, rows in each)

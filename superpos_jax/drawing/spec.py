@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import xarray as xr
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from superpos_jax.drawing.dark import dark as on_dark
 from superpos_jax.drawing.needs import Needs, unmet
+from superpos_jax.drawing.story import Part
 
 DPI = 220
 FORMATS: dict[str, dict[str, None]] = {
@@ -39,6 +40,8 @@ class FigureSpec:
         needs: the axes and options that it needs, by which a sweep is refused before it is trained.
         arrays: the variables it reads that are more than a number or a history per cell, and how
             many of the largest values of each are enough for other seeds than the first.
+        story: `story(result, point)` gives what the figure tells of one cell on a page, nothing
+            where the result does not hold what it needs; `point` has a value for each axis.
     """
 
     name: str
@@ -48,6 +51,7 @@ class FigureSpec:
     applies: Callable[[xr.Dataset], str | None]
     needs: Needs = field(default_factory=Needs)
     arrays: Mapping[str, int] = field(default_factory=dict)
+    story: Callable[..., Iterable[Part]] | None = None
 
 
 def refuse(spec: FigureSpec, axes: Mapping[str, Sequence[Any]], shared: Mapping[str, Any]) -> str:
@@ -71,7 +75,9 @@ def is_file(target: Path) -> bool:
     return target.suffix.lower() in FORMATS
 
 
-def save(result: Any, spec: FigureSpec, target: str | Path, **select: Any) -> list[Path]:
+def save(
+    result: Any, spec: FigureSpec, target: str | Path, *, dark: bool = False, **select: Any
+) -> list[Path]:
     """Write the figure as PNG and the numbers it shows as CSV beside it.
 
     A file appears under its final name only when it is complete.
@@ -81,6 +87,7 @@ def save(result: Any, spec: FigureSpec, target: str | Path, **select: Any) -> li
         spec: the figure, e.g. `FIGURES["plane"]`.
         target: a `.png`, `.pdf` or `.svg` file, or a folder for `<name>.png` and `<name>.csv`;
             made if missing.
+        dark: whether on a dark page.
         select: passed on to the table, e.g. `lr=3e-3`.
 
     Returns the two paths, the figure first. Raises ValueError where the figure does not apply.
@@ -96,11 +103,10 @@ def save(result: Any, spec: FigureSpec, target: str | Path, **select: Any) -> li
     kind = path.suffix.lower()
     path.parent.mkdir(parents=True, exist_ok=True)
     table = spec.table(result, **select)
-    figure = spec.draw(table)
+    figure = on_dark(spec.draw(table)) if dark else spec.draw(table)
 
     def picture(path: Path) -> None:
-        with rc_context({"svg.hashsalt": spec.name}):  # names of parts, else at random
-            figure.savefig(path, format=kind[1:], dpi=DPI, metadata=FORMATS[kind])
+        figure.savefig(path, format=kind[1:], dpi=DPI, metadata=FORMATS[kind])
 
     def csv(path: Path) -> None:
         table.to_csv(path, index=False, float_format="%.6g")
@@ -116,6 +122,8 @@ def draw(
     specs: Mapping[str, FigureSpec],
     target: str | Path,
     names: Sequence[str] = (),
+    *,
+    dark: bool = False,
     **select: Any,
 ) -> Iterator[Path]:
     """Write figures of a result into a folder, as `save` does; their paths.
@@ -126,6 +134,7 @@ def draw(
         target: the folder; made if missing.
         names: which to draw. One of them that does not apply is a warning. If left out, all that
             apply.
+        dark: whether on dark pages.
         select: passed on to every table.
 
     Example:
@@ -133,7 +142,7 @@ def draw(
     """
     for name in names or specs:
         if (reason := specs[name].applies(result.dataset)) is None:
-            yield from save(result, specs[name], target, **select)
+            yield from save(result, specs[name], target, dark=dark, **select)
         elif names:
             logger.warning("figure %s is not drawn: %s", name, reason)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib import style as mpl_style
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis, YAxis
+from matplotlib.backend_bases import RendererBase
 from matplotlib.colors import Colormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
@@ -32,9 +35,10 @@ SOFT = "#6B6B6B"
 GRID = "#E4E4E4"
 DEAD = "#B5B5B5"
 
+FONT = "DejaVu Sans"
+"""It comes with matplotlib: figures are the same on every machine."""
 RC: Any = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
+    "font.family": FONT,
     "font.size": 8.5,
     "text.color": INK,
     "axes.edgecolor": SOFT,
@@ -45,10 +49,35 @@ RC: Any = {
     "legend.fontsize": 8.5,
     "legend.frameon": False,
     "mathtext.fontset": "dejavusans",
-    "savefig.facecolor": "white",
+    "svg.hashsalt": "superpos_jax",  # of the names of parts, which are random otherwise
 }
 
-style = matplotlib.rc_context(RC)
+style = mpl_style.context(["default", RC])
+"""Whatever a matplotlibrc says: matplotlib's own defaults, and what the figures change of them."""
+SHARP = 2
+"""Pixels of a notebook's picture for each that it takes."""
+
+
+class Page(Figure):
+    """A figure that keeps its style when it is drawn later, and shows itself in a notebook."""
+
+    @style
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw with the style: ticks are made only now."""
+        super().draw(renderer)
+
+    @style
+    def savefig(self, *args: Any, **kwargs: Any) -> None:
+        """Write a file with the style."""
+        super().savefig(*args, **kwargs)
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """The picture, and its size in pixels of the notebook."""
+        picture = io.BytesIO()
+        self.savefig(picture, format="png", dpi=SHARP * self.dpi)
+        width, height = (round(inches * self.dpi) for inches in self.get_size_inches())
+        return picture.getvalue(), {"width": width, "height": height}
+
 
 KEY, SIDE = 0.24, 1.4
 LETTER = 0.078
@@ -79,7 +108,7 @@ def wrapped(text: str, inches: float) -> list[str]:
 @lru_cache(maxsize=4096)  # a caption is wrapped again with each of its sentences
 def _width(line: str) -> float:
     """Inches that a line of small text takes."""
-    font = get_font(findfont(FontProperties(family=RC["font.sans-serif"])))
+    font = get_font(findfont(FontProperties(family=FONT)))
     font.set_size(SMALL, 72)
     font.set_text(line, 0.0)
     return float(font.get_width_height()[0] / 64 / 72)
@@ -132,7 +161,7 @@ def page(
     header = 0.50 + 0.165 * len(top) + (KEY if key == "top" else 0.0)
     footer = 0.165 * len(lines) + 0.24
     height = header + body + footer
-    figure = Figure(figsize=(width, height), dpi=100)
+    figure = Page(figsize=(width, height), dpi=100)
     rect = (0.0, footer / height, 1.0 - (room / width if key == "side" else 0.0), body / height)
     figure.set_layout_engine("constrained", rect=rect, w_pad=0.06, h_pad=0.04)
     left = 0.14 / width

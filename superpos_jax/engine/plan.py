@@ -141,7 +141,7 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
     updates = np.array([int(study.steps(cell)) for cell in cells])
     work = np.array([padded(i) for i in range(len(cells))])
     needed = [needed_work(study, cell, count) for cell, count in zip(cells, seen, strict=True)]
-    owner = _deal(work * updates, devices)
+    owner = deal(work * updates, devices)
     groups = []
     for layout, members in grouped(layouts).items():
         dealt: list[list[int]] = [[] for _ in range(devices)]
@@ -228,7 +228,7 @@ def _side_by_side(
     return most
 
 
-def _deal(work: np.ndarray, devices: int) -> list[int]:
+def deal(work: np.ndarray, devices: int) -> list[int]:
     """Longest job first, each to the device that has least to do."""
     owner = [0] * len(work)
     load = [(0.0, device) for device in range(devices)]  # a heap

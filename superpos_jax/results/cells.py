@@ -100,6 +100,23 @@ def join(*tables: xr.Dataset) -> xr.Dataset:
     return _table(numbers, columns, steps).assign_attrs(tables[0].attrs)
 
 
+def gather(*tables: xr.Dataset) -> xr.Dataset:
+    """One table of several, as `join`; but what has ended is not unfinished again."""
+    ends = [table["verdict"].values != UNFINISHED for table in tables]
+    ended = {
+        key
+        for table, has in zip(tables, ends, strict=True)
+        for key, row_has in zip(keys(table), has, strict=True)
+        if row_has
+    }
+
+    def later(table: xr.Dataset, has: np.ndarray) -> xr.Dataset:
+        stays = [row_has or key not in ended for key, row_has in zip(keys(table), has, strict=True)]
+        return take(table, stays)
+
+    return join(tables[0], *map(later, tables[1:], ends[1:]))
+
+
 def take(table: xr.Dataset, rows: Any) -> xr.Dataset:
     """Some rows of a table: their numbers, or a mask."""
     return table.isel({CELL: rows})

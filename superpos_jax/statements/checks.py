@@ -1,10 +1,9 @@
 """What a source says, in numbers, against what was measured.
 
 A statement is a number computed from one stored result, and the range in which the source has it.
-Its uncertainty is over seeds: they are drawn with replacement, and the middle 95 % of what they
-give is compared with the range. Inside it the statement agrees, outside it differs, across its edge
-it is undecided. So it is with one seed, which leaves no uncertainty; of two, the interval is what
-lies between them.
+Its uncertainty is over seeds: the 95 % interval of `resampling` is compared with the range. Inside
+it the statement agrees, outside it differs, across its edge it is undecided. So it always is with
+fewer than three seeds. Where all seeds give the same number the interval is that number.
 """
 
 from __future__ import annotations
@@ -23,8 +22,11 @@ from superpos_jax.results.sweep import load_sweep
 from superpos_jax.statements import resampling
 from superpos_jax.text import seed_axes, written
 
-FEWEST = 2
-"""Seeds, from which on there is a spread over them."""
+FEWEST = 3
+"""Seeds, from which on a statement is decided."""
+POSITIVE, ANY = (0.0, float("inf")), (-float("inf"), float("inf"))
+SHARE, SIGNED = (0.0, 1.0), (-1.0, 1.0)
+"""Limits of shares, accuracies and R²; of their differences, and of correlations."""
 AGREES, DIFFERS, UNDECIDED = "agrees", "differs", "undecided"
 NOT_TRAINED = "not trained"
 
@@ -51,6 +53,11 @@ class Statement(NamedTuple):
     step: int = 0
     """Where above 0, it is about this recorded step: cells that have come so far need not be
     trained to their end, and it reads histories alone."""
+    limits: tuple[float, float] = POSITIVE
+    """What the number cannot leave; nor does its interval."""
+    of: int = 0
+    """Seeds of the source's number, whose own error then counts; 0 if that is not a measurement, or
+    of unknown spread."""
 
 
 class Finding(NamedTuple):
@@ -93,7 +100,7 @@ def judge(statement: Statement, dataset: xr.Dataset) -> Finding:
     >>> variables = {"test_loss": ("seed", [1.1, 1.2, 1.3, 1.2]), "verdict": ("seed", [0] * 4)}
     >>> mean = Statement("", "a bump", "about 1.2", (1.0, 1.4), lambda d: d.test_loss.mean())
     >>> judge(mean, xr.Dataset(variables, {"seed": range(4)})).found
-    '1.2 (1.15 to 1.27)'
+    '1.2 (1.11 to 1.34)'
     """
     part = _trained(statement, dataset)
     value = float("nan") if part is None else _number(statement, part)
@@ -102,25 +109,37 @@ def judge(statement: Statement, dataset: xr.Dataset) -> Finding:
         text, verdict = "", NOT_TRAINED
     elif np.isnan(value):
         text = "not defined"
-    elif (seeds := _count(part)) < FEWEST:
+    elif (seeds := _count(part)) == 1:
         text = f"{written(value, statement.form)}, one seed"
     else:
-        others = np.array([_number(statement, drawn) for drawn in _resampled(part)])
-        low, high = resampling.middle(others)
-        least, most = statement.within
-        if not resampling.enough(others):
-            pass  # too often there is no such number
-        elif least <= low and high <= most and least <= value <= most:
-            verdict = AGREES
-        elif high < least or low > most:
-            verdict = DIFFERS
+        drawn = np.array([_number(statement, choice) for choice in _resampled(part)])
+        positive = statement.limits[0] == 0
+        interval = resampling.interval(value, drawn, _fewest(part), positive=positive)
+        if seeds >= FEWEST and resampling.enough(drawn):
+            of = statement.of
+            apart = resampling.interval(value, drawn, _fewest(part), positive=positive, of=of)
+            verdict = _verdict(np.clip(apart, *statement.limits), statement.within)
         text = written(value, statement.form)
-        if not np.isnan(low):
+        if not np.isnan(interval[0]):
+            low, high = np.clip(interval, *statement.limits)
             text += f" ({written(low, statement.form)} to {written(high, statement.form)})"
         text += ", 2 seeds" if seeds == 2 else ""
     reason = statement.reason if verdict == DIFFERS else ""
     within = _range(*statement.within)
     return Finding(statement.key, statement.text, text, statement.expected, within, verdict, reason)
+
+
+def _verdict(interval: np.ndarray, within: tuple[float, float]) -> str:
+    """Whether an interval lies in a range, outside, or across an edge.
+
+    >>> within = 0.9, 1.0
+    >>> [_verdict(np.array(ends), within) for ends in ((0.9, 1), (0.8, 1), (0.1, 0.8))]
+    ['agrees', 'undecided', 'differs']
+    """
+    (low, high), (least, most) = interval, within
+    if least <= low and high <= most:
+        return AGREES
+    return DIFFERS if high < least or low > most else UNDECIDED
 
 
 def _range(least: float, most: float) -> str:
@@ -187,3 +206,9 @@ def _one_a_cell(array: xr.DataArray) -> bool:
 def _count(part: xr.Dataset) -> int:
     """How many seeds there are, of all kinds; 1 where none is swept."""
     return int(np.prod([part.sizes[axis] for axis in seed_axes(part["verdict"].dims)], dtype=int))
+
+
+def _fewest(part: xr.Dataset) -> int:
+    """Of two kinds of seeds (data, initial weights) the smaller number above 1: it counts."""
+    sizes = [part.sizes[axis] for axis in seed_axes(part["verdict"].dims)]
+    return min(size for size in sizes if size > 1)

@@ -126,14 +126,15 @@ def _preface(
         f"Of {len(findings)} statements (`superpos check-paper`) {counts[AGREES]} agree,"
         f" {counts[DIFFERS]} differ, {counts[UNDECIDED]} are undecided, and {counts[NOT_TRAINED]}"
         " are about models that are not trained yet.",
-        "*Found* is our number with its 95 % bootstrap interval over seeds; of two to four seeds"
-        f" that is little more than their range. *Reference* is {collection.page.reference}; its"
-        " spread over seeds is not known. A number *agrees* if its whole interval lies in the"
-        " range of the next column and *differs* if all of it lies outside. It is *undecided* if"
-        " the interval crosses an edge, if there is one seed, or if the number is not defined in"
-        " over a tenth of the bootstrap samples (it is one of seeds that succeed, say, and none"
-        " does). Where the source gives no tolerance, the range is ours. Core- and GPU-minutes are"
-        " of the stored runs; some had other work beside them.",
+        "*Found* is our number with its 95 % interval over seeds: a bootstrap, stretched for few"
+        " seeds as Student's t is; where all seeds have one number it is that number."
+        f" *Reference* is {collection.page.reference}. Where that is a mean of a known number of"
+        " seeds, its own error counts. A number *agrees* if its whole interval lies in the range of"
+        " the next column and *differs* if all of it lies outside. It is *undecided* if the"
+        " interval crosses an edge, if there are fewer than three seeds, or if the number is not"
+        " defined in over a tenth of the bootstrap samples (it is one of seeds that succeed, say,"
+        " and none does). Where the source gives no tolerance, the range is ours. Core- and"
+        " GPU-minutes are of the stored runs; some had other work beside them.",
         *collection.page.preface,
         "\n".join(contents),
     ]

@@ -7,10 +7,10 @@ from typing import Any
 
 from superpos_jax.engine import memory
 from superpos_jax.engine.numerics import pinned
-from superpos_jax.engine.plan import make_plan, total_work
+from superpos_jax.engine.plan import Plan, make_plan, total_work
 from superpos_jax.engine.study import Study
 from superpos_jax.results.grid import Grid
-from superpos_jax.training import launch
+from superpos_jax.training import launch, shards
 from superpos_jax.training.job import find_devices
 
 OPERATIONS_PER_SECOND = {"cpu": 7e10, "gpu": 5e12, "tpu": 1e12}
@@ -68,9 +68,6 @@ def describe(grid: Grid, devices: int | None = None, limit: float | None = None)
     need = results + max(memory.peak(grid.study, plan, count) for plan in programs)
     plan = programs[0] if len(programs) == 1 else make_plan(grid.study, grid.cells, *shape)
     operations = float(plan.per_device.sum())
-    rate = OPERATIONS_PER_SECOND.get(platform, OPERATIONS_PER_SECOND["gpu"])
-    beside = plan.updates_per_device * SECONDS_PER_UPDATE.get(platform, 0.0)
-    seconds = float((plan.per_device / rate + beside).max())
     return {
         "cells": f"{len(grid.cells):,}"
         + "".join(
@@ -85,8 +82,46 @@ def describe(grid: Grid, devices: int | None = None, limit: float | None = None)
         "work done / needed": f"{plan.overhead:.3f}",
         "busiest device / mean": f"{plan.per_device.max() / plan.per_device.mean():.3f}",
         "memory": f"about {memory.words(need)} at most, {memory.words(free)} free",
-        "time": f"about {_duration(seconds)} and compilation",
+        "time": f"about {_duration(_seconds(plan, platform))} and compilation",
     }
+
+
+@pinned()
+def of_shards(grid: Grid, count: int, devices: int | None = None) -> list[tuple[str, ...]]:
+    """Name, cells, work and time of each shard of a grid, in words.
+
+    Args:
+        grid: of any size.
+        count: how many shards there are.
+        devices: that train one shard; all of this machine by default.
+
+    Raises:
+        UserError: there are more shards than cells.
+    """
+    owners = shards.cut(grid, count)
+    rows = list[tuple[str, ...]]()
+    for shard in sorted({*owners}):
+        cells = [cell for cell, owner in zip(grid.cells, owners, strict=True) if owner == shard]
+        processes = processes_for(grid.study, cells, devices)
+        chips = find_devices(devices)
+        platform = chips[0].platform
+        plan = make_plan(grid.study, cells, processes if processes > 1 else len(chips), platform)
+        rows.append(
+            (
+                str(shard),
+                f"{len(cells):,}",
+                f"{plan.per_device.sum():.3g} operations",
+                f"about {_duration(_seconds(plan, platform))} and compilation",
+            )
+        )
+    return rows
+
+
+def _seconds(plan: Plan, platform: str) -> float:
+    """How long the busiest device takes."""
+    rate = OPERATIONS_PER_SECOND.get(platform, OPERATIONS_PER_SECOND["gpu"])
+    beside = plan.updates_per_device * SECONDS_PER_UPDATE.get(platform, 0.0)
+    return float((plan.per_device / rate + beside).max())
 
 
 def _duration(seconds: float) -> str:

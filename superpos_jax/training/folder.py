@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,8 @@ NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP)
 """What a file system says that has no locks, as NFS without its daemon."""
 PART = ".part"
 """How the names of files end that are being written."""
+SHARD_FOLDER = r"shard-\d+-of-\d+"
+"""How the folders of shards are called, which may lie in the folder of their sweep."""
 
 
 class Folder:
@@ -132,22 +135,7 @@ class Folder:
 
     def _refuse_other(self, table: xr.Dataset) -> None:
         """A folder is continued by a sweep that differs in its axes only."""
-        attrs, study = table.attrs, self.grid.study
-        is_same = attrs["study"] == self.sweep.study
-        old = {"study": study.name() if is_same else load_study(attrs["study"]).name()}
-        new: dict[str, Any] = {"study": study.name()}
-        old |= _prefixed("options", json.loads(attrs["options"]))
-        new |= _prefixed("options", study.options.model_dump(mode="json"))
-        fixed, now_fixed = json.loads(attrs["cell"]), fixed_values(self.grid)
-        comparable = [n for n in fixed if n in now_fixed and n not in swept(table)]
-        old |= _prefixed("cell", {name: fixed[name] for name in comparable})
-        new |= _prefixed("cell", {name: now_fixed[name] for name in comparable})
-        changes = [
-            f"{key} = {old.get(key)}, not {new.get(key)}"
-            for key in {**old, **new}
-            if old.get(key) != new.get(key)
-        ]
-        if changes:
+        if changes := other_fields(table, self.sweep, self.grid):
             raise UserError(
                 f"--out {self.path}: holds another sweep, {'; '.join(changes)}; "
                 "choose another --out, or --fresh to replace it"
@@ -191,6 +179,25 @@ class Folder:
             raise UserError(f"--out {self.path}: cannot be written: {reason}") from None
 
 
+def other_fields(table: xr.Dataset, sweep: Sweep, grid: Grid) -> list[str]:
+    """What of a table's study, options and common numbers is not a sweep's, in words."""
+    attrs, study = table.attrs, grid.study
+    is_same = attrs["study"] == sweep.study
+    old = {"study": study.name() if is_same else load_study(attrs["study"]).name()}
+    new: dict[str, Any] = {"study": study.name()}
+    old |= _prefixed("options", json.loads(attrs["options"]))
+    new |= _prefixed("options", study.options.model_dump(mode="json"))
+    fixed, now_fixed = json.loads(attrs["cell"]), fixed_values(grid)
+    comparable = [n for n in fixed if n in now_fixed and n not in swept(table)]
+    old |= _prefixed("cell", {name: fixed[name] for name in comparable})
+    new |= _prefixed("cell", {name: now_fixed[name] for name in comparable})
+    return [
+        f"{key} = {old.get(key)}, not {new.get(key)}"
+        for key in {**old, **new}
+        if old.get(key) != new.get(key)
+    ]
+
+
 def _refuse_foreign(folder: Path, sweep: Sweep) -> None:
     """A folder that holds anything must hold a result, or be about to."""
     store.refuse_elsewhere(folder)
@@ -209,6 +216,7 @@ def _refuse_foreign(folder: Path, sweep: Sweep) -> None:
     except OSError as error:
         raise UserError(f"--out {folder}: cannot be read: {error.strerror}") from None
     held = {name for name in held if name != LOCK and not _is_part(name)}
+    held = {name for name in held if not re.fullmatch(SHARD_FOLDER, name)}
     if held and not held & ours and not begun:
         raise UserError(f"--out {folder}: not empty and not a result folder; choose another")
 

@@ -35,7 +35,7 @@ from superpos_jax.errors import UserError
 from superpos_jax.results import cells, rows
 from superpos_jax.results.result import Result
 from superpos_jax.results.sweep import Sweep, read_sweep
-from superpos_jax.training import checkpoint, launch, opening
+from superpos_jax.training import checkpoint, launch, opening, shards
 from superpos_jax.training.checkpoint import Checkpoints, Saved, about, drop_finished, find
 from superpos_jax.training.folder import Folder
 from superpos_jax.training.logbook import Logbook
@@ -55,6 +55,7 @@ def run(
     fresh: bool = False,
     retry: Mapping[str, Any] | None = None,
     mix: bool = False,
+    shard: str | None = None,
     limit: float | None = None,
     checkpoint_seconds: float | None = None,
     progress: Callable[[Progress], None] = lambda progress: None,
@@ -73,6 +74,8 @@ def run(
         retry: train only the cells that died or diverged, again, with these values
             (`{"lr": 1e-4}`) in place of the sweep's.
         mix: train more cells in `out` though others were trained with other code of the study.
+        shard: train the third of 16 parts of the cells, `"3/16"`, cut by work; `merge` puts the
+            folders of all parts together.
         limit: GiB of memory to stay below, on each machine; by default 90 % of what is free. Cells
             that do not fit together are trained in several programs, one after another.
         checkpoint_seconds: least time between two checkpoints; by default 30, or longer where they
@@ -102,12 +105,13 @@ def run(
         raise UserError("fresh drops what retry would train again; give one of them")
     if retry is not None and out is None:
         raise UserError("retry: which cells died is in a result folder; give it as out")
+    part = None if shard is None else shards.parse(shard)
     sweep, grid = (sweep, sweep.grid()) if isinstance(sweep, Sweep) else read_sweep(sweep)
     with contextlib.ExitStack() as stack:
 
         def open_job() -> Job:
             folder = None if out is None else Folder(out, sweep, grid)
-            job = opened(sweep, grid, folder, fresh=fresh, retry=retry, mix=mix)
+            job = opened(sweep, grid, folder, fresh=fresh, retry=retry, mix=mix, shard=part)
             return stack.enter_context(job)
 
         job = collective.shared(open_job, opening.packed, opening.unpacked)
@@ -138,7 +142,8 @@ def train(
     Raises:
         UserError, Interrupted: as `run` raises them.
     """
-    study, book = job.grid.study, Logbook(job.sweep, job.grid, job.folder, job.table, job.retry)
+    study = job.grid.study
+    book = Logbook(job.sweep, job.grid, job.folder, job.table, job.retry, job.shard)
     if job.cells:
         mesh = make_mesh(find_devices(devices))
         programs = _programs(job, book, mesh, limit)

@@ -19,7 +19,7 @@ from superpos_jax.results.result import Result
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.training import provenance
 from superpos_jax.training.folder import Folder
-from superpos_jax.training.provenance import PARTS, THREADS, Machine
+from superpos_jax.training.provenance import PARTS, SHARD, THREADS, Machine
 
 
 class Logbook:
@@ -31,6 +31,7 @@ class Logbook:
         folder: where all of it is kept; None for nowhere.
         table: what the folder holds already; None for nothing.
         retry: values with which failed cells are trained now.
+        shard: which part of the cells is trained now, in words; empty for all of them.
     """
 
     def __init__(
@@ -40,8 +41,9 @@ class Logbook:
         folder: Folder | None,
         table: xr.Dataset | None,
         retry: Mapping[str, Any],
+        shard: str = "",
     ) -> None:
-        self.sweep, self.grid, self.folder = sweep, grid, folder
+        self.sweep, self.grid, self.folder, self._shard = sweep, grid, folder, shard
         self.runs: list[Any] = [] if table is None else view.provenance(table)
         self.machines: list[Machine] = []
         """Whose bits are in the cells that are trained now."""
@@ -73,6 +75,8 @@ class Logbook:
                 others.append(machine)
         if others:
             run["continued"] = others
+        if self._shard:
+            run[SHARD] = self._shard
         self.machines = [*others, present]
         self.runs = [*self.runs, run]
         self._clock = time.monotonic()
@@ -97,13 +101,7 @@ class Logbook:
 
     def add(self, rows: xr.Dataset) -> None:
         """Take rows of cells in and write all there is. What has ended is not unfinished again."""
-        ended = self.table["verdict"].values != UNFINISHED
-        keys = {key for key, has in zip(cells.keys(self.table), ended, strict=True) if has}
-        is_later = [
-            verdict != UNFINISHED or key not in keys
-            for verdict, key in zip(rows["verdict"].values, cells.keys(rows), strict=True)
-        ]
-        self.table = cells.join(self.table, cells.take(rows, is_later))
+        self.table = cells.gather(self.table, rows)
         self.write()
 
     def write(self) -> None:

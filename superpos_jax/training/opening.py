@@ -21,6 +21,7 @@ from superpos_jax.results.sweep import Sweep
 from superpos_jax.training.checkpoint import cells_from
 from superpos_jax.training.folder import Folder
 from superpos_jax.training.provenance import changed_source
+from superpos_jax.training.shards import Shard
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Job:
         cells: to train, with the values to train them with.
         retry: values in place of the sweep's, where failed cells are trained again.
         fresh: whether the folder is emptied first.
+        shard: which part of the sweep it trains, as `3/16`; empty for all of it.
     """
 
     sweep: Sweep
@@ -45,6 +47,7 @@ class Job:
     cells: tuple[Any, ...]
     retry: Mapping[str, Any]
     fresh: bool
+    shard: str
 
 
 @contextlib.contextmanager
@@ -56,6 +59,7 @@ def opened(
     fresh: bool = False,
     retry: Mapping[str, Any] | None = None,
     mix: bool = False,
+    shard: Shard | None = None,
 ) -> Iterator[Job]:
     """What there is to do in a folder, which no other run may enter meanwhile.
 
@@ -64,6 +68,7 @@ def opened(
         grid: of the sweep.
         folder: of the sweep; None for a result that is not kept.
         fresh, retry, mix: as `run` takes them.
+        shard: train its cells alone.
 
     Raises:
         UserError: the folder is in use, or holds something else; a value of the retry is wrong.
@@ -72,6 +77,9 @@ def opened(
         table = folder.read() if folder and not fresh else None
         values = grid.replacements(retry or {})
         todo = _to_train(grid, table, None if retry is None else values)
+        if shard and retry is None:
+            own = {*shard.cells(grid)}
+            todo = tuple(cell for cell in todo if cell in own)
         refuse_wrong(grid.study, todo)
         if folder and table is not None and not mix:
             changed = changed_source(view.provenance(table), type(grid.study))
@@ -82,7 +90,7 @@ def opened(
                 )
             if changed:
                 logger.warning("%s; --fresh trains them again", changed)
-        yield Job(sweep, grid, folder, table, todo, values, fresh)
+        yield Job(sweep, grid, folder, table, todo, values, fresh, str(shard or ""))
 
 
 def packed(job: Job) -> Message:
@@ -93,6 +101,7 @@ def packed(job: Job) -> Message:
         "cells": [astuple(cell) for cell in job.cells],
         "retry": dict(job.retry),
         "fresh": job.fresh,
+        "shard": job.shard,
     }
     if job.table is None:
         return said, {}
@@ -116,7 +125,7 @@ def unpacked(message: Message) -> Job:
         )
         table = xr.Dataset(variables, coordinates, table["attrs"])
     todo = tuple(cells_from(grid.study, said["cells"]))
-    return Job(sweep, grid, folder, table, todo, said["retry"], said["fresh"])
+    return Job(sweep, grid, folder, table, todo, said["retry"], said["fresh"], said["shard"])
 
 
 def _to_train(

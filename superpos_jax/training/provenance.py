@@ -20,7 +20,7 @@ from superpos_jax.engine.study import Study
 from superpos_jax.results.registry import source_hash
 
 Machine = dict[str, Any]
-SOURCE, FLAGS = "study_source", "XLA_FLAGS"
+SOURCE, FLAGS, SHARD = "study_source", "XLA_FLAGS", "shard"
 THREADS, PARTS = CORES = "threads", "one_device_or_several"
 """What is noted of a CPU's cores where it decides bits, else `bits.ANY`."""
 

@@ -123,6 +123,32 @@ def test_show_averages_seeds_alone(superpos, tmp_path):
     assert f"{float(of_sum):.4f}" in out
 
 
+def test_show_prints_a_slice(trained, superpos):
+    folder, _ = trained
+    code, out, _ = superpos("show", folder, "--at", "seed=1", "--at", "T=[8]")
+    assert code == 0
+    loss = load(folder).dataset.test_loss.sel(T=8, m=3, seed=1)
+    assert "test loss of small, at seed = 1" in out
+    assert f"{float(loss):.4f}" in out
+    code, _, err = superpos("show", folder, "--at", "m=7")
+    assert (code, "--at: m = 7 is not in this result, which holds" in err) == (2, True)
+
+
+def test_view_writes_one_page_and_opens_it_unless_told_not_to(trained, superpos, monkeypatch):
+    folder, _ = trained
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    page = folder / "page.html"
+    code, out, _ = superpos("view", folder)
+    assert (code, out.strip(), opened) == (0, str(page), [page.as_uri()])
+    assert "<script src" not in page.read_text(encoding="utf-8")
+    code, _, _ = superpos("view", folder, folder, "--no-open", "--out", folder / "two.html")
+    assert (code, len(opened)) == (0, 1)
+    assert (folder / "two.html").stat().st_size > page.stat().st_size
+    code, _, err = superpos("view", folder, "--out", folder)
+    assert (code, "a folder; give a file" in err.replace("\n", " ")) == (2, True)
+
+
 def test_plot_draws_one_figure_into_a_file(trained, superpos, tmp_path):
     folder, _ = trained
     code, _, _ = superpos("plot", folder, "t_sweep", "--out", tmp_path / "a" / "curve.png")

@@ -314,7 +314,7 @@ def test_a_figure_of_the_study_takes_the_place_of_the_generic_one():
     assert choose.figures_of("digits")["plane"] is PLANE
 
 
-PUBLIC = [name for name in plots.__all__ if name not in ("FigureSpec", "draw", "save")]
+PUBLIC = [name for name in plots.__all__ if name not in ("FigureSpec", "dark", "draw", "save")]
 
 
 @pytest.mark.parametrize("name", PUBLIC)

@@ -1,4 +1,4 @@
-"""Five hundred damaged sweep files: no traceback, and no exit code 0 for what has no meaning."""
+"""Damaged sweep files: no traceback, and no exit code 0 for what has no meaning."""
 
 import math
 import random
@@ -9,7 +9,7 @@ import pytest
 from superpos_jax import load_sweep
 from superpos_jax.errors import UserError
 
-COUNT = 500
+COUNT = 200
 GOOD = """study = "double_descent"
 name = "good"
 
@@ -143,7 +143,7 @@ def meaningful(cell) -> bool:
     )
 
 
-def test_five_hundred_damaged_sweep_files(superpos, tmp_path):
+def test_damaged_sweep_files(superpos, tmp_path):
     rng = random.Random(0)
     path, out = tmp_path / "sweep.toml", tmp_path / "out"
     codes = []
@@ -169,4 +169,4 @@ def test_five_hundred_damaged_sweep_files(superpos, tmp_path):
             if len(codes) % 5 == 0:  # it reads a file as `plan` does
                 assert superpos("run", path, "--out", out)[0] == 2
                 assert not out.exists()
-    assert 50 < codes.count(0) < COUNT - 250  # both kinds were there
+    assert 20 < codes.count(0) < COUNT - 100  # both kinds were there

@@ -10,7 +10,7 @@ import superpos_jax as sp
 from superpos_jax.engine.verdicts import DIVERGED, FINISHED, NON_FINITE, UNFINISHED
 from superpos_jax.results.sweep import load_sweep
 from superpos_jax.statements import gallery, resampling
-from superpos_jax.statements.checks import Statement, check, judge
+from superpos_jax.statements.checks import ANY, SHARE, Statement, check, judge
 from superpos_jax.studies.double_descent.statements import STATEMENTS, statistics
 
 DATA = Path(__file__).parents[2] / "figures" / "data"
@@ -48,8 +48,8 @@ def test_a_number_is_judged_with_its_spread_over_seeds(losses, within, verdict):
 
 
 def test_a_finding_tells_the_interval_and_few_seeds():
-    assert judged([1.0, 1.1, 1.2, 1.1], (0, 2)).found == "1.1 (1 to 1.2)"
-    assert judged([1.0, 1.2], (0, 2)).found == "1.1 (1 to 1.2), 2 seeds"
+    assert judged([1.0, 1.1, 1.2, 1.1], (0, 2)).found == "1.1 (0.92 to 1.29)"
+    assert judged([1.0, 1.2], (0, 2)).found == "1.1 (0.459 to 2.44), 2 seeds"
     assert judged([1.1], (0, 2)).found == "1.1, one seed"
     assert judged([np.nan, np.nan], (0, 2)).found == "not defined"
 
@@ -63,14 +63,62 @@ def test_a_number_that_other_seeds_do_not_give_is_undecided():
 
 
 def test_infinity_counts_as_a_number():
-    assert judged([1.0, 1.0], (0, np.inf), lambda part: np.inf).verdict == "agrees"
-    assert judged([1.0, 1.0], (0, 10), lambda part: np.inf).verdict == "differs"
+    assert judged([1.0] * 3, (0, np.inf), lambda part: np.inf).verdict == "agrees"
+    assert judged([1.0] * 3, (0, 10), lambda part: np.inf).verdict == "differs"
+
+
+def test_two_seeds_decide_nothing():
+    assert judged([1.0, 1.0], (0, 2)).verdict == "undecided"
+    assert judged([1.0, 1.0], (3, 4)).verdict == "undecided"
+
+
+def test_an_interval_stays_within_what_the_number_can_be():
+    statement = Statement("", "", "", (0.5, 1), lambda part: part.share.mean(), limits=SHARE)
+    variables = {"share": ("seed", [0.9, 1.0, 0.98]), "verdict": ("seed", [0] * 3)}
+    dataset = xr.Dataset(variables, {"seed": range(3)})
+    assert judge(statement, dataset).found == "0.96 (0.807 to 1)"
+    assert judge(statement, dataset).verdict == "agrees"
+    beyond = judge(statement._replace(limits=ANY), dataset)
+    assert (beyond.found, beyond.verdict) == ("0.96 (0.799 to 1.07)", "undecided")
+
+
+def test_what_is_positive_has_a_positive_interval():
+    """A factor between 1 and 30: it is stretched on the scale of its logarithm."""
+    assert judged([1.0, 30.0, 30.0, 30.0], (0, 2)).found == "30 (0.051 to 30)"
+
+
+def test_the_error_of_a_measured_reference_counts():
+    losses = [1.0, 1.1, 1.2, 1.1]
+    statement = Statement("", "", "", (1.3, 1.4), lambda part: part.test_loss.mean())
+    variables = {"test_loss": ("seed", losses), "verdict": ("seed", [0] * 4)}
+    dataset = xr.Dataset(variables, {"seed": range(4)})
+    assert judge(statement, dataset).verdict == "differs"
+    assert judge(statement._replace(of=1), dataset).verdict == "undecided"
+    assert judge(statement._replace(of=1), dataset).found == judge(statement, dataset).found
+
+
+@pytest.mark.parametrize("seeds", [3, 4, 8])
+@pytest.mark.parametrize("draw", ["normal", "lognormal"])
+def test_intervals_hold_the_truth_as_often_as_they_say(rng, seeds, draw):
+    """The median over seeds in 1,000 experiments; the plain bootstrap does not."""
+    truth = np.median(getattr(rng, draw)(size=100_001))
+    picks = np.array([pick for (pick,) in resampling.choices(seeds)])
+    plain = stretched = 0
+    for experiment in getattr(rng, draw)(size=(1000, seeds)):
+        medians = np.median(experiment[picks], axis=1)
+        value = float(np.median(experiment))
+        low, high = resampling.interval(value, medians, seeds, positive=draw == "lognormal")
+        stretched += low <= truth <= high
+        low, high = resampling.interval(value, medians, 10**6)
+        plain += low <= truth <= high
+    assert 910 <= stretched <= 985
+    assert plain < 925
 
 
 def test_a_seed_counts_if_all_of_its_cells_are_trained():
     losses = [[1.0, 1.1, 1.2], [5.0, 5.1, 5.2]]
-    assert judged(losses, (0, 2), T=0, verdict=[(1, 2)]).found == "1.1 (1 to 1.2)"
-    assert judged(losses, (0, 2), T=1, verdict=[(1, 2)]).found == "5.05 (5 to 5.1), 2 seeds"
+    assert judged(losses, (0, 2), T=0, verdict=[(1, 2)]).found == "1.1 (0.851 to 1.39)"
+    assert judged(losses, (0, 2), T=1, verdict=[(1, 2)]).found == "5.05 (4.61 to 5.53), 2 seeds"
     assert judged(losses, (0, 2), verdict=[(1, 2), (0, 1)]).found == "3, one seed"
     assert judged(losses, (0, 2), T=1, verdict=[1]).verdict == "not trained"
     assert judged(losses, (0, 2), T=7).verdict == "not trained"
@@ -86,14 +134,14 @@ def test_two_kinds_of_seeds_keep_what_is_whole():
         {axis: [0, 1] for axis in dims},
     )
     found = judge(Statement("", "", "", (0, 4), statistics.middle("test_loss")), dataset)
-    assert found.found == "1.5 (1 to 2), 2 seeds"
+    assert found.found == "1.5 (0.0364 to 21), 2 seeds"
 
 
 def test_the_order_of_an_axis_does_not_matter():
-    losses = [[1.2, 1.2], [1.1, 1.1], [0.9, 0.9]]
+    losses = [[1.2] * 3, [1.1] * 3, [0.9] * 3]
     dataset = xr.Dataset(
-        {"test_loss": (("T", "seed"), losses), "verdict": (("T", "seed"), np.zeros((3, 2)))},
-        {"T": [100, 1000, 5000], "seed": [0, 1]},
+        {"test_loss": (("T", "seed"), losses), "verdict": (("T", "seed"), np.zeros((3, 3)))},
+        {"T": [100, 1000, 5000], "seed": [0, 1, 2]},
     )
     statement = Statement("", "", "", (1000, 5000), statistics.below_one)
     assert judge(statement, dataset) == judge(statement, dataset.isel(T=[2, 0, 1]))
@@ -135,7 +183,7 @@ def test_a_recorded_step_is_judged_while_cells_are_still_training():
     statement = Statement("", "", "", (0, 1), lambda part: part.history_loss.sel(step=20).mean())
     statement = statement._replace(reads={"history_loss": 0})
     assert judge(statement, dataset).found == "not defined"  # but for the seed that died
-    assert judge(statement._replace(step=20), dataset).found == "0.5 (0.4 to 0.6)"
+    assert judge(statement._replace(step=20), dataset).found == "0.5 (0.274 to 0.816)"
     assert judge(statement._replace(step=30), dataset).found == "not defined"
     dataset["history_loss"][0, 1] = np.nan  # this seed has not come so far
     assert judge(statement._replace(step=20), dataset).found.startswith("0.6")

@@ -1,9 +1,13 @@
 """Measures of geometry on weights whose geometry is known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import xarray as xr
 
 from superpos_jax.studies.bows import geometry, pca
+from superpos_jax.studies.bows.figures.story import DIRECTIONS, features_story
 from superpos_jax.studies.bows.synthetic import Source, exact
 
 RNG = np.random.default_rng(3)
@@ -111,3 +115,17 @@ def test_neighbours_of_tight_clusters_are_pure():
     assert geometry.neighbour_purity(W, categories, neighbours=3) == 1
     mixed = np.tile(np.arange(3), 4)
     assert geometry.neighbour_purity(W, mixed, neighbours=3) < 0.5
+
+
+def test_a_page_shows_vectors_in_their_principal_directions():
+    W = np.full((2, 9, 12), np.nan)  # of the first cell m = 2, of the second m = 9
+    W[0, :2], W[1] = RNG.normal(size=(2, 12)), RNG.normal(size=(9, 12))
+    result = SimpleNamespace(dataset=xr.Dataset({"W": (("m", "h", "n"), W)}, {"m": [2, 9]}))
+    ((shown,), (largest,)) = (features_story(result, {"m": m}) for m in (2, 9))
+    (vectors,) = shown.groups.values()
+    np.testing.assert_allclose(vectors @ vectors.T, W[0, :2].T @ W[0, :2], atol=1e-12)
+    assert (vectors**2).sum(axis=0)[0] > (vectors**2).sum(axis=0)[1]
+    assert len(largest.directions) == DIRECTIONS
+    assert (
+        list(features_story(SimpleNamespace(dataset=result.dataset.drop_vars("W")), {"m": 2})) == []
+    )

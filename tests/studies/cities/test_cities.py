@@ -136,6 +136,15 @@ def test_figures(result):
     FIGURES["interventions"].draw(rows)
 
 
+def test_a_page_shows_where_the_probe_puts_the_places_of_a_cell(result):
+    point = {axis: result.dataset[axis].values[0].item() for axis in result.axes}
+    (shown,) = FIGURES["map"].story(result, point)
+    read = result.dataset["read"].sel(point).values
+    drawn = read[result.dataset["mark"].sel(point).values >= 0]
+    east = np.concatenate([places[:, 0] for places in shown.groups.values()])
+    np.testing.assert_allclose(np.sort(east), np.sort(drawn[:, 1] - drawn[:, 1].mean()), atol=1e-4)
+
+
 def test_ring_places_lie_on_a_circle():
     ring = places.places(places.Table("ring", "", 0, 50))
     far = places.degrees_apart(*places.CENTRE, ring.latitude, ring.longitude)

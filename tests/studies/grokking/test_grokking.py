@@ -10,6 +10,7 @@ import optax
 import pytest
 
 import superpos_jax as sp
+from superpos_jax.engine.study import NEVER, Look
 from superpos_jax.studies.grokking import STUDY, data, model
 from superpos_jax.studies.grokking.optimizer import PERPS
 
@@ -96,6 +97,27 @@ def test_first_times_are_those_of_the_history(trained):
     assert dataset["t_fit"].notnull().all()
     assert dataset["t_sc"].sel(arm="t_6").notnull().all()
     assert dataset["t_sc"].sel(arm="t_120").isnull().all()
+
+
+@pytest.mark.parametrize(
+    ("name", "quantity", "below", "reached"),
+    [
+        ("fit", "train_accuracy", 0.9899, 0.9901),
+        ("gen", "test_accuracy", 0.9499, 0.9501),
+        ("sc", "train_collapsed", 0.4999, 0.5),
+    ],
+)
+def test_a_first_time_is_that_of_its_threshold(name, quantity, below, reached):
+    study = STUDY(STUDY.Options(p=7))
+    cell = STUDY.Cell()
+    measured = dict.fromkeys(("train_accuracy", "test_accuracy", "train_collapsed"), 0.0)
+    measured |= dict.fromkeys((f"train_sc_{bits}" for bits in (11, 24, 53)), 0.0)
+    memo = study.memo(cell, None, None)
+    for step, value in ((10, below), (20, reached), (30, below), (40, 1.0)):
+        now = Look(step, None, measured | {quantity: value})
+        memo, _ = study.look(cell, None, now, memo)
+    times = {other: float(getattr(memo, other)) for other in ("fit", "gen", "sc")}
+    np.testing.assert_equal(times, dict.fromkeys(times, NEVER) | {name: 20.0})
 
 
 def test_cosines_and_norms(trained):

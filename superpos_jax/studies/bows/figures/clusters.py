@@ -146,12 +146,14 @@ def plane_of(W: np.ndarray) -> np.ndarray:
     NaN where weights are missing.
     """
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     if not np.isfinite(W).all():
         return np.full((W.shape[1], 2), np.nan)
     perplexity = min(PERPLEXITY, (W.shape[1] - 1) / 3)
     method = TSNE(perplexity=perplexity, metric="cosine", init="pca", random_state=0)
-    return np.asarray(method.fit_transform(geometry.unit_columns(W).astype(np.float32)))
+    with threadpool_limits(1):  # its threads wait for each other where other work is beside them
+        return np.asarray(method.fit_transform(geometry.unit_columns(W).astype(np.float32)))
 
 
 def clusters(result: Result, **select: Any) -> Figure:

@@ -22,6 +22,7 @@ from superpos_jax.results.result import Result
 from superpos_jax.results.runs import axes, seed_values
 from superpos_jax.studies.bows import geometry
 from superpos_jax.studies.bows.figures.setting import tidy
+from superpos_jax.studies.bows.figures.story import features_story
 from superpos_jax.studies.bows.labels import LABELS
 
 NEEDS = Needs(swept=("m",))
@@ -170,5 +171,5 @@ def _caption(table: pd.DataFrame) -> list[str]:
 
 GRAM = FigureSpec(
     "gram", gram_table, _draw, "overlaps of features over m, weight decay and activation",
-    applies, NEEDS, arrays={"W": 0},
+    applies, NEEDS, arrays={"W": 0}, story=features_story,
 )  # fmt: skip

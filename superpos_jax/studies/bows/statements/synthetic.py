@@ -6,7 +6,7 @@ from functools import cache
 
 import xarray as xr
 
-from superpos_jax.statements.checks import Statement
+from superpos_jax.statements.checks import SHARE, SIGNED, Statement
 from superpos_jax.studies.bows import features, pca, reconstruction
 from superpos_jax.studies.bows.cell import Cell
 from superpos_jax.studies.bows.statements.statistics import mean, quotient, ratio
@@ -66,10 +66,10 @@ OF_SETS: tuple[Statement, ...] = tuple(
     for arm, least in PAIRS.items()
     for statement in (
         Statement(SETS, f"A1: {arm}, m = 2: correlation of ReLU's W^T W with the ring", "the ring",
-                  (0.95, 1), mean(CYCLIC), _at(arm, 2, 1, "relu")),
+                  (0.95, 1), mean(CYCLIC), _at(arm, 2, 1, "relu"), limits=SIGNED),
         Statement(SETS, f"A2: {arm}, m = 6, wd 1: share of features with an antipode, ReLU",
                   "pairs", (least, 1), mean(ANTIPODES), _at(arm, 6, 1, "relu"),
-                  reason=NO_PAIRS if arm == "S-cli" else ""),
+                  reason=NO_PAIRS if arm == "S-cli" else "", limits=SHARE),
         Statement(SETS, f"A2: {arm}, m = 6, wd 1: the same of linear models", "no pairs", (0, 0.1),
                   mean(ANTIPODES), _at(arm, 6, 1, "linear")),
         Statement(SETS, f"A2: {arm}, m = 6, wd 1: error of ReLU over that of linear models",
@@ -80,7 +80,8 @@ OF_SETS: tuple[Statement, ...] = tuple(
                   "the identity", (0, 0.1), mean("identity_gap"), _at(arm, 12, 1, "relu")),
         *(
             Statement(SETS, f"A4: {arm}, m = {m}, wd 6: correlation of ReLU's W^T W with the ring",
-                      "the ring is back", (0.95, 1), mean(CYCLIC), _at(arm, m, 6, "relu"))
+                      "the ring is back", (0.95, 1), mean(CYCLIC), _at(arm, m, 6, "relu"),
+                      limits=SIGNED)
             for m in (6, 8, 10)
         ),
         Statement(SETS, f"A4: {arm}, m = 6: error at wd 6 over that at wd 1, ReLU",

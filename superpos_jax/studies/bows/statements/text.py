@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
-from superpos_jax.statements.checks import Statement
+from superpos_jax.statements.checks import SHARE, SIGNED, Statement
 from superpos_jax.studies.bows.measured import RECONSTRUCTED
 from superpos_jax.studies.bows.statements.statistics import (
     above,
@@ -46,10 +46,10 @@ def _lengths(least: int, most: int) -> dict[str, object]:
 
 STATEMENTS: tuple[Statement, ...] = (
     Statement(TEXT, "B1: ring score of months in the data less its level", "a ring", (0, 1),
-              less("data_ring_score", "data_ring_level"), _at(120, 4)),
+              less("data_ring_score", "data_ring_level"), _at(120, 4), limits=SIGNED),
     *(
         Statement(TEXT, f"B1: m = {m}, wd {wd}: share of seeds whose months are a ring", expected,
-                  within, above("ring_score", "ring_level"), _at(m, wd))
+                  within, above("ring_score", "ring_level"), _at(m, wd), limits=SHARE)
         for m, wd, expected, within in (
             (60, 4, "a ring", (1, 1)), (120, 4, "a ring", (1, 1)), (250, 4, "a ring", (1, 1)),
             (120, 0, "no ring without decay", (0, 0.5)),
@@ -59,19 +59,19 @@ STATEMENTS: tuple[Statement, ...] = (
               "about 1 (0.98 alone)", (0.9, INF), ratio("months_linear_r2", "months_r2"),
               _at(120, 4), reason=RARE),
     Statement(TEXT, "B1: m = 120, wd 4: share of seeds whose days are a ring", "a ring", (1, 1),
-              above("days_ring_score", "days_ring_level"), _at(120, 4)),
+              above("days_ring_score", "days_ring_level"), _at(120, 4), limits=SHARE),
     Statement(TEXT, "B2: m = 120, wd 4: mean cosine of a month with its nearest", "not orthogonal",
-              (0.3, 1), mean("months_nearest_cosine"), _at(120, 4)),
+              (0.3, 1), mean("months_nearest_cosine"), _at(120, 4), limits=SIGNED),
     Statement(TEXT, "B3: m = 120, wd 4: share of seasonal words nearer to their months",
               "most of them", (2 / 3, 1), mean("seasonal_share"), _at(120, 4)),
     *(
         Statement(TEXT, f"B4: m = {m}: share of steps in weight decay at which geometry follows"
                   " data more", "1", (1, 1), rising("geometry_follows_data", "weight_decay"),
-                  {"m": m})
+                  {"m": m}, limits=SHARE)
         for m in (60, 120, 250)
     ),
     Statement(TEXT, "B4: wd 0: share of steps in m at which geometry follows data less", "1",
-              (1, 1), rising("geometry_follows_data", "m", -1), {"weight_decay": 0}),
+              (1, 1), rising("geometry_follows_data", "m", -1), {"weight_decay": 0}, limits=SHARE),
     Statement(STRUCTURE, "B5: wd 1: m at which the overlap of months is largest",
               "a peak, then a fall", (5, 400), peak("months_off_diagonal"), {"weight_decay": 1}),
     Statement(STRUCTURE, "B5: wd 1: the same of number words over that of months",
@@ -80,7 +80,7 @@ STATEMENTS: tuple[Statement, ...] = (
     *(
         Statement(TEXT, f"B6: m = {m}, wd 1: share of linear words in the most frequent tenth less"
                   " that in the rarest", "above 0", (1e-3, 1),
-                  less("linear_frequent", "linear_rare"), _at(m, 1))
+                  less("linear_frequent", "linear_rare"), _at(m, 1), limits=SIGNED)
         for m in (120, 250)
     ),
     *(
@@ -90,20 +90,20 @@ STATEMENTS: tuple[Statement, ...] = (
         for m in (120, 250)
     ),
     Statement(TEXT, "B7: m = 120, wd 1: share of active words closer to 1 than alone",
-              "0.81 of one word", (0.5, 1), mean("better_in_context"), _at(120, 1)),
+              "0.81 of one word", (0.5, 1), mean("better_in_context"), _at(120, 1), limits=SHARE),
     Statement(TEXT, "B8: m = 120, wd 1: share of context-supported words whose towers stand so",
-              "three examples", (0.9, 1), mean("blocked"), _at(120, 1)),
+              "three examples", (0.9, 1), mean("blocked"), _at(120, 1), limits=SHARE),
     Statement(TEXT, "B9: m = 120, wd 1: sum of what all months add to Christmas, of its parts",
               "they cancel", (0, 0.5), mean("cancelled"), _at(120, 1)),
     Statement(TEXT, "B10: m = 120, wd 1: median of R^2 in context less alone, words with context",
-              "above 0", (1e-3, 1), mean("context_gain"), _at(120, 1)),
+              "above 0", (1e-3, 1), mean("context_gain"), _at(120, 1), limits=SIGNED),
     Statement(WINDOW, "Window: 50 to 500 words: share of steps at which the data's months are more"
               " of a ring", "more with length", (1, 1), rising("data_ring_score", "window"),
-              _lengths(50, 500)),
+              _lengths(50, 500), limits=SHARE),
     *(
         Statement(WINDOW, f"Window: {words:,} words, wd 4: share of seeds whose months are a ring",
                   "a ring", (1, 1), above("ring_score", "ring_level"), _lengths(words, words),
-                  reason=SHORT if words == 1000 else "")
+                  reason=SHORT if words == 1000 else "", limits=SHARE)
         for words in (50, 200, 500, 1000)
     ),
 )  # fmt: skip

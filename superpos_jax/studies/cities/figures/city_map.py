@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from superpos_jax.drawing.needs import missing
 from superpos_jax.drawing.panels import evenly
 from superpos_jax.drawing.select import Result, narrow, tidy
 from superpos_jax.drawing.spec import FigureSpec
+from superpos_jax.drawing.story import Part, Vectors
 from superpos_jax.drawing.style import BLUE, GRID, INK, ORANGE
 from superpos_jax.results.runs import seed_values
 
@@ -81,6 +83,19 @@ def city_map(result: Result, **select: Any) -> Figure:
         city_map(result, emb_dim=[50]).savefig("map.png")
     """
     return _draw(city_map_table(result, **select))
+
+
+def places_story(result: Result, point: Mapping[str, Any]) -> Iterator[Part]:
+    """Places of one cell as the probe reads them, from the middle of all of them."""
+    values = result.dataset.sel(point)
+    if applies(result.dataset) is None and np.isfinite(values["probe_r2"]):
+        drawn = values["mark"].values >= 0
+        north_and_east = values["read"].values[drawn]
+        places = (north_and_east - north_and_east.mean(axis=0))[:, ::-1]
+        out = values["held_out"].values[drawn] > 0
+        groups = {name: places[out == kind] for kind, (name, _) in enumerate(KINDS)}
+        directions = "degrees east of the middle", "degrees north"
+        yield Vectors("Places as the probe reads them", groups, directions)
 
 
 @look.style
@@ -149,4 +164,5 @@ MAP = FigureSpec(
     "latitude and longitude of places as a probe reads them, over emb_dim",
     applies,
     arrays=dict.fromkeys(ARRAYS, 0),
+    story=places_story,
 )

@@ -18,6 +18,7 @@ from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK, dress, log_ticks, page, page_key, style
 from superpos_jax.results.runs import failed, runs, unfinished
 from superpos_jax.studies.double_descent.figures.selection import FEATURE, SAMPLE, narrow, tidy
+from superpos_jax.studies.double_descent.figures.story import dimensions_story
 
 LARGEST, SPREAD = 30, 30
 KINDS = {"feature": (FEATURE, -1.0), "sample": (SAMPLE, 1.0)}
@@ -184,4 +185,5 @@ DIMENSIONS = FigureSpec(
     applies,
     NEEDS,
     DIMENSIONALITIES,
+    dimensions_story,
 )

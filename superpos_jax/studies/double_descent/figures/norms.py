@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -131,8 +132,10 @@ def _axes(panel: Axes, rows: pd.DataFrame, inches: float) -> None:
     norms = drawn(rows)
     norms = norms[norms > 0] if (norms > 0).any() else np.array([1.0])
     low, high = norms.min() / 1.25, norms.max() * 1.25
-    panel.set(xscale="log", yscale="log", ylim=(low, high), xlabel="training samples T")
-    ticks = np.array([d * 10.0**e for e in range(-9, 10) for d in (1, 2, 3, 5)])
+    # Limits come first: norms that are all 0 leave a logarithmic axis nothing to choose from.
+    panel.set(ylim=(low, high), xscale="log", yscale="log", xlabel="training samples T")
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = np.array([d * 10.0**e for e in powers for d in (1, 2, 3, 5)])
     look.log_ticks(panel.yaxis, ticks[(ticks >= low) & (ticks <= high)], 2.0)
     look.log_ticks(panel.xaxis, rows["T"].unique(), inches)
 

@@ -20,7 +20,7 @@ from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import DEAD, INK, SOFT
 from superpos_jax.results.runs import failed, fixed, unfinished
-from superpos_jax.statements.resampling import enough, middle
+from superpos_jax.statements.resampling import enough, interval
 from superpos_jax.studies.double_descent import edge
 from superpos_jax.studies.double_descent.figures.selection import (
     SAMPLE,
@@ -48,7 +48,7 @@ def repeats_table(result: Result, **select: Any) -> pd.DataFrame:
     kind "cell", one a (T, R): runs, died, unfinished, known (trained seeds),
     held (of those, the ones in which sample 0 is among the top 0.1 % of D_X) and share, held /
     known. kind "boundary", one a T: repeats is the R at which half of the seeds hold the sample,
-    interpolated in log R, with low and high, the middle 95 % under resampled seeds, 0 or infinity
+    interpolated in log R, with low and high, its 95 % interval over seeds, 0 or infinity
     beyond the swept R; NaN where it lies "below" or "above" these, which `side` says ("inside"
     otherwise, "" without data). kind "fit", at most one: exponent a and factor c of R = c (T/n)^a
     through the boundaries with T/n >= 2, if all of these lie inside, with low and high for a, if
@@ -76,7 +76,7 @@ def repeats_table(result: Result, **select: Any) -> pd.DataFrame:
     halves = np.array([edge.boundary(R, line) for line in share])
     draws = edge.resampled(held, R)
     for i, at in enumerate(halves):
-        low, high = middle(draws[:, i])
+        low, high = interval(at, draws[:, i], held.shape[2], positive=True)
         side = "below" if at == 0 else "above" if at == np.inf else "inside" if at > 0 else ""
         row = {"kind": "boundary", "T": T[i], "ratio": T[i] / n}
         rows.append(
@@ -92,7 +92,8 @@ def repeats_table(result: Result, **select: Any) -> pd.DataFrame:
     if (line := edge.power_law(T[late] / n, halves[late])) is not None:
         fits = (edge.power_law(T[late] / n, draw[late]) for draw in draws)
         slopes = np.array([np.nan if fit is None else fit[0] for fit in fits])
-        low, high = middle(slopes) if enough(slopes) else (np.nan, np.nan)
+        sure = enough(slopes)
+        low, high = interval(line[0], slopes, held.shape[2]) if sure else (np.nan, np.nan)
         slope = {"exponent": line[0], "factor": line[1], "low": low, "high": high}
         rows.append({"kind": "fit", **slope})
     columns = [*("kind", "T", "ratio", "repeats", "runs", "died", "unfinished", "known", "held")]

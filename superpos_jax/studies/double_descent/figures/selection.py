@@ -20,6 +20,8 @@ FEATURE, SAMPLE = BLUE, VERMILLION
 SETTING = ("n", "m", "S", "steps", "lr", "weight_decay", "eps", "reduction")
 VARIANTS = {"loss": 2, "untied": 0, "relu": 0, "online": 0}
 """What the setting names where it is not as usual."""
+ROUNDING = 1e-6
+"""Of the squares of a sample of norm 1 in float32, summed."""
 
 
 def narrow(
@@ -42,13 +44,21 @@ def tidy(result: Result, frame: pd.DataFrame, taken: Mapping[str, Any]) -> pd.Da
 
 
 def _scored(dataset: xr.Dataset, power: int) -> xr.Dataset:
-    """Losses divided by what predicting zero scores, which is 1 for the squared error."""
-    powers = dataset["loss"] if "loss" in dataset.dims else xr.DataArray(power)
-    if "zero_test_loss" not in dataset or bool((powers == 2).all()):
+    """Losses divided by what predicting zero scores on the test set.
+
+    For the squared error that is the share of samples that are not empty: 1 but for a small n (1 -
+    S). It says nothing of the training samples then, which may all have an entry.
+    """
+    if "zero_test_loss" not in dataset:
         return dataset
-    zero = dataset["zero_test_loss"].where(powers != 2, 1.0)
-    names = [f"{prefix}{split}_loss" for prefix in ("", "history_") for split in ("train", "test")]
-    return dataset.assign({name: dataset[name] / zero for name in names if name in dataset})
+    powers = dataset["loss"] if "loss" in dataset.dims else xr.DataArray(power)
+    zero = dataset["zero_test_loss"]
+    zero = zero.where((powers != 2) | (abs(zero - 1) > ROUNDING), 1.0)
+    scores = {"test": zero, "train": zero.where(powers != 2, 1.0)}
+    names = {f"{prefix}{part}_loss": part for prefix in ("", "history_") for part in scores}
+    return dataset.assign(
+        {name: dataset[name] / scores[part] for name, part in names.items() if name in dataset}
+    )
 
 
 def from_words(T: float) -> str:

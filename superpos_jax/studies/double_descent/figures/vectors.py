@@ -18,6 +18,7 @@ from superpos_jax.engine.verdicts import NON_FINITE, UNFINISHED
 from superpos_jax.errors import UserError
 from superpos_jax.results.runs import axes, fixed
 from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
+from superpos_jax.studies.double_descent.figures.story import vectors_story
 from superpos_jax.studies.double_descent.figures.vector_panels import (
     ARRAYS,
     KINDS,
@@ -166,4 +167,5 @@ VECTORS = FigureSpec(
     applies,
     NEEDS,
     ARRAYS,
+    vectors_story,
 )

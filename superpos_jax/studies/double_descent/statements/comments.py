@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from superpos_jax.statements.checks import Statement
+from superpos_jax.statements.checks import ANY, SIGNED, Statement
 from superpos_jax.studies.double_descent.statements.sources import D_F
 from superpos_jax.studies.double_descent.statements.statistics import (
     INF,
@@ -85,7 +85,7 @@ STATEMENTS: tuple[Statement, ...] = (
     ),
     Statement(
         "paper/J6", "R at the edge of memorization goes as (T/n)^a, a", "1", (0.8, 1.2),
-        edge_exponent, reason=WHY_OFF_THE_LINE,
+        edge_exponent, reason=WHY_OFF_THE_LINE, limits=ANY,
     ),
     Statement(
         "paper/J6", "R at T = n on that line", "0.4", (0.3, 0.5), edge_factor,
@@ -103,7 +103,7 @@ STATEMENTS: tuple[Statement, ...] = (
     Statement(
         "paper/J7", "near misses: share of the repeated samples that are not memorized, less that "
         "of samples seen once", "some", (0.01, 1), near_misses,
-        reads={"history_sample_dimensionality": 100},
+        reads={"history_sample_dimensionality": 100}, limits=SIGNED,
     ),
     Statement(
         "paper/J8", "features forgotten in a training of the middle regime (T = 400, 500)",
@@ -113,6 +113,6 @@ STATEMENTS: tuple[Statement, ...] = (
     Statement(
         "paper/J8", "how many more that is than in a training that generalizes (T = 1,000)",
         "above 0", (1e-6, INF), difference(at(forgotten, T=[400, 500]), at(forgotten, T=1000)),
-        where={"T": [400, 500, 1000]}, reads={"history_feature_dimensionality": 20},
+        where={"T": [400, 500, 1000]}, reads={"history_feature_dimensionality": 20}, limits=ANY,
     ),
 )  # fmt: skip

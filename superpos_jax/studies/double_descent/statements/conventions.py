@@ -63,12 +63,12 @@ STATEMENTS: tuple[Statement, ...] = (
         Statement(
             "reference/J1", f"sum, eps = 1e-4: test loss at T = {T:,}, mean over seeds",
             f"{READ_OFF[T]:g} (the paper)", (READ_OFF[T] - 5e-4, READ_OFF[T] + 5e-4),
-            average("test_loss"), where={"eps": 1e-4, "T": T}, form=".5g",
+            average("test_loss"), where={"eps": 1e-4, "T": T}, form=".5g", of=4,
         )
         for T in (1000, 2000, 5000)
     ),
     Statement(
         "reference/J1", "sum, eps = 1e-4: ‖W‖ at T = 5,000", "4.5 (a checkpoint of the mean)",
-        (0.9 * 4.5, 1.1 * 4.5), middle("W_norm"), where={"eps": 1e-4, "T": 5000},
+        (0.9 * 4.5, 1.1 * 4.5), middle("W_norm"), where={"eps": 1e-4, "T": 5000}, of=1,
     ),
 )  # fmt: skip

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from superpos_jax.statements.checks import Statement
+from superpos_jax.statements.checks import SHARE, Statement
 from superpos_jax.studies.double_descent.statements.sources import (
     D_F,
+    EACH_OF_FIVE,
     FIVE,
     MEAN,
     REFERENCE,
-    SHARE,
     SUM,
     WHY_MORE_EACH,
 )
@@ -52,7 +52,7 @@ STATEMENTS: tuple[Statement, ...] = (
                 key, f"{FIVE} (D_f > 0.1)", "5", (5, 5), features, reads=D_F, reason=WHY_SHARED
             ),
             Statement(
-                key, "their D_f", SHARE, (0.2, 0.3), of_five, reads=D_F,
+                key, "their D_f", EACH_OF_FIVE, (0.2, 0.3), of_five, reads=D_F,
                 reason=WHY_MORE_EACH if key == "paper/P1" else WHY_SHARED,
             ),
         )
@@ -79,7 +79,7 @@ STATEMENTS: tuple[Statement, ...] = (
         Statement(
             key, f"{of}share of biases below 0, whose outputs hardly fire",
             "few (else means of features are not predicted)", (0, 0.1), dead_outputs, where,
-            {"b": 0}, reason=WHY_DEAD,
+            {"b": 0}, reason=WHY_DEAD, limits=SHARE,
         )
         for key, of, where in (
             ("paper/P1", "", {}),

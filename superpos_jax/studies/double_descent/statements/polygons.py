@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from superpos_jax.statements.checks import Statement
+from superpos_jax.statements.checks import SHARE, Statement
 from superpos_jax.studies.double_descent.statements.sources import D_X, READ_OFF
 from superpos_jax.studies.double_descent.statements.statistics import (
     average,
@@ -27,7 +27,7 @@ STATEMENTS: tuple[Statement, ...] = (
         Statement(
             key, f"test loss at T = {T}, mean over {seeds}", f"{READ_OFF[T]:g}",
             (READ_OFF[T] - 5e-4, READ_OFF[T] + 5e-4), average("test_loss"), where={"T": T},
-            form=".5g", reason=reason,
+            form=".5g", reason=reason, of=4,
         )
         for key, T, seeds, reason in (
             ("reference/P8", 8, "32 seeds", "the paper's is a mean of four: one failure is 1.018."),
@@ -46,7 +46,7 @@ STATEMENTS: tuple[Statement, ...] = (
     *(
         Statement(
             key, f"share of seeds that end above a training loss of 0.01 at T = {T}", expected,
-            within, failed, where={"T": T},
+            within, failed, where={"T": T}, limits=SHARE,
         )
         for key in ("paper/P8", "reference/P8", "reference/P8_sum")
         for T, expected, within in ((5, "few", (0.0, 0.25)), (8, "some, not all", (0.02, 0.98)))
@@ -54,7 +54,7 @@ STATEMENTS: tuple[Statement, ...] = (
     *(
         Statement(
             key, "share of solved seeds that put samples on a second radius", "occasionally",
-            (0.01, 0.5), two_radii, reads={"H": 0},
+            (0.01, 0.5), two_radii, reads={"H": 0}, limits=SHARE,
         )
         for key in ("paper/P8", "reference/P8", "reference/P8_sum")
     ),

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from superpos_jax.statements.checks import Statement
+from superpos_jax.statements.checks import ANY, Statement
 from superpos_jax.studies.double_descent.statements.sources import (
     CHECKPOINTS,
     D_F,
     D_X,
+    EACH_OF_FIVE,
     FIVE,
     MEAN,
     OF_THE_SUM,
     PLATEAU,
     READ_OFF,
     REFERENCE,
-    SHARE,
     SUM,
     WHY_MORE_EACH,
 )
@@ -95,7 +95,7 @@ STATEMENTS: tuple[Statement, ...] = (
         "above 1 (1.015 at n = 10,000)", (1.01, INF), bump,
     ),
     Statement("paper/P3", f"{FIVE} at T = 5,000", "5", (5, 5), features, {"T": 5000}, D_F),
-    Statement("paper/P3", "their D_f", SHARE, (0.2, 0.3), of_five, {"T": 5000}, D_F,
+    Statement("paper/P3", "their D_f", EACH_OF_FIVE, (0.2, 0.3), of_five, {"T": 5000}, D_F,
               reason=WHY_MORE_EACH),
     Statement(
         "paper/P4", LONGEST, "near 30 (n = 10,000)", (15, 100), longest_at, reads={"W": 0},
@@ -110,7 +110,7 @@ STATEMENTS: tuple[Statement, ...] = (
         REFERENCE, "mean: there is a bump: test loss at T = 2,000 less that at 1,000, means over "
         "seeds", "above 0 (0.014)", (5e-4, INF),
         difference(at(average("test_loss"), T=2000), at(average("test_loss"), T=1000)),
-        where={**MEAN, "T": [1000, 2000]},
+        where={**MEAN, "T": [1000, 2000]}, limits=ANY,
     ),
     *(
         Statement(
@@ -137,7 +137,7 @@ STATEMENTS: tuple[Statement, ...] = (
         Statement(
             REFERENCE, f"mean: test loss at T = {T:,}, mean over seeds", f"{value:g}",
             (value - 5e-4, value + 5e-4), average("test_loss"), where={**MEAN, "T": T}, form=".5g",
-            reason=WHY_LOWER.get(T, ""),
+            reason=WHY_LOWER.get(T, ""), of=4,
         )
         for T, value in READ_OFF.items()
     ),
@@ -161,7 +161,7 @@ STATEMENTS: tuple[Statement, ...] = (
             REFERENCE, f"mean: {name.replace('_', ' ')} at T = {T:,}, as checkpoints have it",
             f"{value:g}",
             (value - 5e-4, value + 5e-4) if name == "test_loss" else (0.9 * value, 1.1 * value),
-            middle(name), where={**MEAN, "T": T}, form=".5g",
+            middle(name), where={**MEAN, "T": T}, form=".5g", of=1,
         )
         for (T, name), value in CHECKPOINTS.items()
     ),
@@ -174,7 +174,7 @@ STATEMENTS: tuple[Statement, ...] = (
     ),
     Statement(
         REFERENCE, "sum: ‖b‖ at T = 20,000", "0.42 (a public replication of the sum)",
-        (0.9 * 0.42, 1.1 * 0.42), middle("b_norm"), where={**SUM, "T": 20_000},
+        (0.9 * 0.42, 1.1 * 0.42), middle("b_norm"), where={**SUM, "T": 20_000}, of=1,
     ),
     *(
         Statement(

@@ -29,5 +29,5 @@ MEAN, SUM = {"reduction": 1.0}, {"reduction": 0.0}
 D_F = {"feature_dimensionality": 10}
 D_X = {"sample_dimensionality": 0}
 FIVE = "five features have a direction of their own"
-SHARE = "0.2 to 0.3 (n = 10,000)"
+EACH_OF_FIVE = "0.2 to 0.3 (n = 10,000)"
 WHY_MORE_EACH = "n is 1,000 here: there are fewer other features to share the space with."

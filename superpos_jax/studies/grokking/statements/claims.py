@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from superpos_jax.statements.checks import Statement
+from superpos_jax.statements.checks import SHARE, SIGNED, Statement
 from superpos_jax.studies.grokking.statements.statistics import (
     INF,
     at,
@@ -38,52 +38,54 @@ BY_ARM = {"arm": ["decay_1", "decay_2", "decay_5"]}, {"arm": "perp"}
 
 MEMORIZES: tuple[Statement, ...] = (
     Statement(S[1], "C1: cross-entropy fits: train accuracy at the end", "1", (0.999, 1),
-              middle("train_accuracy"), {"arm": "ce"}),
+              middle("train_accuracy"), {"arm": "ce"}, limits=SHARE),
     Statement(S[1], "C1: cross-entropy does not generalize: test accuracy at the end",
-              "at chance (0.9 % at p = 113)", CHANCE, middle(TEST), {"arm": "ce"}),
+              "at chance (0.9 % at p = 113)", CHANCE, middle(TEST), {"arm": "ce"}, limits=SHARE),
     Statement(F1C, "C1: cross-entropy at 53 bits: test accuracy at step 59,892", "below 0.01",
               (0, 0.01), recorded(TEST, LONG), {"arm": "float64"}, READS, step=LONG),
     Statement(S[1], "C6: cosine of output weights and update, cross-entropy", "up to 0.9",
-              (0.8, 1), middle("update_cosine_out"), {"arm": "ce"}),
+              (0.8, 1), middle("update_cosine_out"), {"arm": "ce"}, limits=SIGNED),
     Statement(S[1], "C6: by how much that of the output is above the other layers'", "above 0",
-              (0, 1), lead(TENSORS, "out"), {"arm": "ce"}),
+              (0, 1), lead(TENSORS, "out"), {"arm": "ce"}, limits=SIGNED),
 )  # fmt: skip
 
 COLLAPSE: tuple[Statement, ...] = (
     Statement(S[2], "C2: half of the samples collapse in the order of the bits: share of"
-              " neighbours", "1", (1, 1), in_order("t_sc", "arm", FLOATS)),
+              " neighbours", "1", (1, 1), in_order("t_sc", "arm", FLOATS), limits=SHARE),
     *(
         Statement(F2, f"C2: half of the samples collapse in the order of the bits, fraction {f}:"
                   " share of neighbours", "1", (1, 1),
                   with_records(in_order("first", "arm", FLOATS), "train_collapsed", 0.5, SHORT),
-                  {"fraction": f}, {"history_train_collapsed": 0}, step=SHORT)
+                  {"fraction": f}, {"history_train_collapsed": 0}, step=SHORT, limits=SHARE)
         for f in (0.6, 0.7)
     ),
     Statement(S[4], "C2: fraction 0.7: test accuracy at 53 bits less that at 11",
               "0.3 or more at p = 113", (0.05, 1),
               difference(at(middle(TEST), arm="float64"), at(middle(TEST), arm="float16")),
-              {"fraction": 0.7}),
+              {"fraction": 0.7}, limits=SIGNED),
     *(
         Statement(F2, f"C2: fraction {f}, step 15,515: test accuracy at 53 bits less that at 11",
                   expected, (0.05, 1),
                   difference(*(at(recorded(TEST, SHORT), arm=a) for a in ("float64", "float16"))),
-                  {"fraction": f}, READS, step=SHORT)
+                  {"fraction": f}, READS, step=SHORT, limits=SIGNED)
         for f, expected in ((0.6, "0.37"), (0.7, "0.34 or more"))
     ),
     Statement(S[2], "C3: test accuracy at the end, largest of 11, 24 and 53 bits",
-              "at chance", CHANCE, largest(TEST), {"arm": list(FLOATS)}),
+              "at chance", CHANCE, largest(TEST), {"arm": list(FLOATS)}, limits=SHARE),
     Statement(F2, "C3: fraction 0.4, step 15,515: largest test accuracy with 11, 24 or 53 bits",
               "at chance", CHANCE, recorded(TEST, SHORT, "max"),
-              {"arm": list(FLOATS), "fraction": 0.4}, READS, step=SHORT),
+              {"arm": list(FLOATS), "fraction": 0.4}, READS, step=SHORT, limits=SHARE),
     *(
         Statement(key, f"C10: collapse induced at 24 bits{at_}: test accuracy at 53 bits less that",
                   "0.79 (p = 113)", (0.1, 1),
-                  difference(at(middle(TEST), arm="float64"), at(middle(TEST), arm="induced")))
+                  difference(at(middle(TEST), arm="float64"), at(middle(TEST), arm="induced")),
+                  limits=SIGNED)
         for key, at_ in ((S[9], ""), (F8, ", p = 113"))
     ),
     *(
         Statement(key, f"Question 1: exact cross-entropy{at_}: share of seeds that generalize",
-                  "1, if collapse were what stops them", ALL, reach(), {"arm": "exact", **where})
+                  "1, if collapse were what stops them", ALL, reach(), {"arm": "exact", **where},
+                  limits=SHARE)
         for key, at_, where in (
             (S[1], ", fraction 0.5, 1,000 steps", {}),
             (S[2], ", fraction 0.5, 6,000 steps", {}),
@@ -94,7 +96,7 @@ COLLAPSE: tuple[Statement, ...] = (
     *(
         Statement(key, f"Question 1: exact cross-entropy, p = 113{at_}, step {step:,}: test"
                   " accuracy", "0.95, if collapse were what stops it", (0.95, 1),
-                  recorded(TEST, step), {"arm": "exact", **where}, READS, step=step)
+                  recorded(TEST, step), {"arm": "exact", **where}, READS, step=step, limits=SHARE)
         for key, at_, where, step in (
             (F1C, "", {}, LONG),
             *((F2, f", fraction {f}", {"fraction": f}, SHORT) for f in (0.4, 0.6, 0.7)),
@@ -104,17 +106,19 @@ COLLAPSE: tuple[Statement, ...] = (
 
 STABLEMAX: tuple[Statement, ...] = (
     Statement(S[3], "C4: test accuracy with StableMax less that with cross-entropy", "above 0",
-              (0.1, 1), difference(at(middle(TEST), arm="stablemax"), at(middle(TEST), arm="ce"))),
+              (0.1, 1), difference(at(middle(TEST), arm="stablemax"), at(middle(TEST), arm="ce")),
+              limits=SIGNED),
     Statement(S[3], "Question 1: test accuracy with StableMax less that with exact cross-entropy",
               "0, if StableMax only avoids collapse", (-0.05, 0.05),
-              difference(at(middle(TEST), arm="stablemax"), at(middle(TEST), arm="exact"))),
+              difference(at(middle(TEST), arm="stablemax"), at(middle(TEST), arm="exact")),
+              limits=SIGNED),
     Statement(S[6], "C4: parity, StableMax: test accuracy at step 5,000", "0.82", (0.7, 1),
-              middle(TEST), {"arm": "stablemax"}),
+              middle(TEST), {"arm": "stablemax"}, limits=SHARE),
     Statement(F1B, "C4: StableMax: test accuracy at step 59,892", "0.94 at step 50,000", (0.9, 1),
-              recorded(TEST, LONG), {}, READS, step=LONG),
+              recorded(TEST, LONG), {}, READS, step=LONG, limits=SHARE),
     *(
         Statement(F4, f"C4: StableMax, {operation}: share of seeds that generalize", "1", ALL,
-                  reach(), {"operation": operation})
+                  reach(), {"operation": operation}, limits=SHARE)
         for operation in ("add", "mul")
     ),
     Statement(S[3], "C5: StableMax: norm of the weights at the end, over that at step 1,000",
@@ -127,7 +131,7 @@ STABLEMAX: tuple[Statement, ...] = (
 
 PERP: tuple[Statement, ...] = (
     Statement(S[1], "C7: perpAdamW: share of seeds that generalize", "1", ALL, reach(),
-              {"arm": "perp"}),
+              {"arm": "perp"}, limits=SHARE),
     Statement(S[1], "C7: perpAdamW: t_gen / t_fit", "hardly more than 1", (1, 3), middle("delay"),
               {"arm": "perp"}),
     Statement(F1A, "C7: perpAdamW, learning rate 0.01: step of a test accuracy of 0.95", "175",
@@ -155,14 +159,14 @@ PERP: tuple[Statement, ...] = (
 
 OTHERS: tuple[Statement, ...] = (
     Statement(S[7], "C9: binary codes, cross-entropy: share of seeds that generalize", "1", ALL,
-              reach(), {"arm": "ce"}),
+              reach(), {"arm": "ce"}, limits=SHARE),
     Statement(S[7], "C9: binary codes, cross-entropy: t_gen / t_fit", "hardly more than 1",
               (0.5, 3), quotient(first(), first("t_fit")), {"arm": "ce"}),
     Statement(S[8], "C11: squared error, 1 hidden layer: share of seeds that generalize", "1", ALL,
-              reach(), {"depth": 1}),
+              reach(), {"depth": 1}, limits=SHARE),
     *(
         Statement(S[8], f"C11: squared error, {depth} hidden layers: share of seeds that"
-                  " generalize", "0", NONE, reach(), {"depth": depth})
+                  " generalize", "0", NONE, reach(), {"depth": depth}, limits=SHARE)
         for depth in (2, 3)
     ),
 )  # fmt: skip

@@ -117,7 +117,7 @@ def test_the_caption_tells_the_bump_and_not_a_peak_of_few_samples():
 
 def test_other_losses_are_in_units_of_what_predicting_zero_scores():
     result = Made(T=SIZES, loss=[1, 2, 4])
-    zero = xr.DataArray([3.0, 0.9999, 0.2], dims="loss")
+    zero = xr.DataArray([3.0, 0.9999999, 0.2], dims="loss")
     result.dataset["zero_test_loss"] = zero.broadcast_like(result.dataset["test_loss"])
     table = plots.t_sweep_table(result).set_index(["split", "loss", "T"])["median"]
     for split in ("test", "train"):
@@ -145,3 +145,13 @@ def test_the_train_axis_ends_where_its_lines_and_bands_do():
     few = Made(T=[5, 50, 500], seed=[0, 1])
     few.dataset["train_loss"][1, 1] = 400.0
     assert plots.t_sweep(few).axes[1].get_ylim()[1] == pytest.approx(420)
+
+
+def test_empty_test_samples_lower_what_predicting_zero_scores():
+    """At n = 100 and S = 0.99 a third is empty: zero scores 0.63, and that is drawn at 1."""
+    result = Made(T=SIZES)
+    before = plots.t_sweep_table(result)
+    result.dataset["zero_test_loss"] = xr.full_like(result.dataset["test_loss"], 0.63)
+    after = plots.t_sweep_table(result)
+    unit = np.where(before["split"] == "test", 0.63, 1)
+    np.testing.assert_allclose(after["median"], before["median"] / unit)

@@ -1,0 +1,1 @@
+"""The plane in a browser: results as one HTML file."""
