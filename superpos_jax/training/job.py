@@ -23,14 +23,6 @@ from superpos_jax.engine import collective, memory
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.plan import Plan
 from superpos_jax.engine.program import Program, make_mesh
-from superpos_jax.engine.study import Trained, end_verdicts
-from superpos_jax.engine.verdicts import (
-    ALIVE,
-    DIVERGED,
-    FINISHED,
-    NON_FINITE,
-    NOT_ENDED,
-)
 from superpos_jax.errors import UserError
 from superpos_jax.results import cells, rows
 from superpos_jax.results.result import Result
@@ -42,6 +34,7 @@ from superpos_jax.training.logbook import Logbook
 from superpos_jax.training.loop import Training, advance
 from superpos_jax.training.opening import Job, opened
 from superpos_jax.training.progress import Progress, shown
+from superpos_jax.training.reports import finished_rows
 from superpos_jax.training.signals import stop_requests
 
 PLANNING = 2e-4
@@ -196,50 +189,6 @@ def tell_of_planning(cells: int) -> None:
     """Say that planning takes a while, where it does."""
     if cells * PLANNING > 5:
         logger.warning("planning %s cells takes about %.0f s", f"{cells:,}", cells * PLANNING)
-
-
-def finished_rows(training: Training, run: int) -> xr.Dataset:
-    """The rows of a program's cells, which are trained to their end.
-
-    Args:
-        training: of the program.
-        run: which of the runs in the provenance trained them.
-    """
-    training.finish()
-    program, measured = training.program, training.measured
-    study, trained = program.study, program.plan.cells
-    params, memos = program.params(training.state), program.memos(training.state)
-    histories = rows.histories(study, trained, measured)
-    is_dead, ended = measured.died_at() != ALIVE, measured.outcome("ended")
-    if ended.max(initial=NOT_ENDED) >= len(study.ends):
-        raise UserError(
-            f"study {type(study).__name__}: look ended a cell with {ended.max()}; allowed:"
-            " end(reason), or NOT_ENDED"
-        )
-    rules, updates = (
-        [*zip(study.ends, end_verdicts(study), strict=True)],
-        measured.outcome("updates"),
-    )
-    ends = []
-    for cell, history, dead, rule in zip(
-        trained, histories, is_dead.tolist(), ended.tolist(), strict=True
-    ):
-        if dead:
-            ends.append(("", NON_FINITE))
-        elif rule != NOT_ENDED:
-            ends.append(rules[rule])
-        else:
-            why = study.diverged(cell, history)
-            ends.append((why, DIVERGED if why else FINISHED))
-    with np.errstate(all="ignore"):  # a dead cell's weights may be huge; they are blanked
-        reports = [
-            study.report(cell, Trained(weights, history, memo, verdict, reason, int(done)))
-            for cell, weights, history, memo, (reason, verdict), done in zip(
-                trained, params, histories, memos, ends, updates, strict=True
-            )
-        ]
-    verdicts = np.array([verdict for _, verdict in ends])
-    return rows.make_table(study, trained, measured, run, verdicts, reports)
 
 
 def _programs(
