@@ -2,8 +2,11 @@
 
 import importlib.metadata
 import re
+from pathlib import Path
 from typing import get_type_hints
 
+import superpos_jax as sp
+from superpos_jax.page.write import page
 from superpos_jax.results.sweep import Sweep
 
 project = "superpos_jax"
@@ -41,6 +44,16 @@ autodoc_member_order = "bysource"
 python_use_unqualified_type_names = True
 
 
+ROOT = Path(__file__).parents[1]
+PAGES = {
+    "double_descent": "P5",
+    "grokking": "grokking_S5",
+    "large_lr": "large_lr_grid",
+    "bows": "bows_circular",
+    "cities": "bows_cities",
+    "digits": "C1",
+}
+"""Of each study an archive in figures/data that the gallery shows as a page to explore."""
 MARK = "<!-- From here on written by `make figures`. -->"
 
 
@@ -84,6 +97,16 @@ def setup(app):
         source[0] = demoted(source[0])
 
     app.connect("source-read", read)
+
+    def explore(app, error):
+        if error is None and app.builder.name == "html":
+            folder = Path(app.outdir, "pages")
+            folder.mkdir(exist_ok=True)
+            for study, name in PAGES.items():
+                text = page([sp.load(ROOT / "figures" / "data" / f"{name}.zip")])
+                (folder / f"{study}.html").write_text(text, encoding="utf-8")
+
+    app.connect("build-finished", explore)
 
     def mend(app, what, name, obj, options, lines):
         lines[:] = as_rst(lines)
