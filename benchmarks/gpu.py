@@ -130,10 +130,6 @@ def steps():
     axes = {"T": [8, 16, 32, 64], "m": [2], "seed": range(250)}
     tiny = Sweep(study="double_descent", axes=axes, options={"n": 1000}).grid()
     trained("T = 8 to 64, n = 1,000, m = 2", tiny.cells, tiny.study, 2000)
-    plane = load_sweep("reference/P5").grid()
-    for m in (2, 4, 8):
-        cells = [cell for cell in plane.cells if cell.m == m]
-        trained(f"reference/P5, m = {m}", cells, plane.study, 100)
     regimes = load_sweep("reference/P3").grid()
     params, measured = trained("reference/P3", regimes.cells, regimes.study, 100)
     place = next(i for i, cell in enumerate(regimes.cells) if cell.T == 5000 and cell.seed == 3)
