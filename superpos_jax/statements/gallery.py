@@ -29,6 +29,7 @@ from superpos_jax.results.view import provenance
 from superpos_jax.statements.checks import AGREES, DIFFERS, NOT_TRAINED, UNDECIDED, Finding, check
 from superpos_jax.statements.pages import Collection, Entry, Page, collections
 from superpos_jax.text import counted
+from superpos_jax.training.provenance import CHANGED, COMMIT
 
 MARK = "<!-- From here on written by `make figures`. -->"
 COST = "Cost"
@@ -42,15 +43,36 @@ def entries() -> list[Entry]:
 
 
 def store(results: Path, data: Path) -> Iterator[Path]:
-    """Archive every result of these sweeps that is there; the archives' paths."""
+    """Archive every result of these sweeps that is there; the archives' paths.
+
+    Raises:
+        UserError: a result was trained with code that is in no commit.
+    """
     for name, best in {entry.sweep.name: entry.sweep.best for entry in entries()}.items():
         if not (results / name / STORE).is_dir():
             continue
         result = load(results / name)
+        _refuse_uncommitted(results / name, result)
         if result.count(UNFINISHED) < result.dataset["verdict"].size:
             yield archive.write(
                 archive.thin(result, _arrays(name, result), best), data / f"{name}.zip"
             )
+
+
+def _refuse_uncommitted(folder: Path, result: Result) -> None:
+    """Refuse to archive what nobody else can train: cells of code that is in no commit.
+
+    Runs of earlier versions do not say, and pass.
+    """
+    runs, shown = provenance(result.dataset), np.unique(result.dataset["run"])
+    for run in (runs[number] for number in shown if number >= 0):
+        for machine in (run, *run.get("continued", [])):
+            if changed := machine.get(CHANGED):
+                raise UserError(
+                    f"{folder}: its run of {run['started']} trained with code that is not in its"
+                    f" commit {machine[COMMIT]}: {', '.join(changed)}; commit the code and train it"
+                    " again: superpos run SWEEP --fresh"
+                )
 
 
 def _arrays(name: str, result: Result) -> dict[str, int]:
