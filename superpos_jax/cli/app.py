@@ -1,4 +1,4 @@
-"""The command line: run, merge, view, plan, show, plot, audit, check-paper, list.
+"""The command line: run, merge, view, compare, plan, show, plot, audit, check-paper, list.
 
 Nothing here imports JAX before a command needs it, so `superpos --help` answers at once.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from superpos_jax.cli.compare import compare
 from superpos_jax.cli.merge import merge
 from superpos_jax.cli.options import (
     DONE,
@@ -55,6 +56,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(merge)
 app.command()(view)
+app.command()(compare)
 
 
 @app.command()

@@ -186,7 +186,7 @@ def _current(table: xr.Dataset) -> xr.Dataset:
     """A table as it was read, with the numbers that the study has got since."""
     for name in ("sweep", "cell", "provenance", "retries", "swept"):
         json.loads(table.attrs[name])
-    study = _study(table)
+    study = study_of(table)
     numbers = numbers_of(study, cells_of(table, study))
     return table.assign_coords({name: ("cell", values) for name, values in numbers.items()})
 
@@ -194,7 +194,7 @@ def _current(table: xr.Dataset) -> xr.Dataset:
 def _of_a_grid(dataset: xr.Dataset) -> xr.Dataset:
     """The table of a store of version 0.1."""
     json.loads(dataset.attrs["provenance"])
-    study, axes = _study(dataset), tuple(str(dim) for dim in dataset["verdict"].dims)
+    study, axes = study_of(dataset), tuple(str(dim) for dim in dataset["verdict"].dims)
     fixed = json.loads(dataset.attrs["cell"])
     points = itertools.product(*(dataset[axis].values.tolist() for axis in axes))
     cells = [study.Cell(**fixed, **dict(zip(axes, point, strict=True))) for point in points]
@@ -202,7 +202,7 @@ def _of_a_grid(dataset: xr.Dataset) -> xr.Dataset:
     return table.assign_attrs(format=FORMAT, swept=json.dumps(sorted(axes)))
 
 
-def _study(dataset: xr.Dataset) -> Any:
+def study_of(dataset: xr.Dataset) -> Any:
     """The study of a result, with its options."""
     refuse_unnamed(dataset.attrs["study"])
     study = load_study(dataset.attrs["study"])

@@ -133,11 +133,8 @@ def _compare(stored: Any, again: Any, archived: bool) -> tuple[bool, float, str]
             old = old.sel(step=new["step"])
         before = old.values[tuple(map(slice, new.shape))].astype(new.dtype)
         after = new.values
-        if archived and not {*new.dims} <= {"step"} and before.tobytes() != after.tobytes():
-            left_out = (
-                np.isnan(before) if before.dtype.kind == "f" else before == missing(new.dtype)
-            )
-            after = np.where(left_out, before, rounded(after))
+        if archived:
+            after = _as_held(before, after, single={*new.dims} <= {"step"})
         if before.tobytes() == after.tobytes():
             continue
         same = False
@@ -148,3 +145,18 @@ def _compare(stored: Any, again: Any, archived: bool) -> tuple[bool, float, str]
         if difference >= largest:
             largest, where = difference, str(name)
     return same, largest, where
+
+
+def _as_held(held: np.ndarray, values: np.ndarray, single: bool) -> np.ndarray:
+    """Numbers as an archive would hold them, by what it holds.
+
+    A number that is not a number is not held: an earlier version had no such quantity yet. Of an
+    array that is no `single` number or its history, some values may be held, rounded.
+    """
+    if held.tobytes() == values.tobytes():
+        return values
+    left_out = np.isnan(held) if held.dtype.kind == "f" else np.zeros(held.shape, bool)
+    if not single:
+        left_out = left_out | (held == missing(held.dtype))
+        values = rounded(values)
+    return np.where(left_out, held, values)
