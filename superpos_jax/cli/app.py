@@ -231,11 +231,13 @@ def check_paper(
 
         superpos check-paper
     """
+    from superpos_jax.results.overlap import in_short, overlaps
     from superpos_jax.statements.checks import check
     from superpos_jax.statements.pages import collections
 
     with err.status("comparing; half a minute"):
         judged = [(source.page, check(data, source.statements)) for source in collections()]
+        pairs = overlaps(sorted(data.glob("*.zip")))
     for page, findings in judged:
         rows = [(f.key, f.statement, f.found, f.expected, f.verdict) for f in findings]
         if rows:
@@ -245,6 +247,7 @@ def check_paper(
             f"--data {data}: no archive of a paper's sweep; a clone of the repository has them in "
             "figures/data"
         )
+    out.print(f"{in_short(pairs)} superpos compare {data}/*.zip tells which.", soft_wrap=True)
     return DONE
 
 

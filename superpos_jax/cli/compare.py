@@ -37,7 +37,7 @@ def compare(
 
     if study is not None:
         load_study(study)
-    if len(results) < 2:
+    if len({*results}) < 2:
         raise UserError("compare: one result; give two or more")
     pairs = overlaps(results)
     rows = [

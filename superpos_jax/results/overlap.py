@@ -26,6 +26,7 @@ class Overlap(NamedTuple):
     """Two results that have cells in common."""
 
     first: str
+    """Its path."""
     second: str
     cells: int
     """How many cells both have trained to their end."""
@@ -59,7 +60,7 @@ def overlaps(paths: Iterable[Path]) -> list[Overlap]:
     Raises:
         UserError: one of them is not a readable result.
     """
-    trained = {_called(path): _trained(read_table(path)) for path in paths}
+    trained = {str(path): _trained(read_table(path)) for path in paths}
     pairs = []
     for (first, one), (second, other) in itertools.combinations(trained.items(), 2):
         common = [alike for alike in one.rows if alike in other.rows]
@@ -86,11 +87,6 @@ def in_short(pairs: Sequence[Overlap]) -> str:
         f"Of {cells:,} times that two results hold a cell, its numbers differ {differing:,} times,"
         f" in {worse} of {counted(len(pairs), 'pair')}."
     )
-
-
-def _called(path: Path) -> str:
-    """`P5` of the archive P5.zip; a folder by its path."""
-    return path.stem if path.suffix == ".zip" else str(path)
 
 
 def _trained(table: xr.Dataset) -> _Trained:
@@ -155,7 +151,8 @@ def _in_words(numbers: Sequence[np.ndarray]) -> str:
     """Two numbers, or how far two histories are apart at most."""
     if numbers[0].ndim:
         return f"by {written(float(_apart(*(number[None] for number in numbers))[0]))}"
-    return " and ".join(written(float(number), ".6g") for number in numbers)
+    short, exact = ([written(float(number), form) for number in numbers] for form in (".6g", ".9g"))
+    return " and ".join(exact if short[0] == short[1] else short)
 
 
 def _runs(table: xr.Dataset) -> str:

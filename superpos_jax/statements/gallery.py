@@ -21,6 +21,7 @@ from superpos_jax.drawing.scalars import in_words
 from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.errors import UserError
 from superpos_jax.results import archive
+from superpos_jax.results.overlap import Overlap, overlaps
 from superpos_jax.results.registry import labels_of
 from superpos_jax.results.result import Result, load
 from superpos_jax.results.runs import fixed
@@ -109,13 +110,20 @@ def pages(data: Path, figures: Path) -> Iterator[Path]:
     It has every figure, how it was made, and what was found. Where nothing of a study is stored
     there is no page.
     """
+    pairs = overlaps(sorted(data.glob("*.zip")))
     for collection in collections():
         trained = [entry for entry in collection.entries if _archive(entry, data).exists()]
         if trained:
-            yield _write(collection, trained, data, figures)
+            yield _write(collection, trained, data, figures, pairs)
 
 
-def _write(collection: Collection, trained: Sequence[Entry], data: Path, figures: Path) -> Path:
+def _write(
+    collection: Collection,
+    trained: Sequence[Entry],
+    data: Path,
+    figures: Path,
+    pairs: Sequence[Overlap],
+) -> Path:
     page = collection.page
     path = figures / page.folder / "README.md"
     text = path.read_text(encoding="utf-8") if path.exists() else "# Figures\n\n"
@@ -124,7 +132,8 @@ def _write(collection: Collection, trained: Sequence[Entry], data: Path, figures
     parts += _preface(collection, trained, findings)
     for entry in trained:
         result = load(_archive(entry, data))
-        parts.append(_section(page, entry, result, data, figures, findings))
+        doubts = _doubts(result, _archive(entry, data), pairs)
+        parts.append(_section(page, entry, result, data, figures, findings, doubts))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return path
@@ -169,11 +178,12 @@ def _section(
     data: Path,
     figures: Path,
     findings: Sequence[Finding],
+    doubts: str,
 ) -> str:
     own = figures / page.folder
     archive = os.path.relpath(_archive(entry, data), own)
     made = f"{_made(result, page.named)} {_stored(archive, result, page.weights)}"
-    lines = [f"## {entry.title}", f"    superpos run {entry.key}", made]
+    lines = [f"## {entry.title}", f"    superpos run {entry.key}", made + doubts]
     for name in entry.sweep.figures:
         if (picture := figures / entry.key / f"{name}.png").exists():
             lines.append(f"![{name}]({os.path.relpath(picture, own)})")
@@ -236,6 +246,27 @@ def _stored(archive: str, result: Result, weights: str) -> str:
         count = int(array.notnull().any(own).sum())
         text = f"with the weights of {counted(count, 'model')}"
     return f"Stored in [{Path(archive).name}]({archive}), {text}."
+
+
+def _doubts(result: Result, path: Path, pairs: Sequence[Overlap]) -> str:
+    """Of how many models nobody knows the code, or other archives have other numbers."""
+    runs, text = provenance(result.dataset), ""
+    run = result.dataset["run"]
+    nameless = [number for number, each in enumerate(runs) if not each.get(COMMIT)]
+    if count := int(run.isin(nameless).sum()):
+        text = f" Of {count:,} of them no commit is noted that has their code."
+    others = {
+        Path(next(other for other in pair[:2] if other != str(path))).stem: pair.differing
+        for pair in pairs
+        if pair.differing and str(path) in pair[:2]
+    }
+    if others:
+        named = ", ".join(f"{count:,} in {name}" for name, count in others.items())
+        text += (
+            f" Models that other archives hold too have other numbers there: {named} (`superpos"
+            " compare`)."
+        )
+    return text
 
 
 def _grid(dataset: xr.Dataset, named: Sequence[str]) -> str:

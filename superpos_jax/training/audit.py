@@ -152,6 +152,12 @@ def _as_held(held: np.ndarray, values: np.ndarray, single: bool) -> np.ndarray:
 
     A number that is not a number is not held: an earlier version had no such quantity yet. Of an
     array that is no `single` number or its history, some values may be held, rounded.
+
+    >>> held, again = np.float32([0.12345695, np.nan]), np.float32([0.123456789, 7])
+    >>> (_as_held(held, again, single=False) == held).tolist()
+    [True, False]
+    >>> (_as_held(held, again, single=True) == held).tolist()
+    [False, False]
     """
     if held.tobytes() == values.tobytes():
         return values

@@ -1,5 +1,6 @@
 """From results to archives, figures and the page."""
 
+import json
 import re
 from pathlib import Path
 
@@ -66,6 +67,23 @@ def test_results_become_archives_figures_and_a_page(tmp_path, monkeypatch):
     assert "24 models" in text
     assert "Stored in [P6.zip](data/P6.zip), without weights." in text
     assert re.search(r"weight decay 1.0 removes the bump.*\| \d.* to .*\|", text)
+
+
+def test_an_archive_of_uncommitted_code_is_refused(tmp_path):
+    sweep = sp.Sweep(name="P6", axes={"T": [3]}, cell={"steps": 1}, options={"n": 20})
+    result = sp.run(sweep)
+    run = json.loads(result.dataset.attrs["provenance"])
+    for changed in ([], ["superpos_jax/engine/plan.py"]):
+        machine = {**run, "commit": "83d599be7e6e", "changed_code": changed}
+        result.dataset.attrs["provenance"] = json.dumps(machine)
+        result.save(tmp_path / "P6")
+        if not changed:
+            assert len(list(gallery.store(tmp_path, tmp_path / "data"))) == 1
+    line = (
+        rf"P6: its run of {run['started'][:10]}.* commit 83d599be7e6e: superpos_jax/engine/plan.py;"
+    )
+    with pytest.raises(UserError, match=line):
+        list(gallery.store(tmp_path, tmp_path / "data"))
 
 
 def test_figures_of_data_that_are_not_there_stay(tmp_path, monkeypatch, caplog):
