@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: plane test format bench torture paper figures check-paper clean
+.PHONY: plane test format docs notebook bench torture paper figures check-paper clean
 
 plane: $(VENV)/installed ## train the quickstart plane and draw it
 	$(BIN)/superpos run quickstart
@@ -18,6 +18,13 @@ test: $(VENV)/installed-dev ## the whole gate: format, lint, types, rooms, tests
 format: $(VENV)/installed-dev ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/installed-docs ## build the documentation in docs/_build; a broken link is an error
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -c docs . docs/_build/html
+	@echo docs/_build/html/index.html
+
+notebook: $(VENV)/installed-docs ## execute docs/notebook.ipynb again
+	cd docs && ../$(BIN)/jupyter-execute --inplace notebook.ipynb
 
 bench: $(VENV)/installed-bench ## measure speed and memory, rewrite benchmarks/*.md
 	$(BIN)/python benchmarks/on_paper.py
@@ -39,7 +46,7 @@ check-paper: $(VENV)/installed ## the paper's statements, against the numbers in
 	$(BIN)/superpos check-paper
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist docs/_build
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'

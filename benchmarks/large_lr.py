@@ -3,19 +3,39 @@
     python benchmarks/large_lr.py       # rewrites its section of README.md
 
 By hand: vmap over the cells, and a loop of ten updates and a look, until the last cell has stopped.
-PyTorch trains one cell after another.
+PyTorch trains one cell after another. Of two processes and of one the time is measured that their
+`superpos run` notes, without compilation.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from beside import HEAD, MEASURE, Engine, Way, Ways, by_hand, compared, in_turns, one_core, stacked
-from page import table, write
+from beside import (
+    HEAD,
+    MEASURE,
+    TURNS,
+    Engine,
+    Way,
+    Ways,
+    by_hand,
+    compared,
+    in_turns,
+    one_core,
+    stacked,
+)
+from page import spread, table, write
 
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.results.grid import Grid
@@ -26,6 +46,8 @@ STEPS, FIXED_STEPS = 3000, 300
 """Updates in a turn: at most where cells stop, of each where they do not."""
 IN_PYTORCH = 37
 """PyTorch trains every 37th cell: 7 of 224, of different learning rates, shares and seeds."""
+LONG_STEPS = 20_000
+"""Updates of each cell of a run that is long beside its start and its reports."""
 FAR = 20 * np.log(2)
 
 
@@ -140,9 +162,43 @@ def ways(steps: int, fixed_steps: int, *changed: str) -> Ways:
     }
 
 
+def run_seconds(cores: Collection[int], steps: int, *changed: str) -> float:
+    """Seconds that a run with a process on each of some cores takes, beside compilation."""
+    superpos = str(Path(sys.executable).with_name("superpos"))
+    settings = [f"steps={steps}", "protocol=fixed", *changed]
+    with tempfile.TemporaryDirectory() as folder:
+        command = [superpos, "run", "large_lr/boolean", "--out", f"{folder}/out"]
+        command += ["--processes", str(len(cores))]
+        for setting in settings:
+            command += ["--set", setting]
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, cores)  # of this process; what it starts has the same
+        subprocess.run(command, check=True, capture_output=True)
+        os.sched_setaffinity(0, before)
+        told = json.loads(Path(folder, "out", "provenance.json").read_text())
+    return float(told["wall_seconds"] - told["compile_seconds"])
+
+
+def of_processes() -> str:
+    """A sentence: a run of two processes, on a core each, beside a run of one."""
+    first, second, *_ = sorted(os.sched_getaffinity(0))
+    times = [
+        (run_seconds([first], LONG_STEPS), run_seconds([first, second], LONG_STEPS))
+        for _ in range(TURNS)
+    ]
+    alone, together = ([pair[i] for pair in times] for i in range(2))
+    ratio = spread([one / two for one, two in times], ".2f")
+    return (
+        f"`superpos run large_lr/boolean` with {LONG_STEPS:,} updates of each cell, compilation"
+        f" aside: {spread(alone, '.0f')} s\nin one process on one core, {spread(together, '.0f')} s"
+        f" in two on two: {ratio} times as fast (goal 1.8)."
+    )
+
+
 @pinned()
 def main() -> None:
-    """Measure on one core, and write."""
+    """Measure processes, then everything else on one core, and write."""
+    processes = of_processes()
     one_core()
     rates = in_turns(ways(STEPS, FIXED_STEPS))
     pairs = [
@@ -155,7 +211,7 @@ def main() -> None:
         compared(f"{what}, {other}", rates, f"engine, {kind}", f"{other}, {kind}", goal)
         for what, kind, other, goal in pairs
     ]
-    write("large_lr", ["## Large learning rates", "", *MEASURE, *table(HEAD, *rows)])
+    write("large_lr", ["## Large learning rates", "", *MEASURE, *table(HEAD, *rows), "", processes])
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ Names are loaded on first use, so that importing the package starts neither JAX 
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from superpos_jax.training.merge import merge
 
 __all__ = [
-    "Interrupted", "Result", "Study", "Sweep", "UserError", "load", "load_sweep", "merge", "plots",
-    "run",
+    "Interrupted", "Result", "Study", "Sweep", "UserError", "__version__", "load", "load_sweep",
+    "merge", "plots", "run",
 ]  # fmt: skip
+
+__version__: str
 
 _HOME = {
     "Interrupted": "errors",
@@ -45,7 +48,13 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(f"superpos_jax.{_HOME[name]}"), name)
     elif name == "plots":
         value = importlib.import_module("superpos_jax.plots")
+    elif name == "__version__":
+        value = importlib.metadata.version("superpos_jax")
     else:
         raise AttributeError(f"module 'superpos_jax' has no attribute {name!r}")
     globals()[name] = value  # a submodule of the same name must not take its place
     return value
+
+
+def __dir__() -> list[str]:
+    return __all__

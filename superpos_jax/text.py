@@ -114,6 +114,15 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+def few(words: Sequence[str], most: int = 12) -> list[str]:
+    """The first ones of many words, and how many more there are.
+
+    >>> few(["a", "b", "c", "d"], most=2)
+    ['a', 'b', 'and 2 more']
+    """
+    return [*words] if len(words) <= most else [*words[:most], f"and {len(words) - most:,} more"]
+
+
 def written(value: float, form: str = ".3g") -> str:
     """A number in so many digits, never as 1e+04.
 

@@ -19,7 +19,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import BaseModel, ConfigDict, Field
 
-from superpos_jax.engine.study import DataSet, Shapes, Study, Trained, Variable
+from superpos_jax.engine.study import DataSet, Inspected, Shapes, Study, Trained, Variable
 from superpos_jax.studies.double_descent.figures import FigureSpec
 
 FEATURES = 24
@@ -62,9 +62,11 @@ class Batch(NamedTuple):
     y: Any
 
 
-class Fit(NamedTuple):
+@dataclass(frozen=True, repr=False)
+class Fit(Inspected):
     """One cell as numpy: X (T, width), y (T,), w (width,)."""
 
+    cell: Regression
     X: np.ndarray
     y: np.ndarray
     w: np.ndarray
@@ -127,7 +129,7 @@ class Ridge(Study):
 
     def inspect(self, cell: Regression, report: Mapping[str, np.ndarray]) -> Fit:
         x, y = draw(*self.datasets(cell)["train"][:2])
-        return Fit(x[:, : cell.width], y, report["w"][: cell.width])
+        return Fit(cell, x[:, : cell.width], y, report["w"][: cell.width])
 
 
 def risk_table(result: Any) -> pd.DataFrame:

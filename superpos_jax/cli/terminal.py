@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from superpos_jax.text import NBSP, Labels, counted, printable, seed_axes
+from superpos_jax.training import progress
 
 if TYPE_CHECKING:
     from xarray import DataArray, Dataset
 
     from superpos_jax.results.result import Result
-    from superpos_jax.training.loop import Progress as Standing
 
 UNWRAPPED = 10_000
+MOST_ROWS, MOST_COLUMNS, NARROW = 30, 24, 10
+"""Rows and columns of a table, at most, and letters of a column of numbers with its border."""
 
 
 def _console(stderr: bool) -> Console:
@@ -53,63 +53,9 @@ def plain_warnings() -> Iterator[None]:
         logger.propagate = True
 
 
-class Pace:
-    """Steps a second and seconds left, since the program that is training began or went on."""
-
-    def __init__(self) -> None:
-        self.since: tuple[float, Standing] | None = None
-        self.step = 0
-
-    def of(self, now: Standing, clock: float) -> tuple[float, float] | None:
-        """Both at a time in seconds; None before there is something to tell them from."""
-        if now.step < self.step:  # the next program begins
-            self.since = None
-        self.step = now.step
-        if now.step and self.since is None:
-            self.since = clock, now
-        if self.since is None or now.done <= self.since[1].done:
-            return None
-        seconds, first = clock - self.since[0], self.since[1]
-        return (now.step - first.step) / seconds, seconds * (1 - now.done) / (now.done - first.done)
-
-
-@contextmanager
-def progress_bar() -> Iterator[Callable[[Standing], None]]:
+def progress_bar() -> AbstractContextManager[Callable[[progress.Progress], None]]:
     """A bar with rate and time left on a terminal; a line every ten seconds elsewhere."""
-    started = last = time.monotonic()
-    pace = Pace()
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(elapsed_when_finished=False),
-        console=err,
-        disable=not err.is_terminal,
-    )
-    task = bar.add_task("", total=1.0, rate="")
-
-    def report(now: Standing) -> None:
-        nonlocal last
-        clock = time.monotonic()
-        text, left = f"step {now.step:,}/{now.steps:,}", ""
-        if (pair := pace.of(now, clock)) is not None:
-            rate, seconds = pair
-            text, left = f"{text}, {rate:,.1f} steps/s", f", {seconds:.0f} s left"
-        bar.update(
-            task, completed=now.done, description=f"{now.cells:,} cells, {now.doing}", rate=text
-        )
-        if not err.is_terminal and (clock - last > 10 or now.done in (0.0, 1.0)):
-            last = clock
-            err.print(
-                f"{clock - started:6.0f} s  {now.cells:,} cells, {now.doing}  "
-                f"{100 * now.done:3.0f}%  {text}{left}"
-            )
-
-    with bar:
-        yield report
+    return progress.bar(err)
 
 
 def print_result(result: Result, select: Mapping[str, Any] | None = None) -> None:
@@ -147,6 +93,7 @@ def print_result(result: Result, select: Mapping[str, Any] | None = None) -> Non
     ) if part)  # fmt: skip
     for name in tables:
         mean = counts[name].sel(first).mean(pooled).transpose(*shown)
+        whole, mean = mean, _thinned(mean)
         labels = _labels(mean, shown[0], grid.study.labels) if shown else [""]
         columns = _labels(mean, shown[1], grid.study.labels) if len(shown) > 1 else [""]
         values = mean.values.reshape(len(labels), len(columns))
@@ -155,12 +102,17 @@ def print_result(result: Result, select: Mapping[str, Any] | None = None) -> Non
             for label, row in zip(labels, values, strict=True)
         ]
         head = (" \\ ".join(shown), *columns)
-        print_table(f"{name.replace('_', ' ')} of {where}", head, rows)
+        print_grid(f"{name.replace('_', ' ')} of {where}", head, rows)
+        if mean.size < whole.size:
+            out.print(_rest(whole, mean, describe), soft_wrap=True)
     for word, all_cells in (("dead", result.dead()), ("diverged", result.diverged())):
         cells = [cell for cell in all_cells if _is_at(cell, dataset, taken)]
         if cells:
             title = f"{len(cells)} {word} cell{'s' * (len(cells) > 1)}"
-            print_table(title, tuple(cells[0]), [cell.values() for cell in cells])
+            print_table(title, tuple(cells[0]), [cell.values() for cell in cells[:MOST_ROWS]])
+            if len(cells) > MOST_ROWS:
+                more = f"and {len(cells) - MOST_ROWS:,} more: in Python result.{word}() has all"
+                out.print(more, soft_wrap=True)
     if "ended" in dataset:
         for number, reason in enumerate(grid.study.ends):
             stopped = int((dataset["ended"] == number).sum())
@@ -183,9 +135,53 @@ def _is_at(cell: Mapping[str, Any], dataset: Dataset, taken: Mapping[str, Any]) 
     return all(in_it) and all(cell[axis] == value for axis, value in taken.items())
 
 
+def _thinned(array: DataArray) -> DataArray:
+    """Values over two axes, as many as fit a screen: the first, the last, and some between."""
+    import numpy as np
+
+    most = MOST_ROWS, min(MOST_COLUMNS, max(2, out.width // NARROW - 1))
+    sizes = dict(zip(array.dims, most, strict=False))
+    return array.isel({
+        axis: np.unique(np.linspace(0, array.sizes[axis] - 1, count).round().astype(int))
+        for axis, count in sizes.items()
+        if array.sizes[axis] > count
+    })  # fmt: skip
+
+
+def _rest(whole: DataArray, part: DataArray, describe: Callable[[Mapping[str, Any]], str]) -> str:
+    """How much of a table is shown, its range and where, and where all of it is."""
+    shown = " x ".join(
+        f"{part.sizes[axis]:,} of {whole.sizes[axis]:,} {axis}" for axis in whole.dims
+    )
+    ends = []
+    for word, find in (("smallest", whole.argmin), ("largest", whole.argmax)):
+        if whole.notnull().any():
+            end = whole[find(...)]
+            at = describe({str(axis): end[axis].item() for axis in whole.dims})
+            ends.append(f"{word} {end.item():.4f} at {at.replace(NBSP, ' ')}")
+    return f"{shown}; {'; '.join([*ends, 'in Python result.to_dataframe() has all'])}"
+
+
 def _labels(array: DataArray, axis: str, labels: Labels) -> list[str]:
     """The values of an axis, by name where they have one."""
     return [labels.called(axis, value) or str(value) for value in array[axis].values.tolist()]
+
+
+def print_grid(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table of numbers; one that is wider than the terminal in parts, one below the other."""
+    widths = [3 + max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    room = out.width - 1 - widths[0]
+    parts, used = [[1]], widths[1]
+    for column in range(2, len(head)):
+        used += widths[column]
+        if used > room:
+            parts.append([])
+            used = widths[column]
+        parts[-1].append(column)
+    for part in parts:
+        shown = [0, *part]
+        print_table(title, [head[i] for i in shown], [[row[i] for i in shown] for row in rows])
+        title = ""
 
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
@@ -193,7 +189,8 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]
     table = Table(*map(printable, columns), show_header=bool(columns))
     for row in rows:
         table.add_row(*(printable(value) for value in row))
-    out.print(printable(title), soft_wrap=True)
+    if title:
+        out.print(printable(title), soft_wrap=True)
     out.print(table)
 
 

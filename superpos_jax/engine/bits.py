@@ -64,7 +64,7 @@ def has_long_sums(jaxpr: core.Jaxpr) -> bool:
     >>> has_long_sums(wide.jaxpr)
     True
     """
-    return any(_terms(equation) > SAFE_ROWS for equation in _equations(jaxpr))
+    return any(_terms(equation) > SAFE_ROWS for equation in equations(jaxpr))
 
 
 def _terms(equation: core.JaxprEqn) -> int:
@@ -76,7 +76,7 @@ def _terms(equation: core.JaxprEqn) -> int:
     return math.prod(shape[axis] for axis in contracted)
 
 
-def _equations(jaxpr: core.Jaxpr) -> Iterator[core.JaxprEqn]:
+def equations(jaxpr: core.Jaxpr) -> Iterator[core.JaxprEqn]:
     """All equations of a program, those of loops and branches among them."""
     for equation in jaxpr.eqns:
         yield equation
@@ -89,4 +89,4 @@ def _inside(value: Any) -> Iterator[core.JaxprEqn]:
     if isinstance(value, core.ClosedJaxpr):
         value = value.jaxpr
     if isinstance(value, core.Jaxpr):
-        yield from _equations(value)
+        yield from equations(value)

@@ -13,7 +13,7 @@ import secrets
 import socket
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import jax
 import numpy as np
@@ -21,6 +21,7 @@ from jax.experimental import multihost_utils
 
 from superpos_jax.errors import LostProcess, UserError
 
+T = TypeVar("T")
 Message = tuple[Any, Mapping[str, np.ndarray]]
 """What JSON holds, and arrays of numbers."""
 PIECE = 1 << 24
@@ -85,6 +86,50 @@ def shared(
     if not fine:
         raise UserError(message[0])
     return unpack(message)
+
+
+def divided(
+    function: Callable[[int], T],
+    count: int,
+    pack: Callable[[T], Message],
+    unpack: Callable[[Message], T],
+) -> list[T]:
+    """Call a function for 0, 1, ... count - 1, each process for its share; all get all values.
+
+    Args:
+        function: of a number; its error is raised on all processes.
+        count: how many numbers there are.
+        pack: a value as JSON and arrays, for the others.
+        unpack: makes the value of a message again.
+    """
+    if not several():
+        return [function(number) for number in range(count)]
+    error, text = None, encoded(True, ([], {}))
+    try:
+        own = [pack(function(i)) for i in range(jax.process_index(), count, jax.process_count())]
+        named = {f"{i} {name}": a for i, (_, each) in enumerate(own) for name, a in each.items()}
+        text = encoded(True, ([said for said, _ in own], named))
+    except BaseException as caught:  # also Ctrl-C: the others must not wait for ever
+        error, text = caught, encoded(False, (str(caught), {}))
+    sizes = np.asarray(multihost_utils.process_allgather(np.array([len(text)], np.int32)))
+    padded = np.resize(text, int(sizes.max()))
+    pieces = [
+        np.asarray(multihost_utils.process_allgather(padded[start : start + PIECE]))
+        for start in range(0, len(padded), PIECE)
+    ]
+    if error is not None:
+        raise error
+    values: list[T | None] = [None] * count
+    for index, (size, of_one) in enumerate(zip(sizes.ravel(), np.hstack(pieces), strict=True)):
+        fine, (said, arrays) = decoded(of_one[:size].tobytes())
+        if not fine:
+            raise UserError(said)
+        parts: list[dict[str, np.ndarray]] = [{} for _ in said]
+        for key, array in arrays.items():
+            number, _, name = key.partition(" ")
+            parts[int(number)][name] = array
+        values[index :: jax.process_count()] = map(unpack, zip(said, parts, strict=True))
+    return cast(list[T], values)
 
 
 def encoded(fine: bool, message: Message) -> np.ndarray:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import psutil
 
+from superpos_jax.engine import cgroups
 from superpos_jax.engine.plan import Plan, make_plan
 from superpos_jax.engine.study import DataSet, Study
 from superpos_jax.errors import UserError
@@ -28,8 +27,6 @@ ROW = 8 * 2**10
 
 USABLE = 0.9
 """Share of the free memory that may be used."""
-
-CGROUP = Path("/sys/fs/cgroup")
 
 
 def peak(study: Study, plan: Plan, processes: int = 1) -> float:
@@ -85,18 +82,8 @@ def _result(study: Study, cell: Any) -> float:
 
 
 def free_on_host() -> float:
-    """Bytes that are free: the machine's, or what its control group leaves (a container's limit).
-
-    Pages of files count as used in a control group, but make room when it is needed.
-    """
-    free = float(psutil.virtual_memory().available)
-    with contextlib.suppress(OSError, ValueError):  # no control group, or "max": no limit
-        limit, used = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
-        counts = dict(
-            line.split() for line in (CGROUP / "memory.stat").read_text().strip().splitlines()
-        )
-        free = min(free, limit - used + float(counts.get("inactive_file", 0)))
-    return free
+    """Bytes that are free: the machine's, or what the control groups of this process leave."""
+    return min(float(psutil.virtual_memory().available), cgroups.free_memory())
 
 
 def available(devices: Sequence[jax.Device]) -> float:

@@ -93,7 +93,7 @@ class OneCell:
             state = train_to(state, jnp.minimum(end, next_look))
             due = (state.step == next_look) | (state.step == steps)
             due &= going & (state.died_at == ALIVE)
-            return jax.lax.cond(due, self.look, lambda state: state, state)
+            return self.where(due, lambda: self.look(state), state)
 
         return jax.lax.while_loop(lambda state: self.any_of(goes_on(state)), until_look, state)
 
@@ -105,6 +105,17 @@ class OneCell:
         if not self.in_company:
             return condition
         return jax.lax.pmax(condition.astype(jnp.int32), BESIDE) > 0
+
+    def where(self, condition: jax.Array, value: Callable[[], PyTree], otherwise: PyTree) -> PyTree:
+        """A value where a condition holds; it is computed if it does for a cell of those beside.
+
+        Were each asked alone, `vmap` would compute it always, and first copy all that is read for
+        it, the pool of samples too, once for each cell.
+        """
+        chosen = jax.lax.cond(self.any_of(condition), value, lambda: otherwise)
+        if not self.in_company:
+            return chosen
+        return jax.tree.map(lambda new, old: jnp.where(condition, new, old), chosen, otherwise)
 
     def step(self, state: State, going: jax.Array) -> State:
         """One update where a cell is going on; of one that would become non-finite, its death."""

@@ -9,7 +9,7 @@ device walks its own slots, so a shorter list costs no padding.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -167,15 +167,11 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
     )  # fmt: skip
 
 
-def total_work(study: Study, cells: Sequence[Any]) -> float:
-    """Operations it takes to train cells, padding aside."""
-    return sum(
-        needed_work(
-            study, cell, seen_by_update(study, cell, datasets_of(study, cell)[TRAIN].samples)
-        )
-        * int(study.steps(cell))
-        for cell, data in ((cell, datasets_of(study, cell)) for cell in cells)
-    )
+def works(study: Study, cells: Sequence[Any]) -> Iterator[float]:
+    """Operations that it takes to train each of some cells, padding aside."""
+    for cell in cells:
+        seen = seen_by_update(study, cell, datasets_of(study, cell)[TRAIN].samples)
+        yield needed_work(study, cell, seen) * int(study.steps(cell))
 
 
 def load_blocks(study: Study, plan: Plan) -> dict[tuple[int, ...], PyTree]:

@@ -235,13 +235,13 @@ def _evaluate(
     program: Program, tables: Tables, state: list[State], step: jax.Array
 ) -> list[dict[str, jax.Array]]:
     def measure(one: OneCell, state: State) -> dict[str, jax.Array]:
-        def now(state: State) -> dict[str, jax.Array]:
+        def now() -> dict[str, jax.Array]:
             return one.measure(state, "look", "history")
 
-        shapes = jax.eval_shape(now, state)
         wanted = (state.step == step) | (step == ANY_STEP)
+        shapes = jax.eval_shape(now)
         missing = jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), shapes)
-        return jax.lax.cond(wanted, now, lambda _: missing, state) | _how_far(state)
+        return one.where(wanted, now, missing) | _how_far(state)
 
     return _mapped(program, tables, measure, state)
 

@@ -22,6 +22,7 @@ import numpy as np
 import optax
 from pydantic import BaseModel
 
+from superpos_jax.engine.inspected import CellArrays, Inspected
 from superpos_jax.engine.terms import (
     HISTORY_POINTS,
     NEVER,
@@ -56,6 +57,7 @@ __all__ = [
     "Feed",
     "Fresh",
     "FullBatch",
+    "Inspected",
     "Look",
     "Minibatch",
     "NotNegative",
@@ -364,12 +366,12 @@ class Study(abc.ABC):
         """Bytes of the arrays that a trained cell adds to the result: of `report`, of `trace`."""
         return 0
 
-    def inspect(self, cell: Any, report: Mapping[str, np.ndarray]) -> Any:
+    def inspect(self, cell: Any, report: Mapping[str, np.ndarray]) -> Inspected:
         """What `Result.cell` returns: by default the cell's arrays of the result, by name.
 
         A study may add the cell's data, made again from their keys: no result stores them.
         """
-        return dict(report)
+        return CellArrays(cell, report)
 
     # ---- what it costs (host)
 

@@ -280,6 +280,9 @@ function drawCurves(pane) {
     over.texts.map((_, k) =>
       summary(result, view, number.read(), { ...view.at, [view.over]: k, [view.by]: step }, free)));
   const log = isLog(lines.flat().map((found) => found.value));
+  // On a log axis a band that comes to 0 ends at the least number that has a place there.
+  const ends = lines.flat().flatMap(({ low, value }) => [low, value]);
+  const least = Math.min(...ends.filter((end) => end > 0));
   const made = figure({
     height: 320, x_axis_type: over.log ? "log" : "linear", y_axis_type: log ? "log" : "linear",
   });
@@ -287,7 +290,8 @@ function drawCurves(pane) {
     const own = step === (view.at[view.by] ?? 0);
     const data = {
       x: over.places, y: line.map((found) => found.value),
-      low: line.map((found) => found.low), high: line.map((found) => found.high),
+      low: line.map(({ low }) => (log ? Math.max(low, least) : low)),
+      high: line.map(({ high }) => high),
       where: line.map((_, k) => [named(over, k), view.by && named(by, step)].filter(Boolean).join(", ")),
       words: line.map((found) => wordsOf(result, view, number, found)),
     };

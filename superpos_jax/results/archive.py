@@ -19,6 +19,8 @@ import xarray as xr
 
 from superpos_jax.results.cells import missing
 from superpos_jax.results.result import Result
+from superpos_jax.results.store import write_table
+from superpos_jax.results.view import from_grid
 from superpos_jax.text import seed_axes
 
 LARGE = 1_500_000
@@ -94,7 +96,8 @@ def write(result: Result, path: Path) -> Path:
     part.unlink(missing_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(part, "w") as archive:
-        store = result.save(folder)
+        table = from_grid(result.dataset, result.grid)
+        store = write_table(table, Path(folder), consolidated=False)
         for file in sorted(path for path in store.rglob("*") if path.is_file()):
             # Without the time, equal results are equal files.
             archive.writestr(zipfile.ZipInfo(file.relative_to(store).as_posix()), file.read_bytes())

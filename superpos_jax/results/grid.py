@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
@@ -255,9 +254,20 @@ def _settings(
 
 
 def _refuse_twice(where: str, values: Sequence[Number | str]) -> None:
-    for value, times in Counter(values).items():
-        if times > 1:
+    """Refuse values that cells cannot tell apart: equal ones, or equal in float32."""
+    given: dict[Number | str, Number | str] = {}
+    for value in values:
+        with np.errstate(over="ignore", under="ignore"):
+            traced = float(np.float32(value)) if isinstance(value, float) else value
+        if traced not in given:
+            given[traced] = value
+        elif given[traced] == value:
             raise UserError(f"{where}: {value!r} is given twice; values must differ")
+        else:
+            raise UserError(
+                f"{where}: {given[traced]!r} and {value!r} are equal in float32, in which cells are"
+                " trained; values must differ there"
+            )
 
 
 def _arms(

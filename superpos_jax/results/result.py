@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from superpos_jax.engine.inspected import Inspected
 from superpos_jax.engine.verdicts import (
     DIVERGED,
     FINISHED,
@@ -23,10 +24,12 @@ from superpos_jax.engine.verdicts import (
     VERDICTS,
 )
 from superpos_jax.errors import UserError
+from superpos_jax.results import export
 from superpos_jax.results.cells import HISTORY, RETRY
 from superpos_jax.results.grid import Grid
 from superpos_jax.results.registry import labels_of, refuse_unnamed
 from superpos_jax.results.store import read_table, write_table
+from superpos_jax.results.summary import contents
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.results.view import ended_as, from_grid, to_grid
 from superpos_jax.text import counted
@@ -74,7 +77,7 @@ class Result:
         """The swept axes, in the order of the sweep file."""
         return tuple(str(dim) for dim in self.dataset["verdict"].dims)
 
-    def cell(self, **point: Any) -> Any:
+    def cell(self, **point: Any) -> Inspected:
         """One cell as numpy, by one value for each swept axis: `result.cell(T=100, seed=0)`.
 
         A value may be a name. The study decides what it returns, see its `inspect`: by default the
@@ -165,17 +168,14 @@ class Result:
     def to_dataframe(self) -> pd.DataFrame:
         """One row a cell: its values of the swept axes, and every single number of it.
 
+        Codes are words (`verdict`), and so is an axis if all of its values have names.
+
         >>> import superpos_jax as sp
         >>> sweep = sp.Sweep(axes=dict(T=[3, 5]), cell=dict(steps=2, S=0.9), options=dict(n=50))
         >>> sp.run(sweep).to_dataframe()[["T", "verdict"]].values.tolist()
-        [[3, 0], [5, 0]]
+        [[3, 'finished'], [5, 'finished']]
         """
-        axes = self.axes
-        single = [name for name, array in self.dataset.data_vars.items() if array.dims == axes]
-        table = self.dataset[single]
-        if not axes:
-            return table.expand_dims("row").to_dataframe().reset_index(drop=True)
-        return table.to_dataframe().reset_index()
+        return export.frame(self.dataset, self.axes)
 
     def save(self, folder: str | Path) -> Path:
         """Write `result.zarr` in a folder; readers see the old store or the whole new one.
@@ -190,7 +190,7 @@ class Result:
         return write_table(table, Path(folder))
 
     def __repr__(self) -> str:
-        return f"<superpos_jax.Result {self._summary()}>\n{self.dataset!r}"
+        return f"<superpos_jax.Result {self._summary()}>\n{contents(self.dataset, self.axes)}"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a line, and the dataset below it."""
@@ -225,7 +225,8 @@ class Best(Result):
         loss = whole.dataset[by].where(fit, np.inf).fillna(np.inf)
         several = counted(loss.sizes[axis], labels_of(whole.dataset).axis(axis))
         words = f"of {several} that of lowest {by.replace('_', ' ')}"
-        chosen = whole.dataset.isel({axis: loss.argmin(axis)}).assign_attrs(best=words)
+        lowest = loss.argmin(axis).compute()  # of dask's arrays as well
+        chosen = whole.dataset.isel({axis: lowest}).assign_attrs(best=words)
         super().__init__(chosen)
         self._whole, self._axis = whole, axis
 
@@ -238,7 +239,7 @@ class Best(Result):
         """The values of one cell, named by its values of the other axes."""
         return self._whole.at(**self._chosen(point))
 
-    def cell(self, **point: Any) -> Any:
+    def cell(self, **point: Any) -> Inspected:
         """One cell as numpy, named by its values of the other axes."""
         return self._whole.cell(**self._chosen(point))
 

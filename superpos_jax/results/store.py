@@ -10,8 +10,9 @@ import json
 import os
 import re
 import shutil
+import warnings
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,20 @@ import numpy as np
 import xarray as xr
 import zarr
 from zarr.codecs import BloscCodec
+from zarr.errors import ZarrUserWarning
 from zarr.storage import LocalStore, ZipStore
 
 from superpos_jax.errors import UserError
+from superpos_jax.results import attributes
+from superpos_jax.results.admission import admit
 from superpos_jax.results.cells import cells_of, numbers_of
 from superpos_jax.results.registry import load_study, refuse_unnamed
 from superpos_jax.results.view import FORMAT, flattened
 
 STORE = "result.zarr"
 OLD, NEW = ".result.zarr.old", ".result.zarr.new"
+LEFT = ".left"
+"""How the names of folders end, before a number, that could not be removed yet."""
 READS = 3
 """A store that is replaced while it is read is read again, so often at most."""
 PACKED = BloscCodec(cname="zstd", clevel=5, shuffle="shuffle")
@@ -59,13 +65,7 @@ def read_table(path: Path) -> xr.Dataset:
         if not path.exists():
             raise UserError(f"{path}: no such archive")
         return _read(path)
-    for _ in range(READS):
-        store = _place(path)
-        try:
-            return _read(store)
-        except UserError as error:  # perhaps it was replaced meanwhile
-            reason = error
-    raise reason
+    return _patiently(path, _read)
 
 
 def read_attributes(folder: Path) -> xr.Dataset:
@@ -74,21 +74,18 @@ def read_attributes(folder: Path) -> xr.Dataset:
     Raises:
         UserError: the folder holds no readable result.
     """
-    store = _place(folder)
-    try:
-        attributes = dict(zarr.open_group(LocalStore(store), mode="r").attrs)
-        expected = json.loads(str(attributes.pop("crc32")))
-        said = _attributes_sum(attributes)
-        if expected.get(ATTRIBUTES, said) != said:
-            raise ValueError("damaged: its attributes")
-        json.loads(str(attributes["sweep"]))
-    except Exception as error:  # whatever a damaged file makes a reader say
-        raise _unreadable(store, error) from None
-    return xr.Dataset(attrs=attributes)
+    return _patiently(folder, _read_attributes)
 
 
-def write_table(table: xr.Dataset, folder: Path) -> Path:
-    """Write `result.zarr` in a folder; readers see the old store or the whole new one."""
+def write_table(table: xr.Dataset, folder: Path, *, consolidated: bool = True) -> Path:
+    """Write `result.zarr` in a folder; readers see the old store or the whole new one.
+
+    Args:
+        table: with the attributes of a store.
+        folder: of the result.
+        consolidated: whether what is said of all arrays is written in one place as well, where
+            xarray looks for it first; this package does not read it.
+    """
     mend(folder)
     remove(folder / NEW)
     table = table.assign({name: one_nan(array) for name, array in table.data_vars.items()})
@@ -96,7 +93,11 @@ def write_table(table: xr.Dataset, folder: Path) -> Path:
         crc32=json.dumps(_checksums(table) | {ATTRIBUTES: _attributes_sum(table.attrs)})
     )
     encoding = {name: {"compressors": (PACKED,)} for name in sealed.data_vars}
-    sealed.to_zarr(folder / NEW, mode="w", consolidated=False, zarr_format=3, encoding=encoding)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Consolidated metadata is", ZarrUserWarning)
+        sealed.to_zarr(
+            folder / NEW, mode="w", consolidated=consolidated, zarr_format=3, encoding=encoding
+        )
     fsync_tree(folder / NEW)  # its bytes are on the disk before it takes the old one's place
     if (folder / STORE).exists():
         (folder / STORE).rename(folder / OLD)
@@ -107,10 +108,17 @@ def write_table(table: xr.Dataset, folder: Path) -> Path:
 
 
 def remove(path: Path) -> None:
-    """Remove a folder, or the file or link that is in its place."""
+    """Remove a folder, or the file or link that is in its place.
+
+    NFS keeps a file that somebody reads, under another name, and its folder with it: what is left
+    is moved out of the way, and removed another time.
+    """
     if path.is_symlink() or path.is_file():
         path.unlink()
     shutil.rmtree(path, ignore_errors=True)
+    if path.exists():
+        places = (path.with_name(f".{path.name.lstrip('.')}{LEFT}{i}") for i in itertools.count())
+        path.rename(next(place for place in places if not place.exists()))
 
 
 def mend(folder: Path) -> None:
@@ -119,6 +127,8 @@ def mend(folder: Path) -> None:
         if not (folder / STORE).exists():
             (folder / NEW if (folder / NEW).is_dir() else folder / OLD).rename(folder / STORE)
         remove(folder / OLD)
+    for left in folder.glob(f".*{LEFT}[0-9]*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def fsync_tree(root: Path) -> None:
@@ -149,6 +159,30 @@ def _place(folder: Path) -> Path:
     raise UserError(f"{folder}: no result here; expected a folder that holds {STORE}")
 
 
+def _patiently(folder: Path, read: Callable[[Path], xr.Dataset]) -> xr.Dataset:
+    """What a function reads of the store of a folder, which may be replaced meanwhile."""
+    for _ in range(READS):
+        try:
+            return read(_place(folder))
+        except UserError as error:
+            reason = error
+    raise reason
+
+
+def _read_attributes(store: Path) -> xr.Dataset:
+    try:
+        admit(store)
+        said = dict(zarr.open_group(LocalStore(store), mode="r", zarr_format=3).attrs)
+        expected = json.loads(str(said.pop("crc32")))
+        own = _attributes_sum(said)
+        if expected.get(ATTRIBUTES, own) != own:
+            raise ValueError("damaged: its attributes")
+        attributes.read(said)
+    except Exception as error:  # whatever a damaged file makes a reader say
+        raise _unreadable(store, error) from None
+    return xr.Dataset(attrs=said)
+
+
 def _unreadable(store: Path, error: Exception) -> UserError:
     reason = str(error).partition("\n")[0]
     return UserError(f"{store}: not a readable result ({reason})")
@@ -156,8 +190,10 @@ def _unreadable(store: Path, error: Exception) -> UserError:
 
 def _read(store: Path) -> xr.Dataset:
     try:
+        admit(store)
         with ZipStore(store, mode="r") if store.suffix == ".zip" else LocalStore(store) as files:
-            dataset = xr.open_zarr(files, consolidated=False, chunks=None).load().drop_encoding()
+            dataset = xr.open_zarr(files, consolidated=False, zarr_format=3, chunks=None)
+            dataset = dataset.load().drop_encoding()
         version = int(dataset.attrs["format"])
         if version in (FORMAT, OF_A_GRID):
             expected = json.loads(dataset.attrs.pop("crc32"))
@@ -184,16 +220,15 @@ def _read(store: Path) -> xr.Dataset:
 
 def _current(table: xr.Dataset) -> xr.Dataset:
     """A table as it was read, with the numbers that the study has got since."""
-    for name in ("sweep", "cell", "provenance", "retries", "swept"):
-        json.loads(table.attrs[name])
-    study = study_of(table)
+    said, study = attributes.read(table.attrs), study_of(table)
+    attributes.refuse_unknown(table, study, said)
     numbers = numbers_of(study, cells_of(table, study))
     return table.assign_coords({name: ("cell", values) for name, values in numbers.items()})
 
 
 def _of_a_grid(dataset: xr.Dataset) -> xr.Dataset:
     """The table of a store of version 0.1."""
-    json.loads(dataset.attrs["provenance"])
+    attributes.read(dataset.attrs)
     study, axes = study_of(dataset), tuple(str(dim) for dim in dataset["verdict"].dims)
     fixed = json.loads(dataset.attrs["cell"])
     points = itertools.product(*(dataset[axis].values.tolist() for axis in axes))
@@ -223,9 +258,7 @@ def _checksums(dataset: xr.Dataset) -> dict[str, int]:
     return {name: zlib.crc32(array.tobytes()) for name, array in arrays.items()}
 
 
-def _attributes_sum(attributes: Mapping[Any, Any]) -> int:
+def _attributes_sum(attrs: Mapping[Any, Any]) -> int:
     """A number for what is said of a dataset; which coordinates it has zarr notes beside it."""
-    said = {
-        name: value for name, value in attributes.items() if name not in ("crc32", "coordinates")
-    }
+    said = {name: value for name, value in attrs.items() if name not in ("crc32", "coordinates")}
     return zlib.crc32(json.dumps(said, sort_keys=True, default=str).encode())

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable
+from dataclasses import fields
 from functools import cache
-from typing import Any, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -40,6 +41,59 @@ def checked(study: Study | type[Study], where: str, field: str, value: Any) -> i
     if isinstance(number, int) and not -(2**31) <= number < 2**31:
         raise UserError(f"{where} = {brief(value)}: allowed: a whole number that fits 32 bits")
     return number
+
+
+def allowed(study: Study | type[Study], field: str) -> str:
+    """What a number of a cell may be, in words: its type and limits, its names, what it means.
+
+    >>> from superpos_jax.studies.double_descent.study import DoubleDescent
+    >>> allowed(DoubleDescent, "T")
+    'a whole number, at least 1, at most 1e+08 (samples to train on)'
+    """
+    names = ", ".join(study.labels.names(field))
+    if names and study.labels.is_choice(field):
+        return names
+    number = _allowed(_limits(study.Cell, field)[0]).removeprefix("allowed: ")
+    return f"{number}; or {names}" if names else number
+
+
+def defaults(study: Study | type[Study]) -> dict[str, str]:
+    """What each number of a cell is if nobody sets it, in words; empty where it is then not used.
+
+    >>> from superpos_jax.studies.double_descent.study import DoubleDescent
+    >>> usual = defaults(DoubleDescent)
+    >>> usual["T"], usual["loss"], usual["init_seed"]
+    ('1000', 'squared', '')
+    """
+    words = {}
+    for field in fields(study.Cell):
+        name = study.labels.called(field.name, field.default)
+        try:
+            checked(study, field.name, field.name, field.default)
+            words[field.name] = name or repr(field.default)
+        except UserError:  # there is none, or it stands for "not given"
+            words[field.name] = ""
+    return words
+
+
+def choices(study: Study | type[Study]) -> list[tuple[str, str, str]]:
+    """Of each static option its name, its default and what it may be, in words.
+
+    >>> from superpos_jax.studies.grokking.study import Grokking
+    >>> choices(Grokking)[1]
+    ('task', "'modular'", "'modular', 'binary', 'parity'")
+    """
+    rows = []
+    for name, field in study.Options.model_fields.items():
+        kind: Any = field.annotation
+        if kind in (int, float):
+            words = _allowed(Annotated[kind, field]).removeprefix("allowed: ")
+        else:
+            one_of = get_args(kind) if get_origin(kind) is Literal else ()
+            words = "true, false" if kind is bool else ", ".join(map(repr, one_of)) or "a list"
+            words += f" ({field.description})" if field.description else ""
+        rows.append((name, "" if field.is_required() else repr(field.default), words))
+    return rows
 
 
 def is_whole(study: Study | type[Study], field: str) -> bool:

@@ -22,7 +22,7 @@ from superpos_jax.results.store import one_nan
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.results.view import provenance
 from superpos_jax.training.job import run
-from superpos_jax.training.loop import Progress
+from superpos_jax.training.progress import Progress
 from superpos_jax.training.provenance import CORES, PARTS, THREADS, differences, trainer
 
 
@@ -92,7 +92,7 @@ def audit(
 
         again = run(alone, devices=devices, progress=told).dataset
         number = int(stored["run"])
-        made = runs[number] if number >= 0 else None
+        made = runs[number] if 0 <= number < len(runs) else None
         changed = [
             difference
             for before in ((made, *made.get("continued", [])) if made else ())

@@ -7,11 +7,11 @@ from typing import Any
 
 from superpos_jax.engine import memory
 from superpos_jax.engine.numerics import pinned
-from superpos_jax.engine.plan import Plan, make_plan, total_work
+from superpos_jax.engine.plan import Plan, make_plan, works
 from superpos_jax.engine.study import Study
 from superpos_jax.results.grid import Grid
 from superpos_jax.training import launch, shards
-from superpos_jax.training.job import find_devices
+from superpos_jax.training.job import find_devices, tell_of_planning
 
 OPERATIONS_PER_SECOND = {"cpu": 7e10, "gpu": 5e12, "tpu": 1e12}
 """Per device, as `Study.sample_cost` and `update_cost` count them. CPU: one core with AVX-512. The
@@ -33,13 +33,21 @@ def processes_for(
     On a CPU one for each core, where there are cells and memory for so many, else one.
     """
     cores = len(launch.cores())
-    updates = sum(int(study.steps(cell)) for cell in cells)
-    seconds = total_work(study, cells) / OPERATIONS_PER_SECOND["cpu"]
-    seconds += updates * SECONDS_PER_UPDATE["cpu"]
-    if (devices or 1) > cores or seconds < WORTH_LAUNCHING or not launch.can_launch():
+    if (devices or 1) > cores or not _is_long(study, cells) or not launch.can_launch():
         return 1
     free = memory.free_on_host() if limit is None else limit * 2**30
     return devices or max(1, min(cores, len(cells), int(free / (2 * memory.RUNTIME))))
+
+
+def _is_long(study: Study, cells: Sequence[Any]) -> bool:
+    """Whether one process would train some cells for long; of a million it looks at the first."""
+    seconds = 0.0
+    for cell, work in zip(cells, works(study, cells), strict=True):
+        seconds += work / OPERATIONS_PER_SECOND["cpu"]
+        seconds += int(study.steps(cell)) * SECONDS_PER_UPDATE["cpu"]
+        if seconds >= WORTH_LAUNCHING:
+            return True
+    return False
 
 
 @pinned()
@@ -58,6 +66,7 @@ def describe(grid: Grid, devices: int | None = None, limit: float | None = None)
     >>> describe(load_sweep("quickstart").grid())["programs"]
     '1'
     """
+    tell_of_planning(len(grid.cells))
     count = processes_for(grid.study, grid.cells, devices, limit)
     chips = find_devices(devices)
     platform = chips[0].platform

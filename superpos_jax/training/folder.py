@@ -58,6 +58,7 @@ class Folder:
         self.path, self.sweep, self.grid = Path(path), sweep, grid
         if not checked:
             _refuse_foreign(self.path, sweep)
+            figures_in(self.path)
 
     def worth(self) -> str:
         """What would be lost with the folder's work, in words; empty if nothing."""
@@ -177,6 +178,21 @@ class Folder:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 reason += "; make room and run the same command again, it continues from there"
             raise UserError(f"--out {self.path}: cannot be written: {reason}") from None
+
+
+def figures_in(folder: Path) -> Path:
+    """Where the figures of a result folder lie.
+
+    Raises:
+        UserError: a link is there, which may lead a stranger's figures over files of the user.
+    """
+    figures = folder / FIGURES
+    if figures.is_symlink():
+        raise UserError(
+            f"{figures}: a link; figures stay in the folder of their result: remove it, or plot "
+            "with --out FOLDER"
+        )
+    return figures
 
 
 def other_fields(table: xr.Dataset, sweep: Sweep, grid: Grid) -> list[str]:

@@ -23,14 +23,6 @@ from superpos_jax.engine import collective, memory
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.plan import Plan
 from superpos_jax.engine.program import Program, make_mesh
-from superpos_jax.engine.study import Trained, end_verdicts
-from superpos_jax.engine.verdicts import (
-    ALIVE,
-    DIVERGED,
-    FINISHED,
-    NON_FINITE,
-    NOT_ENDED,
-)
 from superpos_jax.errors import UserError
 from superpos_jax.results import cells, rows
 from superpos_jax.results.result import Result
@@ -39,9 +31,14 @@ from superpos_jax.training import checkpoint, launch, opening, shards
 from superpos_jax.training.checkpoint import Checkpoints, Saved, about, drop_finished, find
 from superpos_jax.training.folder import Folder
 from superpos_jax.training.logbook import Logbook
-from superpos_jax.training.loop import Progress, Training, advance
+from superpos_jax.training.loop import Training, advance
 from superpos_jax.training.opening import Job, opened
+from superpos_jax.training.progress import Progress, shown
+from superpos_jax.training.reports import finished_rows
 from superpos_jax.training.signals import stop_requests
+
+PLANNING = 2e-4
+"""Seconds that planning takes for each cell."""
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +55,7 @@ def run(
     shard: str | None = None,
     limit: float | None = None,
     checkpoint_seconds: float | None = None,
-    progress: Callable[[Progress], None] = lambda progress: None,
+    progress: Callable[[Progress], None] | bool = True,
 ) -> Result:
     """Train the cells of a sweep that `out` does not hold yet, or all of them without `out`.
 
@@ -80,7 +77,8 @@ def run(
             that do not fit together are trained in several programs, one after another.
         checkpoint_seconds: least time between two checkpoints; by default 30, or longer where they
             would take more than 2 % of the run time.
-        progress: called between chunks.
+        progress: called between chunks with a `Progress`: the losses are in it. By default a bar
+            on a terminal and in a notebook; False for none.
 
     Returns:
         The labelled result.
@@ -115,12 +113,15 @@ def run(
             return stack.enter_context(job)
 
         job = collective.shared(open_job, opening.packed, opening.unpacked)
+        if job.cells and devices is None:
+            launch.warn_of_idle_cores()
+        bar = progress if job.cells or callable(progress) else False
         return train(
             job,
             devices=devices,
             limit=limit,
             checkpoint_seconds=checkpoint_seconds,
-            progress=progress,
+            progress=stack.enter_context(shown(bar, collective.leads())),
         )
 
 
@@ -184,48 +185,10 @@ def train(
     return book.result()
 
 
-def finished_rows(training: Training, run: int) -> xr.Dataset:
-    """The rows of a program's cells, which are trained to their end.
-
-    Args:
-        training: of the program.
-        run: which of the runs in the provenance trained them.
-    """
-    training.finish()
-    program, measured = training.program, training.measured
-    study, trained = program.study, program.plan.cells
-    params, memos = program.params(training.state), program.memos(training.state)
-    histories = rows.histories(study, trained, measured)
-    is_dead, ended = measured.died_at() != ALIVE, measured.outcome("ended")
-    if ended.max(initial=NOT_ENDED) >= len(study.ends):
-        raise UserError(
-            f"study {type(study).__name__}: look ended a cell with {ended.max()}; allowed:"
-            " end(reason), or NOT_ENDED"
-        )
-    rules, updates = (
-        [*zip(study.ends, end_verdicts(study), strict=True)],
-        measured.outcome("updates"),
-    )
-    ends = []
-    for cell, history, dead, rule in zip(
-        trained, histories, is_dead.tolist(), ended.tolist(), strict=True
-    ):
-        if dead:
-            ends.append(("", NON_FINITE))
-        elif rule != NOT_ENDED:
-            ends.append(rules[rule])
-        else:
-            why = study.diverged(cell, history)
-            ends.append((why, DIVERGED if why else FINISHED))
-    with np.errstate(all="ignore"):  # a dead cell's weights may be huge; they are blanked
-        reports = [
-            study.report(cell, Trained(weights, history, memo, verdict, reason, int(done)))
-            for cell, weights, history, memo, (reason, verdict), done in zip(
-                trained, params, histories, memos, ends, updates, strict=True
-            )
-        ]
-    verdicts = np.array([verdict for _, verdict in ends])
-    return rows.make_table(study, trained, measured, run, verdicts, reports)
+def tell_of_planning(cells: int) -> None:
+    """Say that planning takes a while, where it does."""
+    if cells * PLANNING > 5:
+        logger.warning("planning %s cells takes about %.0f s", f"{cells:,}", cells * PLANNING)
 
 
 def _programs(
@@ -236,6 +199,8 @@ def _programs(
     Raises:
         UserError: there is too little memory; a checkpoint is of another kind of machine.
     """
+    if collective.leads():
+        tell_of_planning(len(job.cells))
     study, platform, devices = job.grid.study, _platform(mesh), [*mesh.devices.flat]
     free = collective.shared(lambda: memory.available(devices)) if limit is None else limit * 2**30
     count = jax.process_count() if platform == "cpu" else 1

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
+import math
 import os
 import secrets
 import socket
@@ -17,20 +19,28 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
-from pathlib import Path
 
 import jax
 import psutil
 from jaxlib import _jax as jaxlib_client
 
-from superpos_jax.engine.collective import prove, shared
+from superpos_jax.engine import cgroups
+from superpos_jax.engine.collective import prove, several, shared
 from superpos_jax.errors import Interrupted, LostProcess, UserError
+from superpos_jax.text import counted
+
+logger = logging.getLogger(__name__)
 
 SILENT = 100
 """Seconds without a sign of life after which a process on another machine is lost."""
 SUSPENDED = 30 * 24 * 3600
 """Seconds that processes of one machine may be silent: it may sleep, and they stop and go on
 together. That one of them ended they notice without heartbeats."""
+
+WAITS = 300
+"""Seconds that the processes of a cluster wait for each other before they give up."""
+AT_ONCE = 1.0
+"""Seconds after which the first process says for whom it waits."""
 
 FOLLOWS = "SUPERPOS_CORE"
 """Environment variable that tells a launched process its core."""
@@ -40,8 +50,9 @@ TASKS = "SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"
 job of four tasks is one task."""
 LAUNCHERS = "JOB_COMPLETION_INDEX", "TPU_WORKER_HOSTNAMES", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK"
 """Environment variables of which one is set in a Kubernetes pod that is one of several."""
+RANKS = "SLURM_PROCID", "OMPI_COMM_WORLD_RANK"
+"""Environment variables with the number of a task."""
 SECRET_BYTES = 32
-QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def join(
@@ -77,10 +88,9 @@ def join(
             if secret:
                 _join_here(str(coordinator), count, index, secret)
             else:
-                jax.distributed.initialize(
-                    coordinator, count, index, heartbeat_timeout_seconds=SILENT
-                )
-                shared(lambda: None)
+                with _said_for_whom(coordinator, count, index):
+                    meet = functools.partial(_meet, coordinator, count, index)
+                    _join_watching([], meet, WAITS)
     except LostProcess:
         raise
     except Exception as error:  # whatever a cluster's own library says, Kubernetes' among them
@@ -99,6 +109,42 @@ def _is_alone() -> bool:
         return True
     in_pod = "KUBERNETES_SERVICE_HOST" in os.environ
     return in_pod and not any(name in os.environ for name in LAUNCHERS)
+
+
+def _meet(coordinator: str | None, count: int | None, index: int | None) -> None:
+    """Join processes on other machines, or those of a cluster, once all of them are there."""
+    jax.distributed.initialize(
+        coordinator,
+        count,
+        index,
+        initialization_timeout=2 * WAITS,  # JAX would end this process with a stack trace
+        heartbeat_timeout_seconds=SILENT,
+    )
+    shared(lambda: None)
+
+
+@contextlib.contextmanager
+def _said_for_whom(coordinator: str | None, count: int | None, index: int | None) -> Iterator[None]:
+    """Let the first process say, if it does not go on at once, for whom it waits and how long."""
+    rank = next((os.environ[name] for name in RANKS if name in os.environ), "0")
+    tasks = [(name, os.environ[name]) for name in TASKS if name in os.environ]
+    if coordinator is not None:
+        whom = f"the other {(count or 1) - 1} of {count} processes, at {coordinator}"
+    elif tasks:
+        name, number = tasks[-1]
+        whom = f"the other tasks of this job, which has {number} ({name})"
+    else:
+        whom = "the other processes of this cluster"
+    is_first = (rank if index is None else str(index)) == "0"
+    text = "waiting for %s, at most %d s; --processes 1 trains in this one alone"
+    timer = threading.Timer(AT_ONCE, logger.warning, (text, whom, WAITS))
+    timer.daemon = True
+    if is_first:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _join_here(coordinator: str, count: int | None, index: int | None, secret: bytes) -> None:
@@ -201,8 +247,16 @@ def launched(count: int, command: Sequence[str]) -> Iterator[None]:
         _pin(*whole)
 
 
-def _join_watching(others: Sequence[subprocess.Popen[bytes]], call: Callable[[], object]) -> None:
-    """Join in a thread, so that Ctrl-C is heard, and a process that ends before is noticed."""
+def _join_watching(
+    others: Sequence[subprocess.Popen[bytes]],
+    call: Callable[[], object],
+    patience: float = math.inf,
+) -> None:
+    """Join in a thread, so that Ctrl-C is heard, and a process that ends before is noticed.
+
+    Raises:
+        LostProcess: one ended, or they did not come within so many seconds.
+    """
     raised: list[BaseException] = []
 
     def run() -> None:
@@ -213,8 +267,14 @@ def _join_watching(others: Sequence[subprocess.Popen[bytes]], call: Callable[[],
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
+    last = time.monotonic() + patience
     while thread.is_alive():
         thread.join(0.05)
+        if thread.is_alive() and time.monotonic() > last:
+            raise LostProcess(
+                f"the other processes did not come within {patience:.0f} s; --processes 1 trains in"
+                " this one alone"
+            )
         if thread.is_alive() and any(other.poll() is not None for other in others):
             thread.join(1.0)  # it may just have been told so itself
             break
@@ -255,12 +315,31 @@ def follow() -> bytes:
 
 
 def cores() -> list[int]:
-    """The cores that this process may use: those of its affinity, as many as a container grants."""
+    """The cores that this process may use: those of its affinity, as many as it is granted."""
     mine = _affinity()
-    with contextlib.suppress(OSError, ValueError):  # no control group, or "max": no limit
-        quota, period = map(int, QUOTA.read_text().split())
-        mine = mine[: max(1, -(-quota // period))]
-    return mine
+    return mine[: max(1, math.ceil(min(cgroups.cores(), len(mine))))]
+
+
+@functools.cache  # once a process
+def warn_of_idle_cores() -> None:
+    """Say so where JAX has started with fewer CPU devices than this process has cores."""
+    count = len(cores())
+    if several():
+        return
+    with contextlib.suppress(RuntimeError):  # it has started, else it starts with that many
+        jax.config.update("jax_num_cpu_devices", count)
+        return
+    started = jax.local_device_count()
+    if jax.default_backend() == "cpu" and started < count:
+        logger.warning(
+            "JAX was started before, with %s: training uses %d of %d cores; to use all, call sp.run"
+            " before anything else that computes with JAX, or first"
+            " jax.config.update('jax_num_cpu_devices', %d)",
+            counted(started, "CPU device"),
+            started,
+            count,
+            count,
+        )
 
 
 def _affinity() -> list[int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -15,19 +14,9 @@ from superpos_jax.errors import Interrupted
 from superpos_jax.results.cells import stack
 from superpos_jax.results.rows import Measured
 from superpos_jax.training.checkpoint import Arrays, under
+from superpos_jax.training.progress import Progress
 
 CHUNK_SECONDS = 0.5
-
-
-class Progress(NamedTuple):
-    """Where a run stands: share of all work done, what is happening, steps done and to do."""
-
-    done: float
-    doing: str
-    step: int
-    steps: int
-    cells: int = 0
-    """Cells that this run trains."""
 
 
 class Training:
@@ -62,6 +51,16 @@ class Training:
         """Measure the cells that are at this step, and trace what the study traces."""
         values = self.program.evaluate(self.state, self.step)
         self.measured.add(self.step, values | self._traced())
+
+    def losses(self) -> dict[str, np.ndarray]:
+        """The losses of each cell, (cells,), if this step is recorded; NaN where a cell's is not.
+
+        Of several processes each has the losses of all cells.
+        """
+        if self.measured.steps[-1] != self.step:
+            return {}
+        values = self.measured.values[-1]
+        return {name: values[name] for name in values if name.endswith("_loss")}
 
     def finish(self) -> None:
         """Measure all cells at their end, which some may have come to between recorded steps."""
@@ -131,4 +130,5 @@ def advance(
         chunk = max(1, min(2 * count, int(CHUNK_SECONDS / seconds)))
         if training.step == stop:
             training.record()
-        progress(Progress(plan.share(training.step), "training", training.step, stops[-1]))
+        done, losses = plan.share(training.step), training.losses()
+        progress(Progress(done, "training", training.step, stops[-1], 0, losses, plan.cells))

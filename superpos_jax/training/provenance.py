@@ -46,7 +46,7 @@ def machine() -> Machine:
         "machine": host_platform.machine(),
         "processor": _processor(),
         "device": f"{device.platform}: {device.device_kind}",
-        FLAGS: os.environ.get(FLAGS, ""),
+        FLAGS: _flags(),
     }
 
 
@@ -112,7 +112,15 @@ def now() -> str:
 
 
 def _flat(run: Machine) -> dict[str, Any]:
-    return {key: value for key, value in run.items() if key != "versions"} | run["versions"]
+    return {key: value for key, value in run.items() if key != "versions"} | run.get("versions", {})
+
+
+def _flags() -> str:
+    """What the environment tells XLA; any of it may change bits."""
+    flags = [os.environ.get(name, "") for name in (FLAGS, "LIBTPU_INIT_ARGS")]
+    if jax.config.read("jax_disable_most_optimizations"):
+        flags.append("jax_disable_most_optimizations")
+    return " ".join(filter(None, flags))
 
 
 def _processor() -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from superpos_jax.engine.plan import deal, total_work
+from superpos_jax.engine.plan import deal, works
 from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.errors import UserError
 from superpos_jax.results.grid import Grid
@@ -83,7 +83,7 @@ def cut(grid: Grid, count: int) -> list[Shard]:
     cells = grid.cells
     if not 1 <= count <= len(cells):
         raise UserError(f"shards: {count:,}; allowed: 1 to {len(cells):,}, as many as cells")
-    work = np.array([total_work(grid.study, [cell]) for cell in cells])
+    work = np.array([*works(grid.study, cells)])
     return [Shard(owner + 1, count) for owner in deal(work, count)]
 
 

@@ -12,6 +12,7 @@ import pytest
 from classifier import LEARNED, Classifier, Numbers, Options
 from programs import build, difference, train
 
+from superpos_jax.engine.bits import equations
 from superpos_jax.engine.study import end_verdicts
 from superpos_jax.engine.verdicts import ALIVE, DIVERGED, FINISHED, NOT_ENDED
 from superpos_jax.errors import UserError
@@ -67,6 +68,13 @@ CELLS = [
 STOPS = (40, 90, 300)
 
 
+class OneByOne(Classifier):
+    """A cell at a time."""
+
+    def shapes(self, cell, platform):
+        return replace(super().shapes(cell, platform), beside=1)
+
+
 class InCompany(Classifier):
     """Four cells at once."""
 
@@ -74,7 +82,7 @@ class InCompany(Classifier):
         return replace(super().shapes(cell, platform), beside=4)
 
 
-class Watched(Classifier):
+class Watched(OneByOne):
     """Never stopped."""
 
     ends = {}  # noqa: RUF012
@@ -103,7 +111,7 @@ def of_cell(story, i):
 @pytest.fixture(scope="module")
 def apart():
     """One cell after another."""
-    return fit(Classifier(OPTIONS), CELLS)
+    return fit(OneByOne(OPTIONS), CELLS)
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +217,7 @@ def test_company_changes_no_bit_of_cells_side_by_side(together, count):
 
 
 def test_company_changes_no_bit_of_cells_one_by_one(apart):
-    story = fit(Classifier(OPTIONS), CELLS[::-1])
+    story = fit(OneByOne(OPTIONS), CELLS[::-1])
     for i in range(len(CELLS)):
         assert difference(of_cell(story, len(CELLS) - 1 - i), of_cell(apart, i)) == {}
 
@@ -237,3 +245,12 @@ def test_a_memo_keeps_its_type():
 
     with pytest.raises(UserError, match=r"look: remembers float32\[\], and memo begins with int32"):
         train(Forgetful(Classifier.Options()), [Classifier.Cell(steps=20)], 20)
+
+
+def test_cells_side_by_side_read_the_same_samples():
+    """Neither looks nor measurements copy the pool of samples for each of them."""
+    program = build(InCompany(Options(look_every=10, test_samples=3000)), CELLS[:1])
+    pool = max(leaf.size for leaf in jax.tree.leaves(program.tables.pools))
+    for jaxpr in program.jaxprs():
+        sizes = [out.aval.size for equation in equations(jaxpr) for out in equation.outvars]
+        assert max(sizes) <= pool

@@ -35,7 +35,7 @@ class Toy:
     def shapes(self, cell, platform):
         block = (3 if cell.T < 10 else 8, 2 + cell.m // 3)
         even = cell.m + cell.m % 2
-        return Shapes(even, block, row_cost=1.0 + even)
+        return Shapes(even, block, row_cost=1.0 + even, beside=1)
 
     def feed(self, cell):
         return FullBatch()
@@ -341,13 +341,14 @@ def test_an_update_costs_what_it_sees(feed):
     [
         (40, Shapes(), 0, 4),
         (10**6, Shapes(), 0, 1),
-        (40, Shapes(), 5, 1),
+        (40, Shapes(), 5, 4),
+        (40, Shapes(block=(64,)), 0, 4),
         (40, Shapes(beside=7), 5, 7),
     ],
-    ids=["tiny", "large", "looked at", "the study's choice"],
+    ids=["tiny", "large", "looked at", "blocks of its own", "the study's choice"],
 )
 def test_a_cpu_takes_tiny_cells_a_few_at_a_time(samples, shapes, every, beside):
-    """Unless looks may stop them: each would wait for the others."""
+    """Those that looks may stop too, though each then waits for the others."""
 
     class Sized(Free):
         def shapes(self, cell, platform):

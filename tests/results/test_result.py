@@ -12,22 +12,24 @@ from superpos_jax.results.result import Result
 pytestmark = pytest.mark.unoptimized
 
 
-@pytest.fixture(scope="module")
-def result():
-    """Two cells, one of which blows up in its very last update."""
-    sweep = sp.Sweep(
-        axes={"T": [5], "lr": [1e-2, 1e30]},
-        cell={"m": 2, "S": 0.9, "steps": 2},
-        options={"n": 40, "test_samples": 20},
-        name="two",
-    )
-    return sp.run(sweep)
+@pytest.fixture
+def result(two):
+    return two.result
 
 
 def test_a_cell_that_blows_up_in_its_last_update_is_dead(result):
     assert result.dataset.verdict.values.tolist() == [[0, 1]]
     assert result.dead() == [{"T": 5, "lr": 1e30, "verdict": "non-finite", "step": 2}]
     assert np.isfinite(result.dataset.W).all()
+
+
+def test_the_callback_of_a_run_sees_the_losses_of_each_cell(two):
+    with_losses = [now for now in two.told if now.losses]
+    assert [now.step for now in with_losses] == [1, 2]
+    last = with_losses[-1]
+    alive = [cell.lr for cell in last.trained].index(1e-2)
+    assert last.losses["test_loss"][alive] == two.result.dataset.test_loss[0, 0]
+    assert last.losses["train_loss"].shape == (2,)
 
 
 def test_attributes_say_how_it_was_made(result):

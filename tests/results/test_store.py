@@ -154,3 +154,39 @@ def test_a_number_that_the_study_has_got_since_has_its_default(old, tmp_path):
     metadata.write_text(json.dumps(text))
     shutil.rmtree(tmp_path / "result.zarr/relu")
     assert read_table(tmp_path)["relu"].values.tolist() == [0, 0]
+
+
+def test_a_store_opens_in_xarray_without_a_warning(old, tmp_path):
+    """Of which pytest makes an error."""
+    sp.load(old / "plain").save(tmp_path)
+    with xr.open_zarr(tmp_path / "result.zarr", chunks=None) as dataset:
+        xr.testing.assert_identical(dataset.load(), as_stored(tmp_path))
+
+
+def test_a_loaded_result_can_be_written_as_netcdf(old, tmp_path):
+    dataset = sp.load(old / "plain").dataset
+    dataset.to_netcdf(tmp_path / "result.nc", engine="scipy")
+    with xr.open_dataset(tmp_path / "result.nc", engine="scipy") as copy:
+        xr.testing.assert_equal(copy.load(), dataset)
+
+
+def test_a_file_that_a_reader_holds_on_nfs_stops_no_write(old, tmp_path, monkeypatch):
+    result = sp.load(old / "plain")
+    place = tmp_path / "out"
+    result.save(place)
+    remove = shutil.rmtree
+
+    def rmtree(path, ignore_errors=False):
+        if not [*path.rglob(".nfs*")]:  # else it and the folders above it stay
+            remove(path, ignore_errors)
+
+    with monkeypatch.context() as held:
+        held.setattr(shutil, "rmtree", rmtree)
+        for name in (".result.zarr.old", ".result.zarr.new"):
+            (place / name / "W").mkdir(parents=True)
+            (place / name / "W" / ".nfs1").touch()
+        result.save(place)
+        xr.testing.assert_identical(sp.load(place).dataset, result.dataset)
+    assert len(list(place.glob("*"))) > 1
+    result.save(place)
+    assert [path.name for path in place.iterdir()] == ["result.zarr"]

@@ -293,6 +293,10 @@ def test_zipped_values_go_together(read):
             "[[zip]]\nT = [1, 2]\nm = [2]",
             "zip[0]: 2 values of T, 1 of m; they go together, give as many of each",
         ),
+        (
+            "[axes]\nS = [0.9, 0.8, 0.90000000001]",
+            "axes.S: 0.9 and 0.90000000001 are equal in float32",
+        ),
         ("[[zip]]\nT = [1, 1]\nm = [2, 3]", "zip[0].T: 1 is given twice; values must differ"),
         ("[[zip]]\nT = 'geomspace(1, 2, 3)'\nm = [2, 3, 4]", "zip[0].T: 1 is given twice"),
         ("[[zip]]\nT = [1]\n[axes]\nT = [2]", "zip[0].T: also an axis; give it once"),

@@ -3,6 +3,7 @@
 import json
 import signal
 
+import jax
 import numpy as np
 import pytest
 from test_growth import sweep
@@ -124,3 +125,10 @@ def test_other_compiler_flags_are_not_promised(folder, monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
     (finding,) = audit(sp.load(folder), 1)
     assert finding.changed == "XLA_FLAGS , here --xla_cpu_enable_fast_math=true"
+
+
+def test_other_settings_of_the_compiler_are_in_the_provenance(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--one")
+    monkeypatch.setenv("LIBTPU_INIT_ARGS", "--other")
+    jax.config.update("jax_disable_most_optimizations", True)  # the next test sets its own
+    assert provenance.machine()["XLA_FLAGS"] == "--one --other jax_disable_most_optimizations"

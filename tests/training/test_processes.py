@@ -21,8 +21,10 @@ import xarray as xr
 
 import superpos_jax as sp
 from superpos_jax.engine import collective, memory
+from superpos_jax.engine.study import Variable
+from superpos_jax.errors import UserError
 from superpos_jax.results.sweep import load_sweep
-from superpos_jax.training import estimate, launch
+from superpos_jax.training import estimate, launch, reports
 from superpos_jax.training.estimate import processes_for
 from superpos_jax.training.job import find_devices
 
@@ -200,16 +202,6 @@ def test_processes_are_launched_where_they_pay(monkeypatch):
     assert processes_for(long.study, long.cells, None) == 1
 
 
-@pytest.mark.parametrize(
-    ("quota", "most"), [("50000 100000", 1), ("max 100000", 10**6), (None, 10**6)]
-)
-def test_a_container_may_grant_fewer_cores(monkeypatch, tmp_path, quota, most):
-    if quota:
-        (tmp_path / "cpu.max").write_text(quota)
-    monkeypatch.setattr(launch, "QUOTA", tmp_path / "cpu.max")
-    assert len(launch.cores()) == min(most, len(os.sched_getaffinity(0)))
-
-
 def test_the_cores_with_the_least_to_do_are_taken(monkeypatch):
     monkeypatch.setattr("psutil.cpu_percent", lambda *_, **__: [99.0, 0.0, 50.0, 1.0, 98.0])
     assert launch._least_busy(2, [0, 1, 2, 3]) == [1, 3]
@@ -271,6 +263,58 @@ def test_what_is_shared_travels_in_pieces(monkeypatch):
     assert collective.shared(lambda: value) == value
     assert len(sent) > 10
     assert max(map(len, sent)) == 64
+
+
+def in_turn(monkeypatch, function, count, processes=3):
+    """What `divided` gives to each process; each runs thrice, to hear of what the others gather."""
+    monkeypatch.setattr(collective, "several", lambda: True)
+    monkeypatch.setattr(jax, "process_count", lambda: processes)
+    monkeypatch.setattr(collective, "PIECE", 50)
+    sent = [[] for _ in range(processes)]
+    values = [None] * processes
+    for rank in 3 * [*range(processes)]:
+        calls = itertools.count()
+
+        def gather(array, rank=rank, calls=calls):
+            number = next(calls)
+            sent[rank] = [*sent[rank][:number], array]
+            return np.stack([each[number] if number < len(each) else array for each in sent])
+
+        monkeypatch.setattr(jax, "process_index", lambda rank=rank: rank)
+        monkeypatch.setattr(collective.multihost_utils, "process_allgather", gather)
+        try:
+            values[rank] = collective.divided(function, count, reports.packed, reports.unpacked)
+        except Exception as error:
+            values[rank] = error
+    return values
+
+
+def test_processes_report_of_a_share_each_and_have_all(monkeypatch):
+    asked = []
+
+    def report(number):
+        asked.append(number)
+        loss = Variable((), np.float32(number / 7), {"long_name": "loss"})
+        return {"loss": loss, "norms": Variable(("layer",), np.arange(number), {}, True)}
+
+    for values in in_turn(monkeypatch, report, 5):
+        for number, (value, own) in enumerate(zip(values, map(report, range(5)), strict=True)):
+            assert value["loss"] == own["loss"], number
+            assert value["norms"].values.tolist() == own["norms"].values.tolist()
+            assert (value["norms"].dims, value["norms"].of_dead) == (("layer",), True)
+    assert asked[:2] == [0, 3]
+    assert [len(values) for values in in_turn(monkeypatch, report, 1)] == [1, 1, 1]
+
+
+def test_an_error_in_one_report_is_raised_in_all_processes(monkeypatch):
+    def report(number):
+        if number == 4:
+            raise ValueError("no such word")
+        return {}
+
+    errors = in_turn(monkeypatch, report, 5)
+    assert [str(error) for error in errors] == ["no such word"] * 3
+    assert [type(error) for error in errors] == [UserError, ValueError, UserError]
 
 
 def test_more_processes_than_cores(superpos, tmp_path):

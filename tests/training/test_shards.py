@@ -9,7 +9,7 @@ import pytest
 from test_growth import same, sweep
 
 import superpos_jax as sp
-from superpos_jax.engine.plan import total_work
+from superpos_jax.engine.plan import works
 from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.errors import Interrupted
 from superpos_jax.results import store, view
@@ -177,7 +177,7 @@ def test_the_cut_is_of_equal_work_and_complete():
         shards = [Shard(i + 1, count) for i in range(count)]
         cells = [shard.cells(grid) for shard in shards]
         assert sorted(map(repr, sum(cells, ()))) == sorted(map(repr, grid.cells))
-        work = [total_work(grid.study, own) for own in cells]
+        work = [sum(works(grid.study, own)) for own in cells]
         assert max(work) < 1.02 * np.mean(work)
     assert parse("5/16") == Shard(5, 16)
 

@@ -5,9 +5,11 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 import xarray as xr
@@ -137,3 +139,27 @@ def test_only_what_a_launcher_set_makes_a_cluster(monkeypatch, environment, alon
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert launch._is_alone() == alone
+
+
+def test_who_waits_for_others_says_for_whom_and_gives_up(monkeypatch, caplog):
+    """As in an interactive Slurm step of four tasks in which one process runs."""
+    monkeypatch.setattr(launch, "_is_alone", lambda: False)
+    monkeypatch.setattr(launch, "WAITS", 0.4)
+    monkeypatch.setattr(launch, "AT_ONCE", 0.05)
+    never = threading.Event()
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *_, **__: never.wait(20))
+    monkeypatch.setattr(launch, "shared", lambda _: None)
+    for name in (*launch.TASKS, *launch.RANKS):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    try:
+        with pytest.raises(LostProcess, match="did not come within 0 s; --processes 1 trains"):
+            launch.join()
+        assert "waiting for the other tasks of this job, which has 4 (SLURM_NTASKS)" in caplog.text
+        assert caplog.text.count("--processes 1 trains in this one alone") == 1
+        caplog.clear()
+        with pytest.raises(LostProcess, match="did not come"):
+            launch.join("host-a:1", 3, 1)
+        assert not caplog.text  # the first one says it
+    finally:
+        never.set()

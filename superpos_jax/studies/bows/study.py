@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from superpos_jax.engine.inspected import Inspected
 from superpos_jax.engine.study import (
     DataSet,
     Feed,
@@ -241,6 +243,7 @@ class Bows(Study):
         W, b = (report.get(name, np.full((1, 1), np.nan)) for name in ("W", "b"))
         source = self.source(cell)
         return Inspection(
+            cell,
             Autoencoder(W[: cell.m], b, bool(cell.activation)),
             spectrum_of(source).autoencoder(cell.m),
             self.features(cell),
@@ -252,9 +255,11 @@ class Bows(Study):
         return np.asarray(params.W)[: cell.m], np.asarray(params.b)
 
 
-class Inspection(NamedTuple):
+@dataclass(frozen=True, repr=False)
+class Inspection(Inspected):
     """One cell as numpy: what was trained, its PCA counterpart, and its data made again."""
 
+    cell: numbers.Cell
     model: Autoencoder
     pca: Autoencoder
     features: Features

@@ -23,6 +23,7 @@ import numpy as np
 import optax
 from pydantic import Field
 
+from superpos_jax.engine.inspected import Inspected
 from superpos_jax.engine.study import (
     DataSet,
     NotNegative,
@@ -79,9 +80,11 @@ class Batch(NamedTuple):
     y: Any
 
 
-class Classifier(NamedTuple):
+@dataclass(frozen=True, repr=False)
+class Classifier(Inspected):
     """One cell as numpy: its weights, its images X (T, 64) and classes y (T,), hidden H (T, m)."""
 
+    cell: Numbers
     params: Params
     X: np.ndarray
     y: np.ndarray
@@ -199,7 +202,7 @@ class Digits(Study):
         if not all(np.isfinite(values).all() for values in params):
             raise UserError("cell: the weights are not in this result; an archive may lack them")
         X, y = (array[chosen(self.datasets(cell)["train"])] for array in images())
-        return Classifier(params, X, y, self.hidden(cell, params, "train"))
+        return Classifier(cell, params, X, y, self.hidden(cell, params, "train"))
 
     def hidden(self, cell: Numbers, params: Params, name: str) -> np.ndarray:
         """Hidden vectors of a data set: (samples, m)."""

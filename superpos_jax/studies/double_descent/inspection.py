@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from superpos_jax.engine.inspected import Inspected
 from superpos_jax.errors import UserError
 from superpos_jax.studies import geometry
 from superpos_jax.studies.double_descent import data
@@ -33,8 +34,8 @@ def hidden(cell: Cell, stream: data.Stream, W: np.ndarray) -> np.ndarray:
     return np.maximum(H, 0) if cell.relu else H
 
 
-@dataclass(frozen=True)
-class Inspection:
+@dataclass(frozen=True, repr=False)
+class Inspection(Inspected):
     """One cell as numpy; its data and initial weights are regenerated when they are asked for.
 
     W: (m, n) and b: (n,), final. X: (T + repeated (repeats - 1), n) samples, each as often as it is
@@ -47,19 +48,19 @@ class Inspection:
 
     cell: Cell
     n: int
-    stream: data.Stream
-    stored: Weights | None
-    initialise: Callable[[], Weights]
+    _stream: data.Stream
+    _stored: Weights | None
+    _initialise: Callable[[], Weights]
 
     @property
     def final(self) -> Weights:
         """W, b and V after training."""
-        if self.stored is None:
+        if self._stored is None:
             raise UserError(
                 "cell: the weights were not stored; train with save_weights = true, and look into "
                 "the result folder where this is an archive"
             )
-        return self.stored
+        return self._stored
 
     @property
     def W(self) -> np.ndarray:
@@ -79,12 +80,12 @@ class Inspection:
     @cached_property
     def X(self) -> np.ndarray:
         """Training samples, dense: (T + repeated (repeats - 1), n) float32."""
-        return data.draw(self.stream, self.cell.rows).dense(self.n)
+        return data.draw(self._stream, self.cell.rows).dense(self.n)
 
     @cached_property
     def H(self) -> np.ndarray:
         """Hidden vectors h = W x of the distinct training samples: (T, m) float32."""
-        return hidden(self.cell, self.stream, self.W)
+        return hidden(self.cell, self._stream, self.W)
 
     @property
     def D_f(self) -> np.ndarray:
@@ -118,4 +119,4 @@ class Inspection:
 
     @cached_property
     def _initial(self) -> Weights:
-        return self.initialise()
+        return self._initialise()
