@@ -73,7 +73,7 @@ def in_short(pairs: Sequence[Overlap]) -> str:
     """How many cells differ, in a sentence.
 
     >>> in_short([Overlap("P5", "P6", 44, 40, "", ""), Overlap("P6", "P7", 48, 0, "", "")])
-    'Of 92 times that two results hold a cell, its numbers differ 40 times, in 1 of 2 pairs.'
+    'Two results hold the same cell 92 times, 40 times with other numbers: 1 of 2 pairs.'
     >>> in_short([])
     'No cell is in two of the results.'
     """
@@ -84,8 +84,8 @@ def in_short(pairs: Sequence[Overlap]) -> str:
     )
     worse = sum(pair.differing > 0 for pair in pairs)
     return (
-        f"Of {cells:,} times that two results hold a cell, its numbers differ {differing:,} times,"
-        f" in {worse} of {counted(len(pairs), 'pair')}."
+        f"Two results hold the same cell {cells:,} times, {differing:,} times with other numbers:"
+        f" {worse} of {counted(len(pairs), 'pair')}."
     )
 
 

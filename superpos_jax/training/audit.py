@@ -153,7 +153,8 @@ def _as_held(held: np.ndarray, values: np.ndarray, single: bool) -> np.ndarray:
     A number that is not a number is not held: an earlier version had no such quantity yet. Of an
     array that is no `single` number or its history, some values may be held, rounded.
 
-    >>> held, again = np.float32([0.12345695, np.nan]), np.float32([0.123456789, 7])
+    >>> again = np.float32([0.123456789, 7])
+    >>> held = np.where([True, False], rounded(again), np.float32(np.nan))
     >>> (_as_held(held, again, single=False) == held).tolist()
     [True, False]
     >>> (_as_held(held, again, single=True) == held).tolist()
