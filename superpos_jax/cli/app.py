@@ -251,16 +251,17 @@ def check_paper(
         superpos check-paper
     """
     from superpos_jax.results.overlap import in_short, overlaps
-    from superpos_jax.statements.checks import check
+    from superpos_jax.statements.checks import check, tally
     from superpos_jax.statements.pages import collections
 
     with err.status("comparing; half a minute"):
         judged = [(source.page, check(data, source.statements)) for source in collections()]
         pairs = overlaps(sorted(data.glob("*.zip")))
     for page, findings in judged:
-        rows = [(f.key, f.statement, f.found, f.expected, f.verdict) for f in findings]
+        rows = [(f.key, f.statement, f.found, f.expected, f.shown) for f in findings]
         if rows:
             print_table(page.source, ("sweep", "statement", "found", "reference", ""), rows)
+            out.print(tally(findings), soft_wrap=True)
     if not any(findings for _, findings in judged):
         raise UserError(
             f"--data {data}: no archive of a paper's sweep; a clone of the repository has them in "

@@ -9,6 +9,7 @@ fewer than three seeds. Where all seeds give the same number the interval is tha
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from superpos_jax.engine.verdicts import FINISHED, UNFINISHED
 from superpos_jax.results.result import load
 from superpos_jax.results.sweep import load_sweep
 from superpos_jax.statements import resampling
-from superpos_jax.text import seed_axes, written
+from superpos_jax.text import counted, seed_axes, written
 
 FEWEST = 3
 """Seeds, from which on a statement is decided."""
@@ -29,6 +30,15 @@ SHARE, SIGNED = (0.0, 1.0), (-1.0, 1.0)
 """Limits of shares, accuracies and R²; of their differences, and of correlations."""
 AGREES, DIFFERS, UNDECIDED = "agrees", "differs", "undecided"
 NOT_TRAINED = "not trained"
+FORMS = {
+    AGREES: ("agrees", "agree"),
+    DIFFERS: ("differs", "differ"),
+    UNDECIDED: ("is undecided", "are undecided"),
+    NOT_TRAINED: (
+        "is about models that are not trained yet", "are about models that are not trained yet"
+    ),
+}  # fmt: skip
+"""What a verdict says of one statement, and of several."""
 
 
 class Statement(NamedTuple):
@@ -58,6 +68,8 @@ class Statement(NamedTuple):
     of: int = 0
     """Seeds of the source's number, whose own error then counts; 0 if that is not a measurement, or
     of unknown spread."""
+    control: bool = False
+    """No source has it: it is checked to find out why another statement agrees or differs."""
 
 
 class Finding(NamedTuple):
@@ -73,6 +85,13 @@ class Finding(NamedTuple):
     verdict: str
     reason: str
     """Why it most likely differs; empty if it does not, or if nobody knows."""
+    control: bool = False
+    """No source has it."""
+
+    @property
+    def shown(self) -> str:
+        """The verdict as tables have it: `agrees`, `differs (control)`."""
+        return f"{self.verdict} (control)" if self.control else self.verdict
 
 
 def check(data: Path, statements: Sequence[Statement]) -> list[Finding]:
@@ -126,7 +145,40 @@ def judge(statement: Statement, dataset: xr.Dataset) -> Finding:
         text += ", 2 seeds" if seeds == 2 else ""
     reason = statement.reason if verdict == DIFFERS else ""
     within = _range(*statement.within)
-    return Finding(statement.key, statement.text, text, statement.expected, within, verdict, reason)
+    return Finding(
+        statement.key, statement.text, text, statement.expected, within, verdict, reason,
+        statement.control,
+    )  # fmt: skip
+
+
+def tally(findings: Sequence[Finding]) -> str:
+    """How many statements of a source agree, and how many controls beside them, in sentences.
+
+    >>> made = [Finding("", "", "", "", "", verdict, "") for verdict in (AGREES, AGREES, DIFFERS)]
+    >>> tally([*made, made[0]._replace(control=True)])
+    'Of 3 statements 2 agree, 1 differs, 0 are undecided and 0 are about models that are not trained
+    yet. 1 more is a control, which no source has: 1 agrees, 0 differ and 0 are undecided.'
+    """
+    made, controls = (
+        Counter(finding.verdict for finding in findings if finding.control is control)
+        for control in (False, True)
+    )
+
+    def judged(counts: Counter[str], verdict: str) -> str:
+        one, several = FORMS[verdict]
+        return f"{counts[verdict]:,} {one if counts[verdict] == 1 else several}"
+
+    text = (
+        f"Of {counted(made.total(), 'statement')} {judged(made, AGREES)}, {judged(made, DIFFERS)},"
+        f" {judged(made, UNDECIDED)} and {judged(made, NOT_TRAINED)}."
+    )
+    if not controls:
+        return text
+    are = "is a control" if controls.total() == 1 else "are controls"
+    return (
+        f"{text} {controls.total():,} more {are}, which no source has: {judged(controls, AGREES)},"
+        f" {judged(controls, DIFFERS)} and {judged(controls, UNDECIDED)}."
+    )
 
 
 def _verdict(interval: np.ndarray, within: tuple[float, float]) -> str:

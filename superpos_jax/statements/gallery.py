@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from superpos_jax.results.result import Result, load
 from superpos_jax.results.runs import fixed
 from superpos_jax.results.store import STORE
 from superpos_jax.results.view import provenance
-from superpos_jax.statements.checks import AGREES, DIFFERS, NOT_TRAINED, UNDECIDED, Finding, check
+from superpos_jax.statements.checks import Finding, check, tally
 from superpos_jax.statements.pages import Collection, Entry, Page, collections
 from superpos_jax.text import counted
 from superpos_jax.training.provenance import CHANGED, COMMIT
@@ -147,16 +146,13 @@ def _preface(
     collection: Collection, trained: Sequence[Entry], findings: Sequence[Finding]
 ) -> list[str]:
     """How many statements agree and how that is told, what all figures need, and the contents."""
-    counts = Counter(finding.verdict for finding in findings)
     contents = []
     for entry in collection.entries:
         anchor = re.sub(r"[^\w\- ]", "", entry.title.lower()).replace(" ", "-")
         link = f"[{entry.title}](#{anchor})"
         contents.append(f"- {link if entry in trained else f'{entry.title}: not trained yet'}")
     return [
-        f"Of {len(findings)} statements (`superpos check-paper`) {counts[AGREES]} agree,"
-        f" {counts[DIFFERS]} differ, {counts[UNDECIDED]} are undecided, and {counts[NOT_TRAINED]}"
-        " are about models that are not trained yet.",
+        f"{tally(findings)} `superpos check-paper` prints all of them.",
         "*Found* is our number with its 95 % interval over seeds: a bootstrap, stretched for few"
         " seeds as Student's t is; where all seeds have one number it is that number."
         f" *Reference* is {collection.page.reference}. Where that is a mean of a known number of"
@@ -209,7 +205,7 @@ def table(findings: Sequence[Finding]) -> str:
     rows = ["| statement | found | reference | agrees within | verdict |", "|---|---|---|---|---|"]
     for finding in findings:
         cells = (
-            finding.statement, finding.found, finding.expected, finding.within, finding.verdict
+            finding.statement, finding.found, finding.expected, finding.within, finding.shown
         )  # fmt: skip
         rows.append(f"| {' | '.join(map(_plain, cells))} |")
     return "\n".join(rows)
