@@ -89,8 +89,10 @@ def test_resampled_seeds_widen_the_boundary():
 
     axes = {"T": [200, 400], "repeats": TIMES, "seed": list(range(8))}
     edge = kind(plots.repeats_table(Traced(axes, split, n=N, repeated=1)), "boundary")
-    np.testing.assert_allclose(edge["low"], 8**0.5, rtol=0.2)
-    np.testing.assert_allclose(edge["high"], 128**0.5, rtol=0.2)
+    middle = edge["repeats"]
+    stretched = 2.36 / 1.96 * (8 / 7) ** 0.5  # Student's t of 8 seeds
+    for name, end in (("low", 8**0.5), ("high", 128**0.5)):
+        np.testing.assert_allclose(edge[name], middle * (end / middle) ** stretched, rtol=0.1)
     one = kind(plots.repeats_table(Traced(axes, split, n=N, repeated=1), seed=3), "boundary")
     np.testing.assert_allclose(one["repeats"], 8**0.5)
     assert one["low"].isna().all()
