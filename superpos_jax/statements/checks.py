@@ -3,7 +3,8 @@
 A statement is a number computed from one stored result, and the range in which the source has it.
 Its uncertainty is over seeds: the 95 % interval of `resampling` is compared with the range. Inside
 it the statement agrees, outside it differs, across its edge it is undecided. So it always is with
-fewer than three seeds. Where all seeds give the same number the interval is that number.
+fewer than three seeds, or where the source gives no range. Where all seeds give the same number the
+interval is that number.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from superpos_jax.text import counted, seed_axes, written
 
 FEWEST = 3
 """Seeds, from which on a statement is decided."""
+NO_RANGE = (float("nan"), float("nan"))
+"""Of a number of the source whose units or error are not known: undecided, whatever is found."""
 POSITIVE, ANY = (0.0, float("inf")), (-float("inf"), float("inf"))
 SHARE, SIGNED = (0.0, 1.0), (-1.0, 1.0)
 """Limits of shares, accuracies and R²; of their differences, and of correlations."""
@@ -50,7 +53,7 @@ class Statement(NamedTuple):
     expected: str
     """What the source has, in words."""
     within: tuple[float, float]
-    """The number agrees in this range, ends included."""
+    """The number agrees in this range, ends included; `NO_RANGE` where the source allows none."""
     statistic: Callable[[xr.Dataset], float]
     """Of the cells it is about; dead ones are NaN."""
     where: Mapping[str, Any] = {}
@@ -187,8 +190,12 @@ def _verdict(interval: np.ndarray, within: tuple[float, float]) -> str:
     >>> within = 0.9, 1.0
     >>> [_verdict(np.array(ends), within) for ends in ((0.9, 1), (0.8, 1), (0.1, 0.8))]
     ['agrees', 'undecided', 'differs']
+    >>> _verdict(np.array([1.0, 1.0]), NO_RANGE)
+    'undecided'
     """
     (low, high), (least, most) = interval, within
+    if np.isnan(least):
+        return UNDECIDED
     if least <= low and high <= most:
         return AGREES
     return DIFFERS if high < least or low > most else UNDECIDED
@@ -199,7 +206,11 @@ def _range(least: float, most: float) -> str:
 
     >>> _range(0.2, 0.3), _range(5, 5), _range(1.01, float("inf")), _range(0, 1e-3)
     ('0.2 to 0.3', '5', 'from 1.01', '0 to 0.001')
+    >>> _range(*NO_RANGE)
+    'not known'
     """
+    if np.isnan(least):
+        return "not known"
     if least == most:
         return f"{least:,.6g}"
     return f"from {least:,.6g}" if np.isinf(most) else f"{least:,.6g} to {most:,.6g}"

@@ -158,7 +158,8 @@ def _preface(
         f" *Reference* is {collection.page.reference}. Where that is a mean of a known number of"
         " seeds, its own error counts. A number *agrees* if its whole interval lies in the range of"
         " the next column and *differs* if all of it lies outside. It is *undecided* if the"
-        " interval crosses an edge, if there are fewer than three seeds, or if the number is not"
+        " interval crosses an edge, if there are fewer than three seeds, if the units or the error"
+        " of the reference are not known (it then has no range), or if the number is not"
         " defined in over a tenth of the bootstrap samples (it is one of seeds that succeed, say,"
         " and none does). Where the source gives no tolerance, the range is ours. Core- and"
         " GPU-minutes are of the stored runs; some had other work beside them.",
@@ -250,7 +251,7 @@ def _doubts(result: Result, path: Path, pairs: Sequence[Overlap]) -> str:
     run = result.dataset["run"]
     nameless = [number for number, each in enumerate(runs) if not each.get(COMMIT)]
     if count := int(run.isin(nameless).sum()):
-        text = f" Of {count:,} of them no commit is noted that has their code."
+        text = f" No commit is noted that has the code of {count:,} of them."
     others = {
         Path(next(other for other in pair[:2] if other != str(path))).stem: pair.differing
         for pair in pairs
@@ -258,10 +259,7 @@ def _doubts(result: Result, path: Path, pairs: Sequence[Overlap]) -> str:
     }
     if others:
         named = ", ".join(f"{count:,} in {name}" for name, count in others.items())
-        text += (
-            f" Models that other archives hold too have other numbers there: {named} (`superpos"
-            " compare`)."
-        )
+        text += f" The same models with other numbers: {named} (`superpos compare`)."
     return text
 
 

@@ -7,6 +7,7 @@ import superpos_jax as sp
 from superpos_jax.engine.verdicts import FINISHED, UNFINISHED
 from superpos_jax.results import cells, store, view
 from superpos_jax.results.overlap import overlaps
+from superpos_jax.text import NBSP
 
 RUN = {"started": "2026-11-22T07:12", "commit": "83d599be7e6e"}
 
@@ -27,7 +28,7 @@ def kept(tmp_path):
         table["run"][:] = 0
         if change:
             change(table)
-        store.write_table(view.describe(table, sweep, grid, [RUN]), tmp_path / name)
+        store.write_table(view.describe(table, sweep, grid, [RUN, RUN]), tmp_path / name)
         return tmp_path / name
 
     return write
@@ -68,4 +69,58 @@ def test_what_one_result_does_not_have_is_no_difference(kept):
 
     one = kept("one", {"T": [3, 5]})
     (pair,) = overlaps([one, kept("other", {"T": [3, 5]}, change=older)])
+    assert (pair.cells, pair.differing) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("other", "differing", "largest"),
+    [
+        ([5.0, np.inf, 7.0], 0, ""),
+        ([np.nan, np.inf, np.nan], 0, ""),
+        (
+            [5.0, np.inf, np.nextafter(np.float32(7), np.float32(8))],
+            1,
+            "test_loss 7 and 7.00000048, T = 9",
+        ),
+        ([5.5, np.inf, 6.0], 2, "test_loss 7 and 6, T = 9"),
+        ([5.0, 1.0, 7.5], 2, "test_loss inf and 1, T = 5"),
+    ],
+)
+def test_numbers_are_compared_to_the_last_digit(kept, other, differing, largest):
+    def holds(losses):
+        return lambda table: table["test_loss"].values.__setitem__(slice(None), losses)
+
+    axes = {"T": [3, 5, 9]}
+    results = [
+        kept(name, axes, change=holds(losses))
+        for name, losses in (("one", [5.0, np.inf, 7.0]), ("other", other))
+    ]
+    (pair,) = overlaps(results)
+    assert (pair.differing, pair.largest.replace(NBSP, " ")) == (differing, largest)
+
+
+def test_arrays_and_runs_are_not_compared(kept):
+    def archived(table, value):
+        table["w"] = (("cell", "feature"), np.full((2, 3), value))  # in five digits, or a part
+        table["run"][:] = int(value)
+
+    def later(table):
+        archived(table, 1.0)
+        table["history_test_loss"][1, 1] = 0.5
+
+    axes = {"T": [3, 5]}
+    one = kept("one", axes, change=lambda table: archived(table, 0.0))
+    pairs = overlaps([one, kept("two", axes, change=lambda table: archived(table, 1.0))])
+    assert [pair.differing for pair in pairs] == [0]
+    (pair,) = overlaps([one, kept("three", axes, change=later)])
+    assert (pair.differing, pair.largest.split(",")[0]) == (1, "history_test_loss by 4.5")
+
+
+def test_histories_are_compared_at_the_steps_of_both(kept):
+    def other_steps(table):
+        table["step"] = [0, 20]
+        table["history_test_loss"][:, 1] = 9
+
+    axes = {"T": [3, 5]}
+    (pair,) = overlaps([kept("one", axes), kept("other", axes, change=other_steps)])
     assert (pair.cells, pair.differing) == (2, 0)

@@ -99,9 +99,9 @@ def test_the_page_says_which_numbers_other_archives_have_otherwise():
     assert gallery._doubts(result, path, [Overlap(str(path), "P6.zip", 20, 0, "", "")]) == ""
     pairs = [Overlap("P5.zip", str(path), 20, 7, "", ""), Overlap("P5.zip", "P7.zip", 9, 9, "", "")]
     told = gallery._doubts(result, path, pairs)
-    assert told.endswith("have other numbers there: 7 in P5 (`superpos compare`).")
+    assert told.endswith("The same models with other numbers: 7 in P5 (`superpos compare`).")
     result.dataset.attrs["provenance"] = json.dumps({"commit": ""})
-    of_all = f" Of {result.dataset.verdict.size} of them no commit is noted that has their code."
+    of_all = f" No commit is noted that has the code of {result.dataset.verdict.size} of them."
     assert gallery._doubts(result, path, []) == of_all
 
 
