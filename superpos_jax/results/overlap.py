@@ -106,8 +106,9 @@ def _compare(
     parts = [
         trained.table.isel({CELL: rows}) for trained, rows in zip((one, other), places, strict=True)
     ]
-    steps = np.intersect1d(parts[0][STEP].values, parts[1][STEP].values)
-    parts = [part.sel({STEP: steps}) for part in parts]
+    if all(STEP in part.dims for part in parts):
+        steps = np.intersect1d(parts[0][STEP].values, parts[1][STEP].values)
+        parts = [part.sel({STEP: steps}) for part in parts]
     apart = {
         str(name): _apart(parts[0][name].values, parts[1][name].values)
         for name in parts[0].data_vars
@@ -133,7 +134,7 @@ def _apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     [0.0, 0.5]
     """
     with np.errstate(invalid="ignore"):
-        apart = np.where(one == other, 0, np.abs(one.astype(np.float64) - other))
+        apart = np.abs(one.astype(np.float64) - other)  # of equal infinities NaN
     return np.nan_to_num(apart, nan=0, posinf=np.inf).reshape(len(one), -1).max(axis=1, initial=0)
 
 

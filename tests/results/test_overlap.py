@@ -66,6 +66,7 @@ def test_a_number_that_differs_is_told(kept, superpos):
 def test_what_one_result_does_not_have_is_no_difference(kept):
     def older(table):
         table["test_loss"][0] = np.nan
+        del table["history_test_loss"]
 
     one = kept("one", {"T": [3, 5]})
     (pair,) = overlaps([one, kept("other", {"T": [3, 5]}, change=older)])
