@@ -17,16 +17,17 @@ def compare(
     results: Annotated[
         list[Path],
         typer.Argument(
-            parser=a_folder, metavar="RESULT...", help="Result folders or archives, `.zip`."
+            parser=a_folder, metavar="RESULT", help="Result folders or archives, `.zip`."
         ),
     ],
     study: StudyOption = None,
 ) -> int:
     """Compare the cells that several results hold; train nothing.
 
-    A cell that stands in two results has the same data, initial weights and training in both. Its
-    numbers and histories should be the same to the last digit. Exit code 1 if one is not: then one
-    of the two results is not what this version trains, and `superpos audit` says which.
+    A cell that stands in two results has the same data, initial weights and training in both. Of
+    one code, on one kind of processor, its numbers and histories are the same to the last digit.
+    Exit code 1 if one is not: then the two runs differ in code, versions or machine, and at most
+    one of them is what this version trains. `superpos audit` says which.
 
     Example:
 
