@@ -1,7 +1,7 @@
-"""What the paper's full plane should cost on chips where nothing was run: rewrites accelerators.md.
+"""What the paper's full plane should cost on a TPU, where nothing was run: rewrites on_paper.md.
 
-Operations and bytes are counted from the plan that the engine would follow on a GPU or TPU; the
-rates are the makers' published ones.
+Operations and bytes are counted from the plan that the engine would follow; the rates are the
+maker's published ones. What a GPU takes is measured: gpu.py.
 """
 
 from __future__ import annotations
@@ -33,8 +33,6 @@ class Chip(NamedTuple):
 
 
 CHIPS = {
-    # NVIDIA H100 SXM data sheet; float32 products run on the vector units ("highest")
-    "NVIDIA H100 SXM": Chip(3.35e12, 67e12, 67e12, 1),
     # Cloud TPU v5e documentation: 197e12 bfloat16; "highest" takes 6 passes. Vector units: 4 x 8 x
     # 128 lanes at 1.5 GHz, one multiply-add each
     "TPU v5e": Chip(0.82e12, 12e12, 197e12 / 6, 128),
@@ -45,10 +43,10 @@ def main() -> None:
     """Count, and write the table."""
     study = DoubleDescent(Options(n=N))
     cells = [Cell(T=t, m=m, seed=seed, steps=STEPS) for t, m, seed in product(T, M, range(SEEDS))]
-    plan = make_plan(study, cells, 1, "gpu")
+    plan = make_plan(study, cells, 1, "tpu")
     groups = [(len(group.slots[0]), group.layout) for group in plan.groups]
     lines = [
-        "# On paper: accelerators",
+        "# On paper: a TPU",
         "",
         "Nothing was run. Written by `make bench` from counted operations and published rates.",
         "",
@@ -78,13 +76,13 @@ def main() -> None:
         lines.append(f"| {name} | {columns} | {max(hours):.1f} h |")
     lines += [
         "",
-        "A kernel that keeps the decode on the chip would leave the other columns. On a TPU the "
-        "reductions fill 3 to 17 of the 128 columns of a matrix unit: the products of several "
-        "cells of a group would have to share one.",
+        "A kernel that keeps the decode on the chip would leave the other columns; for GPUs there "
+        "is one (README.md). The reductions fill 3 to 17 of the 128 columns of a matrix unit: the "
+        "products of several cells of a group would have to share one.",
         "",
-        "The same program lowers for CUDA and TPU (tests/engine/test_program.py).",
+        "The program lowers for a TPU (tests/engine/test_program.py).",
     ]
-    Path(__file__).with_name("accelerators.md").write_text("\n".join(lines) + "\n")
+    Path(__file__).with_name("on_paper.md").write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

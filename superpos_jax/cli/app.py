@@ -147,7 +147,7 @@ def audit(
 
     Of an archive, what it holds is compared: large arrays in their five digits, all else whole.
     Exit code 1 if one differs on the machine kind, versions and code that the result was made with;
-    on an accelerator bits are not promised, and differences are told.
+    on an accelerator bits are promised where a study has kernels; else differences are told.
 
     Examples:
 

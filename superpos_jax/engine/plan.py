@@ -58,7 +58,7 @@ class Group:
     slots: np.ndarray
     """(devices, slots) index of the cell, -1 where a slot is empty."""
     beside: int
-    """Cells that are computed side by side; it divides the slots."""
+    """Cells that are computed side by side; it divides the slots, but where a kernel takes all."""
     data: dict[str, Range]
     """By name of the data set."""
     pace: Pace
@@ -105,6 +105,11 @@ class Plan:
             beside[group.slots[group.slots >= 0]] = group.beside
         return np.bincount(self.owner, self.lasts / beside, self.devices)
 
+    @property
+    def has_kernels(self) -> bool:
+        """Whether all cells are computed by kernels of the study's own."""
+        return all(group.layout.shapes.kernel for group in self.groups)
+
     def share(self, step: int) -> float:
         """Share of the whole work that is done when every cell has come to a step."""
         done = (self.work * np.minimum(self.lasts, step)).sum()
@@ -149,7 +154,7 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
             dealt[owner[i]].append(i)
         slots, count = _ragged(dealt, layout.beside, platform)
         if layout.shapes.kernel:
-            count = slots.shape[1]
+            count = max(map(len, dealt))
         start = offsets[layout.shapes.block]
         ranges = {
             name: Range(

@@ -380,6 +380,10 @@ class Study(abc.ABC):
 
     # ---- what it costs (host)
 
+    def hint(self, platform: str) -> str:
+        """What would make it faster on a platform, in words; empty if nothing (host)."""
+        return ""
+
     def sample_cost(self, cell: Any) -> float:
         """Operations that one sample of an update costs, no padding.
 

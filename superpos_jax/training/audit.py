@@ -40,7 +40,7 @@ class Finding:
     """The quantity that differs most; empty if none does."""
     changed: str
     """Why bits are not promised: what of machine and versions differs, or that it is an
-    accelerator; empty if they are."""
+    accelerator and the study has no kernel; empty if they are."""
 
 
 def audit(
@@ -100,7 +100,8 @@ def audit(
         ]
         if not made:
             changed.append("no run is noted that trained it")
-        if not present["device"].startswith("cpu"):
+        platform = present["device"].partition(":")[0]
+        if platform != "cpu" and not result.grid.study.shapes(cell, platform).kernel:
             changed.append("an accelerator computes cells side by side, how many decides rounding")
         yield Finding(point, *_compare(stored, again, archived), "; ".join(dict.fromkeys(changed)))
 

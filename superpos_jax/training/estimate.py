@@ -13,13 +13,14 @@ from superpos_jax.results.grid import Grid
 from superpos_jax.training import launch, shards
 from superpos_jax.training.job import find_devices, tell_of_planning
 
-OPERATIONS_PER_SECOND = {"cpu": 7e10, "gpu": 5e12, "tpu": 1e12}
-"""Per device, as `Study.sample_cost` and `update_cost` count them. CPU: one core with AVX-512. The
-others are what published bandwidths allow (benchmarks/accelerators.md); nothing was run there."""
+KERNELS = "gpu, by kernels"
+OPERATIONS_PER_SECOND = {"cpu": 7e10, "gpu": 5e12, KERNELS: 2.4e13, "tpu": 1e12}
+"""Per device, as `Study.sample_cost` and `update_cost` count them. CPU: one core with AVX-512. GPU:
+an H100. TPU: what published bandwidths allow (benchmarks/on_paper.md); nothing was run there."""
 
-
-SECONDS_PER_UPDATE = {"cpu": 1e-5}
-"""Seconds that an update takes on a device beside its operations: a loop of small kernels."""
+SECONDS_PER_UPDATE = {"cpu": 1e-5, "gpu": 7e-5, KERNELS: 7e-5}
+"""Seconds that an update takes on a device beside its operations: a loop of small kernels. With
+both numbers, eight trainings on an H100 took 0.7 to 1.3 times what is foreseen."""
 
 WORTH_LAUNCHING = 10.0
 """Seconds that one process would train for, from which several are worth their start."""
@@ -128,8 +129,9 @@ def of_shards(grid: Grid, count: int, devices: int | None = None) -> list[tuple[
 
 def _seconds(plan: Plan, platform: str) -> float:
     """How long the busiest device takes."""
-    rate = OPERATIONS_PER_SECOND.get(platform, OPERATIONS_PER_SECOND["gpu"])
-    beside = plan.updates_per_device * SECONDS_PER_UPDATE.get(platform, 0.0)
+    how = KERNELS if plan.has_kernels else platform
+    rate = OPERATIONS_PER_SECOND.get(how, OPERATIONS_PER_SECOND["gpu"])
+    beside = plan.updates_per_device * SECONDS_PER_UPDATE.get(how, 0.0)
     return float((plan.per_device / rate + beside).max())
 
 

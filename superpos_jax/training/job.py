@@ -147,6 +147,8 @@ def train(
     book = Logbook(job.sweep, job.grid, job.folder, job.table, job.retry, job.shard)
     if job.cells:
         mesh = make_mesh(find_devices(devices))
+        if collective.leads() and (hint := study.hint(_platform(mesh))):
+            logger.warning("%s", hint)
         programs = _programs(job, book, mesh, limit)
         book.begin(mesh, [machine for _, saved in programs if saved for machine in saved.machines])
         shares = np.array([plan.per_device.sum() for plan, _ in programs])

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,9 @@ CHECKOUT = Path(__file__).parents[2]
 def machine() -> Machine:
     """Kind of machine, versions and code: where they are equal, bits are."""
     device = jax.devices()[0]
-    packages = ("superpos_jax", "jax", "jaxlib", "optax", "numpy")
+    packages = ["superpos_jax", "jax", "jaxlib", "optax", "numpy"]
+    if device.platform == "gpu" and find_spec("triton"):
+        packages.append("triton")
     return {
         "versions": {name: version(name) for name in packages},
         COMMIT: _commit(),

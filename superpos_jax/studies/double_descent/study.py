@@ -115,6 +115,15 @@ class DoubleDescent(Study):
         """
         return 250.0 * (cell.m * (1 + cell.untied) + 1) * self.options.n
 
+    def hint(self, platform: str) -> str:
+        """The kernels, where a GPU has none."""
+        if platform != "gpu" or lockstep.backend(platform):
+            return ""
+        return (
+            "no jax-triton here: with it this study trains several times faster on a GPU;"
+            " pip install 'superpos_jax[cuda]', Python 3.12 or newer"
+        )
+
     def wrong(self, cell: numbers.Cell) -> str:
         """Combinations of numbers that say nothing, or more than the engine counts."""
         if cell.online and cell.repeated and cell.repeats > 1:
