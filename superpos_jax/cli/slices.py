@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from superpos_jax.errors import UserError
 
 if TYPE_CHECKING:
+    from xarray import Dataset
+
     from superpos_jax.results.result import Result
 
 
@@ -35,11 +37,29 @@ def sliced(result: Result, select: Mapping[str, Any]) -> Result:
     Raises:
         UserError: an axis that was not swept, or a value that it does not have.
     """
-    from superpos_jax.drawing.select import narrow
     from superpos_jax.results.result import Result
 
+    return Result(_narrowed(result.dataset, select, result.axes)[0], result.grid)
+
+
+def slice_of(result: Result, select: Mapping[str, Any]) -> tuple[Dataset, dict[str, Any]]:
+    """A part of a result, its axes in their order, and the axes of which it has one value.
+
+    `axis=value` takes an axis away, `axis=[values]` restricts it.
+
+    Raises:
+        UserError: as `sliced`.
+    """
+    stay = tuple(axis for axis in result.axes if isinstance(select.get(axis, []), list))
+    return _narrowed(result.dataset, select, stay)
+
+
+def _narrowed(
+    dataset: Dataset, select: Mapping[str, Any], stay: tuple[str, ...]
+) -> tuple[Dataset, dict[str, Any]]:
+    from superpos_jax.drawing.select import narrow
+
     try:
-        dataset, _ = narrow(result.dataset, (), select, pool=result.axes)
+        return narrow(dataset, (), select, pool=stay)
     except ValueError as error:
         raise UserError(f"--at: {error}") from None
-    return Result(dataset, result.grid)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from superpos_jax.cli.slices import slice_of
 from superpos_jax.text import NBSP, Labels, counted, printable, seed_axes
 from superpos_jax.training import progress
 
@@ -70,11 +71,10 @@ def print_result(result: Result, select: Mapping[str, Any] | None = None) -> Non
     Raises:
         UserError: an axis has no such value.
     """
-    from superpos_jax.drawing.select import slice_at
     from superpos_jax.engine.verdicts import FAILED, UNFINISHED
     from superpos_jax.results.cells import RETRY
 
-    (dataset, taken), grid = slice_at(result.dataset, select or {}), result.grid
+    (dataset, taken), grid = slice_of(result, select or {}), result.grid
     describe = grid.study.labels.describe
     losses = (f"{name}_loss" for name in grid.study.datasets(grid.cells[0]))
     tables = [name for name in grid.study.shown or losses if name in dataset]

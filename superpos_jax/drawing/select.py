@@ -82,23 +82,6 @@ def narrow(
     return dataset.sortby(ordered), taken  # values with names stay in the order of the sweep
 
 
-def slice_at(dataset: xr.Dataset, select: Mapping[str, Any]) -> tuple[xr.Dataset, dict[str, Any]]:
-    """A part of a result, its axes in their order, and the axes of which it has one value.
-
-    Arguments:
-        dataset: the labelled result.
-        select: `axis=value` takes an axis away, `axis=[values]` restricts it.
-
-    Raises UserError for an unknown axis or value.
-    """
-    stay = tuple(axis for axis in axes(dataset) if np.ndim(select.get(axis, [])))
-    try:
-        part, taken = narrow(dataset, (), select, pool=stay)
-    except ValueError as error:
-        raise UserError(f"--at: {error}") from None
-    return part, taken
-
-
 def _position(axis: str, values: np.ndarray, value: Any) -> int:
     """Where an axis holds a value, a name ("mean") or a number, equal but for rounding."""
     numeric = np.issubdtype(values.dtype, np.number)

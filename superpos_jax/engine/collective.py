@@ -120,8 +120,10 @@ def divided(
     if error is not None:
         raise error
     values: list[T | None] = [None] * count
-    for index, (size, of_one) in enumerate(zip(sizes.ravel(), np.hstack(pieces), strict=True)):
-        fine, (said, arrays) = decoded(of_one[:size].tobytes())
+    for index, of_one in enumerate(np.hstack(pieces)):
+        fine, (said, arrays) = decoded(
+            of_one.tobytes()
+        )  # what fills up the shorter ones is after it
         if not fine:
             raise UserError(said)
         parts: list[dict[str, np.ndarray]] = [{} for _ in said]

@@ -23,4 +23,6 @@ def test_a_large_table_is_a_part_that_fits_its_range_and_where_the_rest_is(
     assert f"largest {loss.max().item():.4f} at T = " in shown
     assert "10 dead cells" in shown
     assert "and 7 more: in Python result.dead() has all" in shown
+    dead = shown.partition("10 dead cells")[2].partition("and 7 more")[0]
+    assert [dead.count(f" {lr} ") for lr in ("1e+30", "1e+31")] == [2, 1]
     assert shown.count("\n") < whole.count("\n")

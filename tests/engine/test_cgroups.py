@@ -69,6 +69,11 @@ def test_limits_of_version_1_are_seen(tree, mount, at):
     assert cgroups.cores() == 1
 
 
+def test_the_tightest_of_all_groups_counts(tree):
+    tree("0::/a/b\n", **{"a/cpu.max": "100000 100000", "a/b/cpu.max": "400000 100000"})
+    assert cgroups.cores() == 1
+
+
 def test_groups_without_limits_and_none_at_all(tree, tmp_path):
     tree("0::/a\n", **{
         "a/memory.max": "max\n", "a/memory.current": "5", "a/cpu.max": "max 100000",

@@ -137,6 +137,18 @@ def test_two_kinds_of_seeds_keep_what_is_whole():
     assert found.found == "1.5 (0.0364 to 21), 2 seeds"
 
 
+def test_of_two_kinds_of_seeds_the_fewer_ones_count():
+    """Three data sets with eight initial weights each are three, and not eight, of what varies."""
+    losses = np.array([1.0, 1.1, 1.2])[:, None] + np.zeros(8)
+    dims = ("data_seed", "init_seed")
+    dataset = xr.Dataset(
+        {"verdict": (dims, np.zeros(losses.shape, int)), "test_loss": (dims, losses)},
+        {"data_seed": range(3), "init_seed": range(8)},
+    )
+    mean = Statement("", "", "", (0.96, 2), lambda part: part.test_loss.mean())
+    assert judge(mean, dataset).verdict == "undecided"  # of 24 or of 8 it would agree
+
+
 def test_the_order_of_an_axis_does_not_matter():
     losses = [[1.2] * 3, [1.1] * 3, [0.9] * 3]
     dataset = xr.Dataset(

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
-import xarray as xr
+from same import assert_same_bits
 
 import superpos_jax as sp
 from superpos_jax.engine import collective, memory
@@ -83,16 +83,12 @@ def members(count):
         yield "--coordinator", address, "--processes", count, "--process", index
 
 
-def same_bits(one: xr.Dataset, other: xr.Dataset) -> bool:
-    return one.drop_attrs(deep=False).identical(other.drop_attrs(deep=False))
-
-
 def test_two_hosts_have_the_bits_of_one_process_and_only_the_first_writes(one, start, tmp_path):
     two = [start("sweep.toml", "--out", f"out{i}", *flags) for i, flags in enumerate(members(2))]
     assert [process.wait(120) for process in two] == [1, 0]  # some cells died, says the first
     assert two[1].log.read_text() == ""
     assert not (tmp_path / "out1").exists()
-    assert same_bits(sp.load(tmp_path / "out0").dataset, one[0])
+    assert_same_bits(sp.load(tmp_path / "out0").dataset, one[0])
     assert json.loads((tmp_path / "out0" / "provenance.json").read_text())["processes"] == 2
 
 
@@ -178,7 +174,7 @@ def test_launched_processes_end_together_and_go_on(one, start, tmp_path):
     # now in one process, and without the cells of 200,000 steps
     again = start("sweep.toml", "--out", out, "--processes", 1, "--set", "steps=900")
     assert again.wait(60) == 1
-    assert same_bits(sp.load(out).dataset.squeeze(drop=True), one[1])
+    assert_same_bits(sp.load(out).dataset.squeeze(drop=True), one[1])
 
 
 def test_processes_are_launched_where_they_pay(monkeypatch):

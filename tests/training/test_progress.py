@@ -33,16 +33,16 @@ def test_a_continued_program_is_timed_from_where_it_goes_on():
 
 
 @pytest.mark.parametrize(
-    ("terminal", "wanted", "drawn"),
-    [(True, True, True), (False, True, False), (True, False, False)],
+    ("terminal", "wanted", "leads"),
+    [(True, True, True), (False, True, True), (True, False, True), (True, True, False)],
 )
-def test_a_bar_is_drawn_where_somebody_may_look(monkeypatch, terminal, wanted, drawn):
+def test_a_bar_is_drawn_where_somebody_may_look(monkeypatch, terminal, wanted, leads):
     written = io.StringIO()
     console = Console(file=written, force_terminal=terminal, width=100)
     monkeypatch.setattr(progress, "Console", lambda **_: console)
-    with progress.shown(wanted, leads=True) as report:
+    with progress.shown(wanted, leads) as report:
         report(Progress(0.5, "training", 50, 100, cells=7))
-    assert ("7 cells, training" in written.getvalue()) is (terminal and wanted)
+    assert ("7 cells, training" in written.getvalue()) is (terminal and wanted and leads)
 
 
 def test_idle_cores_are_told_once(monkeypatch, caplog):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import xarray as xr
+from same import assert_same_bits
 
 import superpos_jax as sp
 from superpos_jax.errors import Interrupted
@@ -30,10 +30,6 @@ def uninterrupted():
     return sp.run(SWEEP).dataset
 
 
-def same_bits(one: xr.Dataset, other: xr.Dataset) -> bool:
-    return one.drop_attrs(deep=False).identical(other.drop_attrs(deep=False))
-
-
 def interrupt_at(step):
     """A progress callback that asks the run to stop, as Ctrl-C does, once it is past a step."""
 
@@ -50,7 +46,7 @@ def test_ctrl_c_loses_nothing(uninterrupted, tmp_path):
             sp.run(SWEEP, out=tmp_path, progress=interrupt_at(step))
         assert (tmp_path / CHECKPOINT).is_dir()
     seen = []
-    assert same_bits(sp.run(SWEEP, out=tmp_path, progress=seen.append).dataset, uninterrupted)
+    assert_same_bits(sp.run(SWEEP, out=tmp_path, progress=seen.append).dataset, uninterrupted)
     assert min(now.step for now in seen if now.doing == "training") > 2500  # it did continue
     assert not (tmp_path / CHECKPOINT).exists()
 
@@ -78,7 +74,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(uninterrupted, tmp_pa
     assert f"checkpoint {steps[-1]} is damaged" in caplog.text
     assert "no checkpoint of step" not in caplog.text
     assert min(now.step for now in seen if now.doing == "training") > steps[0]
-    assert same_bits(final, uninterrupted)
+    assert_same_bits(final, uninterrupted)
 
 
 def test_a_step_that_cannot_be_read_is_written_again(uninterrupted, tmp_path, caplog):
@@ -102,7 +98,7 @@ def test_a_step_that_cannot_be_read_is_written_again(uninterrupted, tmp_path, ca
     assert kept.save(int(newest.name), saved.arrays, owner)
     assert "no checkpoint" not in caplog.text
     assert find(tmp_path, study)[0].arrays["step"] == int(newest.name)
-    assert same_bits(sp.run(SWEEP, out=tmp_path).dataset, uninterrupted)
+    assert_same_bits(sp.run(SWEEP, out=tmp_path).dataset, uninterrupted)
 
 
 def test_what_is_said_of_a_checkpoint_is_json(tmp_path):
@@ -144,7 +140,7 @@ def test_terminate_the_command(uninterrupted, tmp_path):
     assert "the same command continues from there" in log
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert same_bits(sp.load(tmp_path / "out").dataset, uninterrupted)
+    assert_same_bits(sp.load(tmp_path / "out").dataset, uninterrupted)
 
 
 def test_another_sweep_does_not_continue(tmp_path):
@@ -177,7 +173,7 @@ def test_losses_so_far_stay_until_there_are_later_ones(tmp_path):
 
     def look(now):
         if now.doing == "drawing data, compiling":
-            assert same_bits(sp.load(tmp_path).dataset, before)
+            assert_same_bits(sp.load(tmp_path).dataset, before)
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(Interrupted, match="at step"):
