@@ -183,7 +183,6 @@ class ThreeBeside(DoubleDescent):
         return replace(super().shapes(cell, platform), beside=3)
 
 
-@pytest.mark.unoptimized
 def test_cells_side_by_side_agree_with_one_by_one(company):
     """Three cells of a layout at once, which differ in T and in steps; one dies."""
     chosen = [i for i, cell in enumerate(CELLS) if cell.m == 1]
