@@ -14,6 +14,7 @@ import pytest
 from programs import build, difference
 
 from superpos_jax.engine import program as engine
+from superpos_jax.engine.verdicts import ALIVE
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.studies.double_descent.cell import Cell, Options
 from superpos_jax.studies.double_descent.study import DoubleDescent
@@ -174,6 +175,7 @@ def test_an_empty_slot_does_no_step(alone):
     (group,) = program.plan.groups
     assert state.step[group.slots >= 0].tolist() == [12]
     assert state.step[group.slots < 0].tolist() == [0]
+    assert state.died_at[group.slots < 0].tolist() == [ALIVE]  # it did not try
 
 
 class ThreeBeside(DoubleDescent):
