@@ -187,6 +187,7 @@ def test_inspected_cell(name):
         assert np.abs(inspected.W0).max() <= np.sqrt(6 / (m + n)) * (1 + 1e-6)
         assert np.abs(inspected.W0).max() > 0.5 * np.sqrt(6 / (m + n))
         assert (inspected.b0 == 0).all()
+        assert (np.abs(inspected.V0 - inspected.W0).max() > 0.1) == cell.untied
 
 
 def test_odd_cells_are_odd():
