@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from superpos_jax.engine.study import DataSet, Fresh, Minibatch, Shapes, Study
+from superpos_jax.engine.study import DataSet, Fresh, FullBatch, Minibatch, Shapes, Study
 from superpos_jax.errors import UserError
 
 TRAIN = "train"
@@ -35,7 +35,8 @@ class Layout:
         order: how minibatches are chosen, "epochs" or "replace"; "full" or "fresh" without them.
         batch: rows of a minibatch, padding included; 0 without.
         single: whether all samples of the training set are in one block.
-        beside: cells that are computed side by side, at most; on a CPU always.
+        beside: cells that are computed side by side, at most; on a CPU always. By a kernel all
+            are, each at its own cost.
         looks: whether the study looks at the cell while it trains.
     """
 
@@ -70,6 +71,13 @@ def layout_of(study: Study, cell: Any, platform: str) -> Layout:
     shapes, feed = study.shapes(cell, platform), study.feed(cell)
     samples = datasets_of(study, cell)[TRAIN].samples
     seen = seen_by_update(study, cell, samples)
+    if shapes.kernel:
+        if not isinstance(feed, FullBatch) or study.look_every(cell) or len(shapes.block) != 1:
+            raise UserError(
+                f"study {type(study).__name__}: shapes: a kernel takes a full batch, no looks, and"
+                " tiles of (rows,)"
+            )
+        return Layout(shapes)
     single, own = False, bool(shapes.block)
     if not own:
         shapes = replace(shapes, block=(_rows(samples, platform),))

@@ -45,7 +45,11 @@ def peak(study: Study, plan: Plan, processes: int = 1) -> float:
         memo = jax.eval_shape(remember, params)
         state += group.slots.size * sum(map(_bytes, (params, moments, memo)))
     samples = 0.0
+    kernels = {group.layout.shapes.block: group.layout.shapes.kernel for group in plan.groups}
     for block, streams in plan.streams.items():
+        if kernels[block]:
+            samples += kernels[block].pool_bytes([*streams.values()])
+            continue
         none = jax.tree.leaves(study.blocks(DataSet(next(iter(streams)), 0), block))
         one = sum(int(np.prod(x.shape[1:])) * x.dtype.itemsize for x in none)
         samples += one * sum(-(-dataset.samples // block[0]) for dataset in streams.values())

@@ -70,17 +70,12 @@ class OneCell:
 
     def train(self, state: State, stop: jax.Array) -> State:
         """The cell after `stop` updates, or all of its own, or as it ended before."""
-        filled = self.data[TRAIN].samples > 0  # an empty slot does no step
-        steps = self.study.steps(self.cell)
-        end = jnp.where(filled, jnp.minimum(stop, steps), 0)
-
-        def goes_on(state: State, end: jax.Array = end) -> jax.Array:
-            return (state.step < end) & (state.died_at == ALIVE) & (state.ended == NOT_ENDED)
+        steps, end = self.study.steps(self.cell), self.end(stop)
 
         def train_to(state: State, end: jax.Array) -> State:
             return jax.lax.while_loop(
-                lambda state: self.any_of(goes_on(state, end)),
-                lambda state: self.step(state, goes_on(state, end)),
+                lambda state: self.any_of(self.goes_on(state, end)),
+                lambda state: self.step(state, self.goes_on(state, end)),
                 state,
             )
 
@@ -89,13 +84,24 @@ class OneCell:
 
         def until_look(state: State) -> State:
             next_look = (state.step // self.pace.every + 1) * self.pace.every
-            going = goes_on(state)
+            going = self.goes_on(state, end)
             state = train_to(state, jnp.minimum(end, next_look))
             due = (state.step == next_look) | (state.step == steps)
             due &= going & (state.died_at == ALIVE)
             return self.where(due, lambda: self.look(state), state)
 
-        return jax.lax.while_loop(lambda state: self.any_of(goes_on(state)), until_look, state)
+        return jax.lax.while_loop(
+            lambda state: self.any_of(self.goes_on(state, end)), until_look, state
+        )
+
+    def end(self, stop: jax.Array) -> jax.Array:
+        """The step to which the cell is trained if all are to `stop`: an empty slot does none."""
+        filled = self.data[TRAIN].samples > 0
+        return jnp.where(filled, jnp.minimum(stop, self.study.steps(self.cell)), 0)
+
+    def goes_on(self, state: State, end: jax.Array) -> jax.Array:
+        """Whether a cell that is trained to a step does another update."""
+        return (state.step < end) & (state.died_at == ALIVE) & (state.ended == NOT_ENDED)
 
     def any_of(self, condition: jax.Array) -> jax.Array:
         """Whether it holds for a cell of those side by side: they loop until none goes on.
@@ -119,7 +125,10 @@ class OneCell:
 
     def step(self, state: State, going: jax.Array) -> State:
         """One update where a cell is going on; of one that would become non-finite, its death."""
-        loss, grads = self.gradient(state)
+        return self.moved(state, *self.gradient(state), going)
+
+    def moved(self, state: State, loss: jax.Array, grads: PyTree, going: jax.Array) -> State:
+        """What `step` makes of the state, by the loss and the gradient there."""
         updates, optimizer = self.update(state, loss, grads)
         with jax.named_scope("optimizer"):
             params = optax.apply_updates(state.params, updates)
@@ -152,7 +161,7 @@ class OneCell:
                 self.pools[shapes.block],
             )
             loss, summed = study.loss_and_grad(self.cell, shapes, view, batch, weight)
-            scale = study.scale(self.cell, weight.sum())
+            seen = weight.sum()
         else:
 
             def block(index: jax.Array, number: jax.Array, weight: jax.Array) -> PyTree:
@@ -163,11 +172,17 @@ class OneCell:
                 return study.loss_and_grad(self.cell, shapes, view, batch, weight)
 
             zeros = jnp.float32(0), jax.tree.map(jnp.zeros_like, view)
-            seen = Range(train.first, self.pace.batch)
-            loss, summed = self.summed(block, seen, zeros)
-            scale = study.scale(self.cell, self.pace.batch)
+            seen = self.pace.batch
+            loss, summed = self.summed(block, Range(train.first, seen), zeros)
         with jax.named_scope("view"):
             (grads,) = pull_back(summed)
+        return self.scaled(loss, grads, seen)
+
+    def scaled(
+        self, loss: jax.Array, grads: PyTree, seen: jax.Array | None = None
+    ) -> tuple[jax.Array, PyTree]:
+        """Mean loss and gradient, of the sums over the samples that an update has seen."""
+        scale = self.study.scale(self.cell, self.pace.batch if seen is None else seen)
         return scale * loss, jax.tree.map(lambda leaf: scale * leaf, grads)
 
     @jax.named_scope("optimizer")
@@ -217,14 +232,23 @@ class OneCell:
 
     def measure(self, state: State, *when: str) -> dict[str, jax.Array]:
         """The metrics of data sets, and the study's summaries."""
+        gradient = self.gradient(state) if self.study.summarises_updates else ()
+        return self.metrics(*when, params=state.params) | self.summaries(state, *gradient)
+
+    def summaries(self, state: State, *gradient: PyTree) -> dict[str, jax.Array]:
+        """The study's summaries; of the update too where its loss and gradient are given."""
         study, shapes, params = self.study, self.layout.shapes, state.params
-        measured = self.metrics(*when, params=params)
-        measured |= study.summarise(self.cell, shapes, params)
-        if type(study).summarise_update is not Study.summarise_update:
-            loss, grads = self.gradient(state)
+        summaries = study.summarise(self.cell, shapes, params)
+        if gradient:
+            loss, grads = gradient
             updates, _ = self.update(state, loss, grads)
-            measured |= study.summarise_update(self.cell, shapes, params, grads, updates)
-        return measured
+            summaries |= study.summarise_update(self.cell, shapes, params, grads, updates)
+        return summaries
+
+    def of_sum(self, name: str, loss: jax.Array) -> dict[str, jax.Array]:
+        """The metrics of a data set, of its loss alone, summed over its samples."""
+        means = {"loss": loss / self.data[name].samples}
+        return self.study.metrics(self.cell, self.layout.shapes, means)
 
     def stored(self, number: jax.Array) -> PyTree:
         """A block of data, by its number in the pool of its shape."""

@@ -80,7 +80,7 @@ class Plan:
     """(cells,) operations of one update with no padding."""
     work: np.ndarray
     """(cells,) operations of one update as the program does it. Cells that are computed side by
-    side take as long as the largest of them."""
+    side take as long as the largest of them, if not by a kernel."""
     lasts: np.ndarray
     """(cells,) updates of the longest of these."""
     owner: np.ndarray
@@ -148,6 +148,8 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
         for i in sorted(members, key=lambda i: (-updates[i], -work[i], i)):  # like beside like
             dealt[owner[i]].append(i)
         slots, count = _ragged(dealt, layout.beside, platform)
+        if layout.shapes.kernel:
+            count = slots.shape[1]
         start = offsets[layout.shapes.block]
         ranges = {
             name: Range(
@@ -181,7 +183,11 @@ def load_blocks(study: Study, plan: Plan) -> dict[tuple[int, ...], PyTree]:
         ValueError: the study cuts a data set into another number of blocks.
     """
     pools = {}
+    kernels = {group.layout.shapes.block: group.layout.shapes.kernel for group in plan.groups}
     for block, streams in plan.streams.items():
+        if kernels[block]:
+            pools[block] = kernels[block].pool([*streams.values()])
+            continue
         parts = [study.blocks(dataset, block) for dataset in streams.values()]
         for dataset, part in zip(streams.values(), parts, strict=True):
             wanted = _blocks(dataset.samples, block[0])
@@ -215,6 +221,8 @@ def _side_by_side(
     """(cells,) each: the largest work and the most updates of the cells computed with a cell."""
     most = work.copy(), updates.copy()
     for group in groups:
+        if group.layout.shapes.kernel:
+            continue
         for device in group.slots:
             for start in range(0, len(device), group.beside):
                 beside = device[start : start + group.beside]

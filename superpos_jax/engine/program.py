@@ -16,16 +16,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 from jax.sharding import NamedSharding, PartitionSpec
 
 from superpos_jax.engine import collective, contract
+from superpos_jax.engine.kernel import Tiles, tiles_of
 from superpos_jax.engine.layout import by_layout
-from superpos_jax.engine.one_cell import BESIDE, OneCell, State
+from superpos_jax.engine.lockstep import LockStep
+from superpos_jax.engine.one_cell import State
 from superpos_jax.engine.plan import Group, Pace, Plan, Range, load_blocks
 from superpos_jax.engine.study import PyTree, Study
+from superpos_jax.engine.walk import Walk
 
 AXIS = "cells"
 ANY_STEP = -1
@@ -38,6 +40,8 @@ class Tables(NamedTuple):
     cells: list[Any]
     data: list[dict[str, Range]]
     pace: list[Pace]
+    tiles: list[dict[str, Tiles]]
+    """Of the data sets of a group that has a kernel; of others none."""
     pools: dict[tuple[int, ...], PyTree]
 
 
@@ -56,7 +60,7 @@ class Program:
         contract.check(study, plan, quick)
         self.tables = self._tables()
         shard, everywhere = PartitionSpec(AXIS), PartitionSpec()
-        tables = Tables(shard, shard, shard, everywhere)  # type: ignore[arg-type]
+        tables = Tables(shard, shard, shard, shard, everywhere)  # type: ignore[arg-type]
 
         def mapped(function: Callable[..., Any], *inputs: Any) -> Callable[..., Any]:
             local = functools.partial(_on_device, functools.partial(function, self))
@@ -160,6 +164,7 @@ class Program:
             cells=[self._sharded(_stack(self.plan.cells, group)) for group in groups],
             data=[self._sharded(group.data) for group in groups],
             pace=[self._sharded(group.pace) for group in groups],
+            tiles=[self._sharded(_tiles(group)) for group in groups],
             pools=collective.spread(pools, NamedSharding(self.mesh, PartitionSpec())),
         )
 
@@ -195,62 +200,57 @@ def _on_device(function: Callable[..., Any], *arguments: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[None], function(local, *first(rest)))
 
 
-def _mapped(
-    program: Program, tables: Tables, function: Callable[..., Any], *inputs: Sequence[PyTree]
-) -> list[Any]:
-    """`function(one, *inputs of the cell)` of every cell, group by group."""
+def _groups(program: Program, tables: Tables) -> list[LockStep | Walk]:
+    """The cells of each group, with what trains them."""
     study, evaluate = program.study, program.plan.evaluate
-
-    def of_group(group: Group, *inputs: PyTree) -> Any:
-        count = group.beside
-
-        def of_cell(inputs: tuple[Any, ...]) -> Any:
-            cell, data, pace, *rest = inputs
-            one = OneCell(study, group.layout, evaluate, tables.pools, cell, data, pace, count > 1)
-            return function(one, *rest)
-
-        if count == 1:
-            return jax.lax.map(of_cell, inputs)
-        split = jax.tree.map(lambda leaf: leaf.reshape(-1, count, *leaf.shape[1:]), inputs)
-        results = jax.lax.map(jax.vmap(of_cell, axis_name=BESIDE), split)
-        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), results)
-
-    return [
-        of_group(*each)
-        for each in zip(
-            program.plan.groups, tables.cells, tables.data, tables.pace, *inputs, strict=True
-        )
-    ]
+    runners = list[LockStep | Walk]()
+    for group, cells, data, pace, tiles in zip(
+        program.plan.groups, tables.cells, tables.data, tables.pace, tables.tiles, strict=True
+    ):
+        layout = group.layout
+        if layout.shapes.kernel:
+            pool = tables.pools[layout.shapes.block]
+            runners.append(LockStep(study, layout, evaluate, pool, cells, data, pace, tiles))
+        else:
+            given = study, layout, evaluate, tables.pools, group.beside, cells, data, pace
+            runners.append(Walk(*given))
+    return runners
 
 
 def _init(program: Program, tables: Tables) -> list[State]:
-    return _mapped(program, tables, OneCell.init)
+    return [group.init() for group in _groups(program, tables)]
 
 
 def _advance(program: Program, tables: Tables, state: list[State], stop: jax.Array) -> list[State]:
-    return _mapped(program, tables, lambda one, state: one.train(state, stop), state)
+    groups = _groups(program, tables)
+    return [group.train(own, stop) for group, own in zip(groups, state, strict=True)]
 
 
 def _evaluate(
     program: Program, tables: Tables, state: list[State], step: jax.Array
 ) -> list[dict[str, jax.Array]]:
-    def measure(one: OneCell, state: State) -> dict[str, jax.Array]:
-        def now() -> dict[str, jax.Array]:
-            return one.measure(state, "look", "history")
-
-        wanted = (state.step == step) | (step == ANY_STEP)
-        shapes = jax.eval_shape(now)
-        missing = jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), shapes)
-        return one.where(wanted, now, missing) | _how_far(state)
-
-    return _mapped(program, tables, measure, state)
+    return [
+        group.measure(own, (own.step == step) | (step == ANY_STEP), "look", "history")
+        | _how_far(own)
+        for group, own in zip(_groups(program, tables), state, strict=True)
+    ]
 
 
 def _finish(program: Program, tables: Tables, state: list[State]) -> list[dict[str, jax.Array]]:
-    def measure(one: OneCell, state: State) -> dict[str, jax.Array]:
-        return one.measure(state, "look", "history", "end") | _how_far(state)
+    return [
+        group.measure(own, None, "look", "history", "end") | _how_far(own)
+        for group, own in zip(_groups(program, tables), state, strict=True)
+    ]
 
-    return _mapped(program, tables, measure, state)
+
+def _tiles(group: Group) -> dict[str, Tiles]:
+    """The data sets of a group that has a kernel, in tiles."""
+    shapes = group.layout.shapes
+    if not shapes.kernel:
+        return {}
+    return {
+        name: tiles_of(*data, shapes.rows, shapes.kernel.span) for name, data in group.data.items()
+    }
 
 
 def _how_far(state: State) -> dict[str, jax.Array]:

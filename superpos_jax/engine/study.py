@@ -293,6 +293,11 @@ class Study(abc.ABC):
         return {}
 
     @property
+    def summarises_updates(self) -> bool:
+        """Whether the study has a `summarise_update` of its own; it costs a gradient."""
+        return type(self).summarise_update is not Study.summarise_update
+
+    @property
     def traces(self) -> Mapping[str, tuple[str, ...]]:
         """What `trace` gives, and the dimensions of each; none by default.
 

@@ -45,12 +45,15 @@ class Shapes:
         block: shape of a block of data, samples first. The engine chooses where it is left out.
         row_cost: operations that a row of a block costs, padding included; 0: use `sample_cost`.
         beside: how many cells a CPU vectorises together; 0: the engine chooses.
+        kernel: `superpos_jax.engine.kernel.Kernel`, which computes all cells at once; `block` is
+            then (rows,). None: block by block, by `Study.loss_and_grad`.
     """
 
     size: Any = None
     block: tuple[int, ...] = ()
     row_cost: float = field(default=0.0, compare=False)
     beside: int = field(default=0, compare=False)
+    kernel: Any = None
 
     @property
     def rows(self) -> int:

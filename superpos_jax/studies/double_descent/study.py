@@ -25,7 +25,7 @@ from superpos_jax.engine.study import (
 )
 from superpos_jax.studies import geometry
 from superpos_jax.studies.double_descent import cell as numbers
-from superpos_jax.studies.double_descent import data, model, online
+from superpos_jax.studies.double_descent import data, lockstep, model, online
 from superpos_jax.studies.double_descent.criteria import REGIMES, regime
 from superpos_jax.studies.double_descent.inspection import Inspection, Weights, hidden
 from superpos_jax.studies.double_descent.labels import LABELS
@@ -76,14 +76,21 @@ class DoubleDescent(Study):
         n = self.options.n
         quantum = max(1, 2 ** (int(cell.m - 1).bit_length() - 3))
         hidden = -(-cell.m // quantum) * quantum
+        form = model.Form(cell.loss, bool(cell.relu))
+        slots = self.slots(cell)
+        by = lockstep.backend(platform)
+        if by and hidden <= lockstep.MOST_HIDDEN and not cell.online:
+            width = lockstep.width(n)
+            size = Size(hidden, 1, width, form, bool(cell.untied))
+            cost = _operations(hidden, width, n * (1 - cell.S))
+            kernel = lockstep.Autoencoders(n, form, by)
+            return Shapes(size, (lockstep.ROWS,), cost, kernel=kernel)
         rows = 32 if cell.rows < 384 else 256
         if platform == "cpu":
             tiles, columns = _tiles(n, 512 if rows == 256 else 1024)
         else:
             tiles, columns = _tiles(n, n)
             rows = 4096 if cell.rows >= 8192 else rows
-        form = model.Form(cell.loss, bool(cell.relu))
-        slots = self.slots(cell)
         size = Size(hidden, tiles, columns, form, bool(cell.untied), slots)
         block = (rows, _entries(rows, n, cell.S, cell.repeated, cell.repeats))
         cost = _operations(hidden, tiles * columns, n * (1 - cell.S), slots)

@@ -1,0 +1,267 @@
+"""Kernels for GPUs: losses and gradients of many autoencoders of any T at once, in Triton.
+
+A *tile* is up to ROWS samples of one cell, a *span* some tiles of it; they lie one after another.
+With A = [V; b] and p, u, g as in model.py:
+
+    of_samples   a program a tile:     h = W x from the sample's non-zeros, then over all features
+                                       z = A^T h, u = sum g A; then the non-zeros' part of u and L
+    of_features  a program a span and  dL/dA of COLUMNS features over the samples of the span,
+                 a block of features:  then the non-zeros of these features, through W and V
+    over_spans,  a program a cell:     its gradient, where there are spans of large cells, and its
+    total                              loss
+
+z is computed twice, which costs less than to store it: nothing of size T x n is ever written. No
+sum crosses programs but through memory, in a fixed order, and none is atomic: the bits of a cell
+are its own. Programs of a cell that is not wanted return at once.
+
+Arrays lie as in `lockstep`: of cells W, V (cells, HIDDEN, N), b (cells, N); of tiles h, u (HIDDEN,
+R), loss (R,), with R = ROWS * tiles. The `tl.static_range` loops over hidden dimensions are
+unrolled and their tuples live in registers.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def relu_power(z, P: tl.constexpr):
+    """z^(p-1) where z > 0, else 0."""
+    x = tl.where(z > 0, z, 0.0)
+    if P == 1:
+        return tl.where(z > 0, 1.0, 0.0)
+    y = x
+    for _ in tl.static_range(P - 2):
+        y = y * x
+    return y
+
+
+@triton.jit
+def at_entries(v, z, P: tl.constexpr):
+    """|x - a|^p - a^p with a = ReLU(z), and its derivative by z over p; 0 where x = 0."""
+    a = tl.where(z > 0, z, 0.0)
+    if P == 2:
+        return v * (v - 2 * a), tl.where(z > 0, -v, 0.0)
+    error = v - a
+    size = tl.abs(error)
+    slope = relu_power(a, P)
+    back = relu_power(size, P)
+    residual = tl.where(error > 0, -back, back) - slope
+    return size * back - a * slope, tl.where(z > 0, residual, 0.0)
+
+
+@triton.jit
+def of_samples(
+    W, V, b, start, col, val, wanted, cell_of, block_of, count_of,
+    h_out, u_out, loss_out,
+    N: tl.constexpr, R: tl.constexpr, HIDDEN: tl.constexpr,
+    P: tl.constexpr, RELU: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    """h, u and loss of the samples of a tile."""
+    tile = tl.program_id(0)
+    cell = tl.load(cell_of + tile).to(tl.int64)
+    count = tl.load(count_of + tile)
+    if (tl.load(wanted + cell) == 0) | (count == 0):
+        return
+    W += cell * HIDDEN * N
+    V += cell * HIDDEN * N
+    b += cell * N
+    lane = tl.arange(0, ROWS)
+    sample = tl.load(block_of + tile) * ROWS + lane
+    begin = tl.load(start + sample)
+    entries = tl.where(lane < count, tl.load(start + sample + 1) - begin, 0)
+    most = tl.max(entries, 0)
+
+    h = ()
+    for k in tl.static_range(HIDDEN):
+        h = h + (tl.zeros((ROWS,), tl.float32),)
+    for s in range(most):
+        i = tl.load(col + begin + s, mask=s < entries, other=0)
+        v = tl.load(val + begin + s, mask=s < entries, other=0.0)
+        new = ()
+        for k in tl.static_range(HIDDEN):
+            new = new + (h[k] + v * tl.load(W + k * N + i),)
+        h = new
+    if RELU:
+        active = ()
+        for k in tl.static_range(HIDDEN):
+            active = active + (tl.where(h[k] > 0, h[k], 0.0),)
+        h = active
+    out = tile * ROWS + lane
+    u = ()
+    tall = ()
+    for k in tl.static_range(HIDDEN):
+        tl.store(h_out + k * R + out, h[k])
+        tall = tall + (h[k][:, None],)
+        u = u + (tl.zeros((ROWS, COLUMNS), tl.float32),)
+
+    loss = tl.zeros((ROWS, COLUMNS), tl.float32)
+    feature = tl.arange(0, COLUMNS)[None, :]
+    for first in range(0, N, COLUMNS):
+        z = tl.load(b + first + feature) + tl.zeros((ROWS, COLUMNS), tl.float32)
+        a = ()
+        for k in tl.static_range(HIDDEN):
+            a = a + (tl.load(V + k * N + first + feature),)
+            z += tall[k] * a[k]
+        g = relu_power(z, P)
+        new = ()
+        for k in tl.static_range(HIDDEN):
+            new = new + (u[k] + g * a[k],)
+        u = new
+        loss += g * z
+
+    sample_loss = tl.sum(loss, 1)
+    back = ()
+    for k in tl.static_range(HIDDEN):
+        back = back + (tl.sum(u[k], 1),)
+    for s in range(most):
+        i = tl.load(col + begin + s, mask=s < entries, other=0)
+        v = tl.load(val + begin + s, mask=s < entries, other=0.0)
+        z = tl.load(b + i)
+        a = ()
+        for k in tl.static_range(HIDDEN):
+            a = a + (tl.load(V + k * N + i),)
+            z += h[k] * a[k]
+        correction, residual = at_entries(v, z, P)
+        sample_loss += correction
+        new = ()
+        for k in tl.static_range(HIDDEN):
+            new = new + (back[k] + residual * a[k],)
+        back = new
+    for k in tl.static_range(HIDDEN):
+        through = back[k]
+        if RELU:
+            through = tl.where(h[k] > 0, through, 0.0)
+        tl.store(u_out + k * R + out, through)
+    tl.store(loss_out + out, tl.where(lane < count, sample_loss, 0.0))
+
+
+@triton.jit
+def of_features(
+    V, b, h_in, u_in, start, row, val, wanted, stream_of, block_of, first_of, samples_of,
+    cell_of, tile_of,
+    dW, dV, db,
+    N: tl.constexpr, R: tl.constexpr, HIDDEN: tl.constexpr, P: tl.constexpr, TIED: tl.constexpr,
+    ROWS: tl.constexpr, TILE: tl.constexpr, SPAN: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    """The gradient of a block of features by a span: ROWS samples at a time, then non-zeros."""
+    feature = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
+    span = tl.program_id(1).to(tl.int64)
+    cell = tl.load(cell_of + span).to(tl.int64)
+    begin = tl.load(tile_of + span) * TILE
+    samples = tl.minimum(tl.load(samples_of + cell) - begin, SPAN * TILE)
+    if (tl.load(wanted + cell) == 0) | (samples <= 0):
+        return
+    tile = tl.load(first_of + cell)
+    stream = tl.load(stream_of + tl.load(block_of + tile))
+    h_in += tile * TILE + begin
+    u_in += tile * TILE + begin
+    bias = tl.load(b + cell * N + feature)
+    a = ()
+    d = ()
+    for k in tl.static_range(HIDDEN):
+        a = a + (tl.load(V + (cell * HIDDEN + k) * N + feature),)
+        d = d + (tl.zeros((ROWS, COLUMNS), tl.float32),)
+    c = tl.zeros((ROWS, COLUMNS), tl.float32)
+    lane = tl.arange(0, ROWS)[:, None]
+    whole = samples // ROWS * ROWS
+    for first in range(0, whole, ROWS):
+        z = bias[None, :] + tl.zeros((ROWS, COLUMNS), tl.float32)
+        h = ()
+        for k in tl.static_range(HIDDEN):
+            h = h + (tl.load(h_in + k * R + first + lane),)
+            z += h[k] * a[k][None, :]
+        g = relu_power(z, P)
+        new = ()
+        for k in tl.static_range(HIDDEN):
+            new = new + (d[k] + h[k] * g,)
+        d = new
+        c += g
+    if whole < samples:
+        live = whole + lane < samples
+        z = bias[None, :] + tl.zeros((ROWS, COLUMNS), tl.float32)
+        h = ()
+        for k in tl.static_range(HIDDEN):
+            h = h + (tl.load(h_in + k * R + whole + lane, mask=live, other=0.0),)
+            z += h[k] * a[k][None, :]
+        g = tl.where(live, relu_power(z, P), 0.0)
+        new = ()
+        for k in tl.static_range(HIDDEN):
+            new = new + (d[k] + h[k] * g,)
+        d = new
+        c += g
+
+    of_bias = tl.sum(c, 0)
+    decoder = ()
+    encoder = ()
+    for k in tl.static_range(HIDDEN):
+        decoder = decoder + (tl.sum(d[k], 0),)
+        encoder = encoder + (tl.zeros((COLUMNS,), tl.float32),)
+    start += stream * (N + 1) + feature
+    entry = tl.load(start)
+    end = tl.load(start + 1)
+    t = tl.load(row + entry, mask=entry < end, other=2147483647) - begin
+    while tl.max((t < samples).to(tl.int32), 0) > 0:  # entries are in the order of the samples
+        live = (t >= 0) & (t < samples)
+        v = tl.load(val + entry, mask=live, other=0.0)
+        z = bias
+        h = ()
+        for k in tl.static_range(HIDDEN):
+            h = h + (tl.load(h_in + k * R + t, mask=live, other=0.0),)
+            z += h[k] * a[k]
+        _, residual = at_entries(v, z, P)
+        residual = tl.where(live, residual, 0.0)
+        of_bias += residual
+        new = ()
+        old = ()
+        for k in tl.static_range(HIDDEN):
+            new = new + (encoder[k] + v * tl.load(u_in + k * R + t, mask=live, other=0.0),)
+            old = old + (decoder[k] + residual * h[k],)
+        encoder = new
+        decoder = old
+        entry += 1
+        t = tl.load(row + entry, mask=(t < samples) & (entry < end), other=2147483647) - begin
+
+    tl.store(db + span * N + feature, P * of_bias)
+    for k in tl.static_range(HIDDEN):
+        at = (span * HIDDEN + k) * N + feature
+        if TIED:
+            tl.store(dW + at, P * (encoder[k] + decoder[k]))
+        else:
+            tl.store(dW + at, P * encoder[k])
+            tl.store(dV + at, P * decoder[k])
+
+
+@triton.jit
+def over_spans(
+    parts, wanted, first_of, samples_of, out,
+    M: tl.constexpr, SPAN: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    """M numbers of a cell, summed over its spans of SPAN samples."""
+    at = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
+    cell = tl.program_id(1).to(tl.int64)
+    if tl.load(wanted + cell) == 0:
+        return
+    parts += tl.load(first_of + cell).to(tl.int64) * M + at
+    whole = tl.load(parts)
+    for _ in range(SPAN, tl.load(samples_of + cell), SPAN):
+        parts += M
+        whole += tl.load(parts)
+    tl.store(out + cell * M + at, whole)
+
+
+@triton.jit
+def total(loss_in, wanted, first_of, samples_of, out, STRIDE: tl.constexpr, ROWS: tl.constexpr):
+    """The loss of a cell, never below 0: the parts of it cancel where a sample is memorized."""
+    cell = tl.program_id(0)
+    if tl.load(wanted + cell) == 0:
+        return
+    samples = tl.load(samples_of + cell)
+    loss_in += tl.load(first_of + cell) * STRIDE
+    lane = tl.arange(0, ROWS)
+    loss = tl.zeros((ROWS,), tl.float32)
+    for first in range(0, samples, ROWS):
+        loss += tl.load(loss_in + first + lane, mask=first + lane < samples, other=0.0)
+    whole = tl.sum(loss, 0)
+    tl.store(out + cell, tl.where(whole < 0, 0.0, whole))
