@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from superpos_jax.cli.compare import compare
 from superpos_jax.cli.merge import merge
 from superpos_jax.cli.options import (
     DONE,
@@ -58,6 +59,7 @@ app = typer.Typer(
 app.command(epilog=ENDS)(run)
 app.command(epilog=ENDS)(merge)
 app.command()(view)
+app.command(epilog=ENDS)(compare)
 
 
 @app.callback(invoke_without_command=True)
@@ -143,20 +145,22 @@ def audit(
 ) -> int:
     """Train random cells of a result again, each alone, and compare every number bit for bit.
 
-    Exit code 1 if one differs on the machine kind and versions that the result was made with; on
-    an accelerator bits are not promised, and differences are told.
+    Of an archive, what it holds is compared: large arrays in their five digits, all else whole.
+    Exit code 1 if one differs on the machine kind, versions and code that the result was made with;
+    on an accelerator bits are not promised, and differences are told.
 
-    Example:
+    Examples:
 
         superpos audit results/quickstart --cells 2
+
+        superpos audit figures/data/P1.zip --cells 1
     """
     from superpos_jax.training import audit as audits
 
-    if result.suffix == ".zip":
-        raise UserError(f"{result}: an archive holds a part of a result; audit its folder")
+    archived = result.suffix == ".zip"
     findings = []
     with progress_bar() as progress:
-        for finding in audits.audit(load_named(result, study), cells, seed, progress):
+        for finding in audits.audit(load_named(result, study), cells, seed, progress, archived):
             findings.append(finding)
     rows = [
         (
@@ -168,6 +172,13 @@ def audit(
         for f in findings
     ]
     print_table(f"audit of {result}", ("cell", "bits", "largest difference", "bits are"), rows)
+    compared = (
+        "what the archive holds, large arrays in its five digits" if archived else "all of it"
+    )
+    out.print(
+        f"Compared: {compared}. Promised: the same bits on a processor, versions and code that are"
+        " those of the run; where one is not, its numbers may differ."
+    )
     return SOME_DIED if any(not f.same and not f.changed for f in findings) else DONE
 
 
@@ -239,20 +250,24 @@ def check_paper(
 
         superpos check-paper
     """
-    from superpos_jax.statements.checks import check
+    from superpos_jax.results.overlap import in_short, overlaps
+    from superpos_jax.statements.checks import check, tally
     from superpos_jax.statements.pages import collections
 
     with err.status("comparing; half a minute"):
         judged = [(source.page, check(data, source.statements)) for source in collections()]
+        pairs = overlaps(sorted(data.glob("*.zip")))
     for page, findings in judged:
-        rows = [(f.key, f.statement, f.found, f.expected, f.verdict) for f in findings]
+        rows = [(f.key, f.statement, f.found, f.expected, f.shown) for f in findings]
         if rows:
             print_table(page.source, ("sweep", "statement", "found", "reference", ""), rows)
+            out.print(tally(findings), soft_wrap=True)
     if not any(findings for _, findings in judged):
         raise UserError(
             f"--data {data}: no archive of a paper's sweep; a clone of the repository has them in "
             "figures/data"
         )
+    out.print(f"{in_short(pairs)} superpos compare {data}/*.zip tells which.", soft_wrap=True)
     return DONE
 
 

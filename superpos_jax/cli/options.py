@@ -11,8 +11,9 @@ import typer
 DONE, SOME_DIED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
 ENDS = (
-    "Exit codes: 0 done; 1 some cells died, or an audit found different bits; 2 the input is "
-    "wrong: one line says what is allowed; 130 interrupted, the same command continues."
+    "Exit codes: 0 done; 1 some cells died, an audit found different bits, or a comparison other "
+    "numbers; 2 the input is wrong: one line says what is allowed; 130 interrupted, the same "
+    "command continues."
 )
 
 

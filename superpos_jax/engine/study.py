@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import fields
 from typing import Any, ClassVar
 
@@ -134,6 +134,14 @@ class Study(abc.ABC):
     def wrong(self, cell: Any) -> str:
         """Why a cell whose numbers are within their limits cannot be trained; empty if it can."""
         return ""
+
+    def alike(self, cell: Any) -> Hashable:
+        """What decides the data, the initial weights and the training of a cell.
+
+        Cells for which it is equal have the same bits, whatever they are called and whatever is
+        stored of them. By default it is all numbers and all options.
+        """
+        return cell, self.options.model_dump_json()
 
     # ---- data (host)
 

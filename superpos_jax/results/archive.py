@@ -64,14 +64,14 @@ def thin(result: Result, arrays: Mapping[str, int], best: str = "", large: int =
             if "step" not in array.dims:
                 stays = stays | shown
             kept = array.where(stays, missing(array.dtype)).astype(array.dtype)
-            dataset[name] = kept.copy(data=_rounded(kept.values))
+            dataset[name] = kept.copy(data=rounded(kept.values))
     return Result(dataset, result.grid)
 
 
-def _rounded(values: np.ndarray) -> np.ndarray:
+def rounded(values: np.ndarray) -> np.ndarray:
     """The nearest numbers of `BITS` bits, of float32; their last bytes are alike, and pack.
 
-    >>> _rounded(np.float32([0.123456789, -1000.01, np.inf, np.nan])).tolist()
+    >>> rounded(np.float32([0.123456789, -1000.01, np.inf, np.nan])).tolist()
     [0.12345695495605469, -1000.0078125, inf, nan]
     """
     if values.dtype != np.float32:

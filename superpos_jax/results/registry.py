@@ -9,6 +9,7 @@ import inspect
 import itertools
 import pkgutil
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -112,19 +113,49 @@ def source_hash(study: type[Study]) -> str:
     16
     """
     try:
-        own = Path(inspect.getfile(study))
-        is_package = (own.parent / "__init__.py").exists()
-        files = sorted(own.parent.glob("*.py")) if is_package else [own]
-        code = [f"# {file.name}\n{_code(file.read_text(encoding='utf-8'))}" for file in files]
+        return _hash(source_files(study))
     except (OSError, TypeError, SyntaxError, ValueError):
         return ""
+
+
+@cache
+def engine_hash() -> str:
+    """A hash of the code that trains every study: of the engine, and of what studies share.
+
+    Made as `source_hash` is.
+
+    >>> len(engine_hash())
+    16
+    """
+    return _hash(engine_files())
+
+
+def source_files(study: type[Study]) -> list[Path]:
+    """The module of a study, or the modules of its package, without folders inside it.
+
+    Raises:
+        OSError, TypeError: there is no file, as of a class that was typed into a notebook.
+    """
+    own = Path(inspect.getfile(study))
+    is_package = (own.parent / "__init__.py").exists()
+    return sorted(own.parent.glob("*.py")) if is_package else [own]
+
+
+def engine_files() -> list[Path]:
+    """The modules of the engine, and those that the studies of this package share."""
+    package = Path(__file__).parents[1]
+    return [*sorted((package / "engine").glob("*.py")), *sorted((package / "studies").glob("*.py"))]
+
+
+def _hash(files: Sequence[Path]) -> str:
+    code = [f"# {file.name}\n{code_of(file.read_text(encoding='utf-8'))}" for file in files]
     return hashlib.sha256("\n".join(code).encode()).hexdigest()[:16]
 
 
-def _code(text: str) -> str:
+def code_of(text: str) -> str:
     """A module without comments and docstrings.
 
-    >>> _code("def f():\\n    'Docs.'\\n    return 1  # why")
+    >>> code_of("def f():\\n    'Docs.'\\n    return 1  # why")
     'def f():\\n    return 1'
     """
     tree = ast.parse(text)

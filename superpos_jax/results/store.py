@@ -220,7 +220,7 @@ def _read(store: Path) -> xr.Dataset:
 
 def _current(table: xr.Dataset) -> xr.Dataset:
     """A table as it was read, with the numbers that the study has got since."""
-    said, study = attributes.read(table.attrs), _study(table)
+    said, study = attributes.read(table.attrs), study_of(table)
     attributes.refuse_unknown(table, study, said)
     numbers = numbers_of(study, cells_of(table, study))
     return table.assign_coords({name: ("cell", values) for name, values in numbers.items()})
@@ -229,7 +229,7 @@ def _current(table: xr.Dataset) -> xr.Dataset:
 def _of_a_grid(dataset: xr.Dataset) -> xr.Dataset:
     """The table of a store of version 0.1."""
     attributes.read(dataset.attrs)
-    study, axes = _study(dataset), tuple(str(dim) for dim in dataset["verdict"].dims)
+    study, axes = study_of(dataset), tuple(str(dim) for dim in dataset["verdict"].dims)
     fixed = json.loads(dataset.attrs["cell"])
     points = itertools.product(*(dataset[axis].values.tolist() for axis in axes))
     cells = [study.Cell(**fixed, **dict(zip(axes, point, strict=True))) for point in points]
@@ -237,7 +237,7 @@ def _of_a_grid(dataset: xr.Dataset) -> xr.Dataset:
     return table.assign_attrs(format=FORMAT, swept=json.dumps(sorted(axes)))
 
 
-def _study(dataset: xr.Dataset) -> Any:
+def study_of(dataset: xr.Dataset) -> Any:
     """The study of a result, with its options."""
     refuse_unnamed(dataset.attrs["study"])
     study = load_study(dataset.attrs["study"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from superpos_jax.errors import UserError
 from superpos_jax.statements import gallery
 
 DATA, FIGURES = Path("figures/data"), Path("figures")
@@ -28,4 +29,8 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

@@ -3,12 +3,14 @@
 A statement is a number computed from one stored result, and the range in which the source has it.
 Its uncertainty is over seeds: the 95 % interval of `resampling` is compared with the range. Inside
 it the statement agrees, outside it differs, across its edge it is undecided. So it always is with
-fewer than three seeds. Where all seeds give the same number the interval is that number.
+fewer than three seeds, or where the source gives no range. Where all seeds give the same number the
+interval is that number.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,15 +22,26 @@ from superpos_jax.engine.verdicts import FINISHED, UNFINISHED
 from superpos_jax.results.result import load
 from superpos_jax.results.sweep import load_sweep
 from superpos_jax.statements import resampling
-from superpos_jax.text import seed_axes, written
+from superpos_jax.text import counted, seed_axes, written
 
 FEWEST = 3
 """Seeds, from which on a statement is decided."""
+NO_RANGE = (float("nan"), float("nan"))
+"""Of a number of the source whose units or error are not known: undecided, whatever is found."""
 POSITIVE, ANY = (0.0, float("inf")), (-float("inf"), float("inf"))
 SHARE, SIGNED = (0.0, 1.0), (-1.0, 1.0)
 """Limits of shares, accuracies and R²; of their differences, and of correlations."""
 AGREES, DIFFERS, UNDECIDED = "agrees", "differs", "undecided"
 NOT_TRAINED = "not trained"
+FORMS = {
+    AGREES: ("agrees", "agree"),
+    DIFFERS: ("differs", "differ"),
+    UNDECIDED: ("is undecided", "are undecided"),
+    NOT_TRAINED: (
+        "is about models that are not trained yet", "are about models that are not trained yet"
+    ),
+}  # fmt: skip
+"""What a verdict says of one statement, and of several."""
 
 
 class Statement(NamedTuple):
@@ -40,7 +53,7 @@ class Statement(NamedTuple):
     expected: str
     """What the source has, in words."""
     within: tuple[float, float]
-    """The number agrees in this range, ends included."""
+    """The number agrees in this range, ends included; `NO_RANGE` where the source allows none."""
     statistic: Callable[[xr.Dataset], float]
     """Of the cells it is about; dead ones are NaN."""
     where: Mapping[str, Any] = {}
@@ -58,6 +71,8 @@ class Statement(NamedTuple):
     of: int = 0
     """Seeds of the source's number, whose own error then counts; 0 if that is not a measurement, or
     of unknown spread."""
+    control: bool = False
+    """No source has it: it is checked to find out why another statement agrees or differs."""
 
 
 class Finding(NamedTuple):
@@ -73,6 +88,13 @@ class Finding(NamedTuple):
     verdict: str
     reason: str
     """Why it most likely differs; empty if it does not, or if nobody knows."""
+    control: bool = False
+    """No source has it."""
+
+    @property
+    def shown(self) -> str:
+        """The verdict as tables have it: `agrees`, `differs (control)`."""
+        return f"{self.verdict} (control)" if self.control else self.verdict
 
 
 def check(data: Path, statements: Sequence[Statement]) -> list[Finding]:
@@ -126,7 +148,40 @@ def judge(statement: Statement, dataset: xr.Dataset) -> Finding:
         text += ", 2 seeds" if seeds == 2 else ""
     reason = statement.reason if verdict == DIFFERS else ""
     within = _range(*statement.within)
-    return Finding(statement.key, statement.text, text, statement.expected, within, verdict, reason)
+    return Finding(
+        statement.key, statement.text, text, statement.expected, within, verdict, reason,
+        statement.control,
+    )  # fmt: skip
+
+
+def tally(findings: Sequence[Finding]) -> str:
+    """How many statements of a source agree, and how many controls beside them, in sentences.
+
+    >>> made = [Finding("", "", "", "", "", verdict, "") for verdict in (AGREES, AGREES, DIFFERS)]
+    >>> tally([*made, made[0]._replace(control=True)])
+    'Of 3 statements 2 agree, 1 differs, 0 are undecided and 0 are about models that are not trained
+    yet. 1 more is a control, which no source has: 1 agrees, 0 differ and 0 are undecided.'
+    """
+    made, controls = (
+        Counter(finding.verdict for finding in findings if finding.control is control)
+        for control in (False, True)
+    )
+
+    def judged(counts: Counter[str], verdict: str) -> str:
+        one, several = FORMS[verdict]
+        return f"{counts[verdict]:,} {one if counts[verdict] == 1 else several}"
+
+    text = (
+        f"Of {counted(made.total(), 'statement')} {judged(made, AGREES)}, {judged(made, DIFFERS)},"
+        f" {judged(made, UNDECIDED)} and {judged(made, NOT_TRAINED)}."
+    )
+    if not controls:
+        return text
+    are = "is a control" if controls.total() == 1 else "are controls"
+    return (
+        f"{text} {controls.total():,} more {are}, which no source has: {judged(controls, AGREES)},"
+        f" {judged(controls, DIFFERS)} and {judged(controls, UNDECIDED)}."
+    )
 
 
 def _verdict(interval: np.ndarray, within: tuple[float, float]) -> str:
@@ -135,8 +190,12 @@ def _verdict(interval: np.ndarray, within: tuple[float, float]) -> str:
     >>> within = 0.9, 1.0
     >>> [_verdict(np.array(ends), within) for ends in ((0.9, 1), (0.8, 1), (0.1, 0.8))]
     ['agrees', 'undecided', 'differs']
+    >>> _verdict(np.array([1.0, 1.0]), NO_RANGE)
+    'undecided'
     """
     (low, high), (least, most) = interval, within
+    if np.isnan(least):
+        return UNDECIDED
     if least <= low and high <= most:
         return AGREES
     return DIFFERS if high < least or low > most else UNDECIDED
@@ -147,7 +206,11 @@ def _range(least: float, most: float) -> str:
 
     >>> _range(0.2, 0.3), _range(5, 5), _range(1.01, float("inf")), _range(0, 1e-3)
     ('0.2 to 0.3', '5', 'from 1.01', '0 to 0.001')
+    >>> _range(*NO_RANGE)
+    'not known'
     """
+    if np.isnan(least):
+        return "not known"
     if least == most:
         return f"{least:,.6g}"
     return f"from {least:,.6g}" if np.isinf(most) else f"{least:,.6g} to {most:,.6g}"

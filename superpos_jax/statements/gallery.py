@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -21,14 +20,16 @@ from superpos_jax.drawing.scalars import in_words
 from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.errors import UserError
 from superpos_jax.results import archive
+from superpos_jax.results.overlap import Overlap, overlaps
 from superpos_jax.results.registry import labels_of
 from superpos_jax.results.result import Result, load
 from superpos_jax.results.runs import fixed
 from superpos_jax.results.store import STORE
 from superpos_jax.results.view import provenance
-from superpos_jax.statements.checks import AGREES, DIFFERS, NOT_TRAINED, UNDECIDED, Finding, check
+from superpos_jax.statements.checks import Finding, check, tally
 from superpos_jax.statements.pages import Collection, Entry, Page, collections
 from superpos_jax.text import counted
+from superpos_jax.training.provenance import CHANGED, COMMIT
 
 MARK = "<!-- From here on written by `make figures`. -->"
 COST = "Cost"
@@ -42,15 +43,36 @@ def entries() -> list[Entry]:
 
 
 def store(results: Path, data: Path) -> Iterator[Path]:
-    """Archive every result of these sweeps that is there; the archives' paths."""
+    """Archive every result of these sweeps that is there; the archives' paths.
+
+    Raises:
+        UserError: a result was trained with code that is in no commit.
+    """
     for name, best in {entry.sweep.name: entry.sweep.best for entry in entries()}.items():
         if not (results / name / STORE).is_dir():
             continue
         result = load(results / name)
+        _refuse_uncommitted(results / name, result)
         if result.count(UNFINISHED) < result.dataset["verdict"].size:
             yield archive.write(
                 archive.thin(result, _arrays(name, result), best), data / f"{name}.zip"
             )
+
+
+def _refuse_uncommitted(folder: Path, result: Result) -> None:
+    """Refuse to archive what nobody else can train: cells of code that is in no commit.
+
+    Runs of earlier versions do not say, and pass.
+    """
+    runs, shown = provenance(result.dataset), np.unique(result.dataset["run"])
+    for run in (runs[number] for number in shown if number >= 0):
+        for machine in (run, *run.get("continued", [])):
+            if changed := machine.get(CHANGED):
+                raise UserError(
+                    f"{folder}: its run of {run['started']} trained with code that is not in its"
+                    f" commit {machine[COMMIT]}: {', '.join(changed)}; commit the code and train it"
+                    " again: superpos run SWEEP --fresh"
+                )
 
 
 def _arrays(name: str, result: Result) -> dict[str, int]:
@@ -87,13 +109,20 @@ def pages(data: Path, figures: Path) -> Iterator[Path]:
     It has every figure, how it was made, and what was found. Where nothing of a study is stored
     there is no page.
     """
+    pairs = overlaps(sorted(data.glob("*.zip")))
     for collection in collections():
         trained = [entry for entry in collection.entries if _archive(entry, data).exists()]
         if trained:
-            yield _write(collection, trained, data, figures)
+            yield _write(collection, trained, data, figures, pairs)
 
 
-def _write(collection: Collection, trained: Sequence[Entry], data: Path, figures: Path) -> Path:
+def _write(
+    collection: Collection,
+    trained: Sequence[Entry],
+    data: Path,
+    figures: Path,
+    pairs: Sequence[Overlap],
+) -> Path:
     page = collection.page
     path = figures / page.folder / "README.md"
     text = path.read_text(encoding="utf-8") if path.exists() else "# Figures\n\n"
@@ -102,7 +131,8 @@ def _write(collection: Collection, trained: Sequence[Entry], data: Path, figures
     parts += _preface(collection, trained, findings)
     for entry in trained:
         result = load(_archive(entry, data))
-        parts.append(_section(page, entry, result, data, figures, findings))
+        doubts = _doubts(result, _archive(entry, data), pairs)
+        parts.append(_section(page, entry, result, data, figures, findings, doubts))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return path
@@ -116,22 +146,20 @@ def _preface(
     collection: Collection, trained: Sequence[Entry], findings: Sequence[Finding]
 ) -> list[str]:
     """How many statements agree and how that is told, what all figures need, and the contents."""
-    counts = Counter(finding.verdict for finding in findings)
     contents = []
     for entry in collection.entries:
         anchor = re.sub(r"[^\w\- ]", "", entry.title.lower()).replace(" ", "-")
         link = f"[{entry.title}](#{anchor})"
         contents.append(f"- {link if entry in trained else f'{entry.title}: not trained yet'}")
     return [
-        f"Of {len(findings)} statements (`superpos check-paper`) {counts[AGREES]} agree,"
-        f" {counts[DIFFERS]} differ, {counts[UNDECIDED]} are undecided, and {counts[NOT_TRAINED]}"
-        " are about models that are not trained yet.",
+        f"{tally(findings)} `superpos check-paper` prints all of them.",
         "*Found* is our number with its 95 % interval over seeds: a bootstrap, stretched for few"
         " seeds as Student's t is; where all seeds have one number it is that number."
         f" *Reference* is {collection.page.reference}. Where that is a mean of a known number of"
         " seeds, its own error counts. A number *agrees* if its whole interval lies in the range of"
         " the next column and *differs* if all of it lies outside. It is *undecided* if the"
-        " interval crosses an edge, if there are fewer than three seeds, or if the number is not"
+        " interval crosses an edge, if there are fewer than three seeds, if the units or the error"
+        " of the reference are not known (it then has no range), or if the number is not"
         " defined in over a tenth of the bootstrap samples (it is one of seeds that succeed, say,"
         " and none does). Where the source gives no tolerance, the range is ours. Core- and"
         " GPU-minutes are of the stored runs; some had other work beside them.",
@@ -147,11 +175,12 @@ def _section(
     data: Path,
     figures: Path,
     findings: Sequence[Finding],
+    doubts: str,
 ) -> str:
     own = figures / page.folder
     archive = os.path.relpath(_archive(entry, data), own)
     made = f"{_made(result, page.named)} {_stored(archive, result, page.weights)}"
-    lines = [f"## {entry.title}", f"    superpos run {entry.key}", made]
+    lines = [f"## {entry.title}", f"    superpos run {entry.key}", made + doubts]
     for name in entry.sweep.figures:
         if (picture := figures / entry.key / f"{name}.png").exists():
             lines.append(f"![{name}]({os.path.relpath(picture, own)})")
@@ -177,7 +206,7 @@ def table(findings: Sequence[Finding]) -> str:
     rows = ["| statement | found | reference | agrees within | verdict |", "|---|---|---|---|---|"]
     for finding in findings:
         cells = (
-            finding.statement, finding.found, finding.expected, finding.within, finding.verdict
+            finding.statement, finding.found, finding.expected, finding.within, finding.shown
         )  # fmt: skip
         rows.append(f"| {' | '.join(map(_plain, cells))} |")
     return "\n".join(rows)
@@ -214,6 +243,24 @@ def _stored(archive: str, result: Result, weights: str) -> str:
         count = int(array.notnull().any(own).sum())
         text = f"with the weights of {counted(count, 'model')}"
     return f"Stored in [{Path(archive).name}]({archive}), {text}."
+
+
+def _doubts(result: Result, path: Path, pairs: Sequence[Overlap]) -> str:
+    """Of how many models nobody knows the code, or other archives have other numbers."""
+    runs, text = provenance(result.dataset), ""
+    run = result.dataset["run"]
+    nameless = [number for number, each in enumerate(runs) if not each.get(COMMIT)]
+    if count := int(run.isin(nameless).sum()):
+        text = f" No commit is noted that has the code of {count:,} of them."
+    others = {
+        Path(next(other for other in pair[:2] if other != str(path))).stem: pair.differing
+        for pair in pairs
+        if pair.differing and str(path) in pair[:2]
+    }
+    if others:
+        named = ", ".join(f"{count:,} in {name}" for name, count in others.items())
+        text += f" The same models with other numbers: {named} (`superpos compare`)."
+    return text
 
 
 def _grid(dataset: xr.Dataset, named: Sequence[str]) -> str:

@@ -15,6 +15,8 @@ from superpos_jax.engine import bits
 from superpos_jax.engine.bits import ANY
 from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.errors import UserError
+from superpos_jax.results.archive import rounded
+from superpos_jax.results.cells import missing
 from superpos_jax.results.result import Result
 from superpos_jax.results.store import one_nan
 from superpos_jax.results.sweep import Sweep
@@ -46,6 +48,7 @@ def audit(
     cells: int,
     seed: int | None = None,
     progress: Callable[[Progress], None] = lambda progress: None,
+    archived: bool = False,
 ) -> Iterator[Finding]:
     """Train random finished cells again, each alone.
 
@@ -54,6 +57,9 @@ def audit(
         cells: how many; all there are if that is fewer.
         seed: chooses the cells.
         progress: called between chunks.
+        archived: the result is an archive, which holds a part of a result: of the arrays some, and
+            of large ones some values, rounded. What it holds is compared. All other numbers are
+            whole.
 
     Raises:
         UserError: no cell is trained yet.
@@ -96,7 +102,7 @@ def audit(
             changed.append("no run is noted that trained it")
         if not present["device"].startswith("cpu"):
             changed.append("an accelerator computes cells side by side, how many decides rounding")
-        yield Finding(point, *_compare(stored, again), "; ".join(dict.fromkeys(changed)))
+        yield Finding(point, *_compare(stored, again, archived), "; ".join(dict.fromkeys(changed)))
 
 
 def _take_cores(runs: Sequence[Any]) -> int:
@@ -113,11 +119,11 @@ def _take_cores(runs: Sequence[Any]) -> int:
     return min(wanted, jax.local_device_count())
 
 
-def _compare(stored: Any, again: Any) -> tuple[bool, float, str]:
+def _compare(stored: Any, again: Any, archived: bool) -> tuple[bool, float, str]:
     """Whether all bits agree, the largest difference and where it is."""
     same, largest, where = True, 0.0, ""
     for name in again.data_vars:
-        if name == "run":
+        if name == "run" or (archived and name not in stored):
             continue
         if name not in stored:
             same, largest, where = False, float("inf"), str(name)
@@ -126,13 +132,38 @@ def _compare(stored: Any, again: Any) -> tuple[bool, float, str]:
         if "step" in new.dims:
             old = old.sel(step=new["step"])
         before = old.values[tuple(map(slice, new.shape))].astype(new.dtype)
-        if before.tobytes() == new.values.tobytes():
+        after = new.values
+        if archived:
+            after = _as_held(before, after, single={*new.dims} <= {"step"})
+        if before.tobytes() == after.tobytes():
             continue
         same = False
         with np.errstate(all="ignore"):
-            apart = np.atleast_1d(np.abs(before.astype(np.float64) - new.values.astype(np.float64)))
-        apart[np.atleast_1d(np.isnan(before) & np.isnan(new.values))] = 0
+            apart = np.atleast_1d(np.abs(before.astype(np.float64) - after.astype(np.float64)))
+        apart[np.atleast_1d(np.isnan(before) & np.isnan(after))] = 0
         difference = float(np.max(np.nan_to_num(apart, nan=np.inf), initial=0))
         if difference >= largest:
             largest, where = difference, str(name)
     return same, largest, where
+
+
+def _as_held(held: np.ndarray, values: np.ndarray, single: bool) -> np.ndarray:
+    """Numbers as an archive would hold them, by what it holds.
+
+    A number that is not a number is not held: an earlier version had no such quantity yet. Of an
+    array that is no `single` number or its history, some values may be held, rounded.
+
+    >>> again = np.float32([0.123456789, 7])
+    >>> held = np.where([True, False], rounded(again), np.float32(np.nan))
+    >>> (_as_held(held, again, single=False) == held).tolist()
+    [True, False]
+    >>> (_as_held(held, again, single=True) == held).tolist()
+    [False, False]
+    """
+    if held.tobytes() == values.tobytes():
+        return values
+    left_out = np.isnan(held) if held.dtype.kind == "f" else np.zeros(held.shape, bool)
+    if not single:
+        left_out = left_out | (held == missing(held.dtype))
+        values = rounded(values)
+    return np.where(left_out, held, values)

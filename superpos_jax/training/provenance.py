@@ -1,4 +1,4 @@
-"""Who trained a result, with which code: machine, versions, hash of the study, times."""
+"""Who trained a result, with which code: machine, versions, commit, hashes, times."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import platform as host_platform
 import subprocess
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,22 @@ import jax
 
 from superpos_jax.engine.bits import ANY
 from superpos_jax.engine.study import Study
-from superpos_jax.results.registry import source_hash
+from superpos_jax.results.registry import (
+    code_of,
+    engine_files,
+    engine_hash,
+    source_files,
+    source_hash,
+)
 
 Machine = dict[str, Any]
-SOURCE, FLAGS, SHARD = "study_source", "XLA_FLAGS", "shard"
+SOURCE, ENGINE, FLAGS, SHARD = "study_source", "engine_source", "XLA_FLAGS", "shard"
+COMMIT, CHANGED = "commit", "changed_code"
+"""The commit of the checkout, and the files that compute whose code the commit does not have."""
 THREADS, PARTS = CORES = "threads", "one_device_or_several"
 """What is noted of a CPU's cores where it decides bits, else `bits.ANY`."""
+CHECKOUT = Path(__file__).parents[2]
+"""Where the package runs from, if that is a checkout."""
 
 
 def machine() -> Machine:
@@ -31,7 +42,7 @@ def machine() -> Machine:
     packages = ("superpos_jax", "jax", "jaxlib", "optax", "numpy")
     return {
         "versions": {name: version(name) for name in packages},
-        "commit": _commit(),
+        COMMIT: _commit(),
         "machine": host_platform.machine(),
         "processor": _processor(),
         "device": f"{device.platform}: {device.device_kind}",
@@ -40,8 +51,14 @@ def machine() -> Machine:
 
 
 def trainer(study: Study) -> Machine:
-    """The machine, and a hash of the study's source; empty where there is no source to read."""
-    return {**machine(), SOURCE: source_hash(type(study))}
+    """The machine, hashes of the code of study and engine, and what of it is in no commit.
+
+    The hash of a study is empty where there is no source to read; outside of a checkout nothing is
+    said of commits.
+    """
+    code = {SOURCE: source_hash(type(study)), ENGINE: engine_hash()}
+    changed = changed_code(type(study))
+    return {**machine(), **code, **({} if changed is None else {CHANGED: changed})}
 
 
 def begun(mesh: jax.sharding.Mesh, study: Study) -> dict[str, Any]:
@@ -61,10 +78,14 @@ def begun(mesh: jax.sharding.Mesh, study: Study) -> dict[str, Any]:
 def differences(run: Machine, present: Machine) -> list[str]:
     """What of machine, versions and code differs between a run and the present, in words.
 
-    A run of version 0.1 has no hash of its study, and notes no cores: that is no difference.
+    A run of version 0.1 has no hash of its study, and notes no cores: that is no difference. Where
+    the hashes of study and engine are known, they tell the code and the commit does not.
     """
     then, today = _flat(run), _flat(present)
-    unknown = {FLAGS: ""} | {key: today.get(key) for key in (SOURCE, *CORES)}
+    today.pop(CHANGED, None)
+    if then.get(SOURCE) and then.get(ENGINE):
+        today.pop(COMMIT, None)
+    unknown = {FLAGS: ""} | {key: today.get(key) for key in (SOURCE, ENGINE, *CORES)}
     then = {key: value for key, value in then.items() if key not in CORES or value != ANY}
     return [
         f"{key} {then.get(key, unknown.get(key))}, here {value}"
@@ -110,22 +131,62 @@ def _processor() -> str:
     return host_platform.processor()
 
 
+def changed_code(study: type[Study]) -> list[str] | None:
+    """The files that compute a study's cells and whose code is not that of the checkout's commit.
+
+    They are the study's own, the engine's and those that studies share, as paths in the checkout.
+    Comments and docstrings do not count. None outside of a checkout.
+    """
+    changed = _changed_modules()
+    if changed is None:
+        return None
+    files = engine_files()
+    with contextlib.suppress(OSError, TypeError):
+        files += source_files(study)
+    places = {file.parent for file in files}
+    return [name for name in changed if (CHECKOUT / name).parent in places]
+
+
+@cache
+def _changed_modules() -> tuple[str, ...] | None:
+    """The modules of the package whose code is not that of the checkout's commit, if it is one."""
+    try:
+        status = _git("status", "--porcelain", "--no-renames", "-uall", "-z", "--", "superpos_jax")
+        changed = []
+        for state, name in ((line[:2], line[3:]) for line in status.split("\0")):
+            if not name.endswith(".py"):
+                continue
+            file, is_new = CHECKOUT / name, state == "??" or "A" in state
+            before = "" if is_new else _git("show", f"HEAD:{name}")
+            after = file.read_text(encoding="utf-8") if file.exists() else ""
+            if code_of(before) != code_of(after):
+                changed.append(name)
+    except (OSError, subprocess.SubprocessError, SyntaxError, ValueError):
+        return None
+    return tuple(changed)
+
+
+@cache
 def _commit() -> str:
     """Commit of the checkout the package runs from, and its changes; empty if it is installed."""
-    root = Path(__file__).parents[2]
-    if not (root / ".git").exists():
-        return ""
-
-    def git(*arguments: str) -> bytes:
-        command = ["git", "-C", str(root), *arguments]
-        return subprocess.run(command, capture_output=True, timeout=10, check=True).stdout
-
     try:
-        commit = git("describe", "--always", "--dirty", "--abbrev=12").decode().strip()
+        commit = _git("describe", "--always", "--dirty", "--abbrev=12").strip()
         if commit.endswith("-dirty"):  # one changed checkout is not another
-            commit += (
-                "-" + hashlib.sha256(git("diff", "HEAD", "--", "superpos_jax")).hexdigest()[:8]
-            )
-    except (OSError, subprocess.SubprocessError):
+            difference = _git("diff", "HEAD", "--", "superpos_jax")
+            commit += "-" + hashlib.sha256(difference.encode()).hexdigest()[:8]
+    except (OSError, subprocess.SubprocessError, ValueError):
         return ""
     return commit
+
+
+def _git(*arguments: str) -> str:
+    """What git says of the checkout that the package runs from.
+
+    Raises:
+        OSError, SubprocessError: it is no checkout, or git does not answer.
+    """
+    if not (CHECKOUT / ".git").exists():
+        raise FileNotFoundError(CHECKOUT / ".git")
+    command = ["git", "-C", str(CHECKOUT), *arguments]
+    answer = subprocess.run(command, capture_output=True, timeout=10, check=True)
+    return answer.stdout.decode()

@@ -134,12 +134,6 @@ def test_figures_of_the_best(result, tmp_path, superpos):
     assert "the figure needs the axis T" in err
 
 
-def test_an_archive_is_not_audited(result, tmp_path, superpos):
-    code, _, err = superpos("audit", archive.write(result, tmp_path / "several.zip"))
-    assert code == 2
-    assert "an archive holds a part of a result" in err
-
-
 def test_of_a_history_the_lines_stay_that_are_large_at_any_step():
     sweep = sp.Sweep(
         axes={"seed": range(2)},

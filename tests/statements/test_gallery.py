@@ -1,5 +1,6 @@
 """From results to archives, figures and the page."""
 
+import json
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import superpos_jax as sp
 from superpos_jax.errors import UserError
 from superpos_jax.results import archive
+from superpos_jax.results.overlap import Overlap
 from superpos_jax.results.registry import figure_names, load_study
 from superpos_jax.statements import gallery, pages, resampling
 
@@ -70,6 +72,37 @@ def test_results_become_archives_figures_and_a_page(tmp_path, monkeypatch):
     assert "24 models" in text
     assert "Stored in [P6.zip](data/P6.zip), without weights." in text
     assert re.search(r"weight decay 1.0 removes the bump.*\| \d.* to .*\|", text)
+
+
+def test_an_archive_of_uncommitted_code_is_refused(tmp_path, monkeypatch):
+    result = sp.load(FIGURES / "data" / "P6_long.zip")
+    run = json.loads(result.dataset.attrs["provenance"])
+    run.pop("changed_code", None)  # earlier versions do not say
+    monkeypatch.setattr(gallery.archive, "thin", lambda result, *_: result)
+    for changed in (None, [], ["superpos_jax/engine/plan.py"]):
+        machine = run if changed is None else {**run, "changed_code": changed}
+        result.dataset.attrs["provenance"] = json.dumps(machine)
+        result.save(tmp_path / "P6_long")
+        if not changed:
+            assert len(list(gallery.store(tmp_path, tmp_path / "data"))) == 1
+    line = (
+        rf"P6_long: its run of {run['started'][:10]}.* commit {run['commit']}:"
+        r" superpos_jax/engine/plan.py; commit the code and train it again"
+    )
+    with pytest.raises(UserError, match=line):
+        list(gallery.store(tmp_path, tmp_path / "data"))
+
+
+def test_the_page_says_which_numbers_other_archives_have_otherwise():
+    path = Path("P6_long.zip")
+    result = sp.load(FIGURES / "data" / path)
+    assert gallery._doubts(result, path, [Overlap(str(path), "P6.zip", 20, 0, "", "")]) == ""
+    pairs = [Overlap("P5.zip", str(path), 20, 7, "", ""), Overlap("P5.zip", "P7.zip", 9, 9, "", "")]
+    told = gallery._doubts(result, path, pairs)
+    assert told.endswith("The same models with other numbers: 7 in P5 (`superpos compare`).")
+    result.dataset.attrs["provenance"] = json.dumps({"commit": ""})
+    of_all = f" No commit is noted that has the code of {result.dataset.verdict.size} of them."
+    assert gallery._doubts(result, path, []) == of_all
 
 
 def test_figures_of_data_that_are_not_there_stay(tmp_path, monkeypatch, caplog):

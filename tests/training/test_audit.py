@@ -11,6 +11,7 @@ from test_growth import sweep
 import superpos_jax as sp
 from superpos_jax.cli import terminal
 from superpos_jax.errors import Interrupted
+from superpos_jax.results import archive
 from superpos_jax.training import provenance
 from superpos_jax.training.audit import audit
 
@@ -58,6 +59,20 @@ def test_a_changed_bit_is_found(folder, tmp_path, superpos, monkeypatch):
     assert code == 0  # made elsewhere: told, not promised
     assert out.count("DIFFERENT") == 1
     assert "not promised: processor Abacus, here" in out
+
+
+def test_of_an_archive_is_compared_what_it_holds(folder, tmp_path, superpos):
+    result = sp.load(folder)
+    thin = archive.thin(result, {"w": 0}, large=0).dataset.drop_vars("w_norm").sel(lr=[0.1])
+    assert (thin["w"] != result.dataset["w"].sel(lr=[0.1])).any()  # in five digits
+    path = archive.write(sp.Result(thin, result.grid), tmp_path / "thin.zip")
+    code, out, _ = superpos("audit", path)
+    assert (code, "DIFFERENT" in out) == (0, False)
+    assert "Compared: what the archive holds, large arrays in its five digits." in out
+    loss = thin["test_loss"].values
+    loss[:] = np.nextafter(loss, np.float32(9))  # a single number is whole
+    (finding,) = audit(sp.Result(thin, result.grid), 1, archived=True)
+    assert (finding.same, finding.quantity) == (False, "test_loss")
 
 
 def test_cells_that_were_begun_elsewhere_are_not_promised(tmp_path, monkeypatch):

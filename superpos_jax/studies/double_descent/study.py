@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
@@ -123,6 +124,11 @@ class DoubleDescent(Study):
         if np.float32(cell.S) == 1:
             return f"S = {cell.S!r} is 1 in float32; allowed: less than 1"
         return ""
+
+    def alike(self, cell: numbers.Cell) -> Hashable:
+        """The numbers with the seeds that are meant, and the options that are not about storing."""
+        seeds = {"seed": 0, "data_seed": cell.data_key, "init_seed": cell.init_key}
+        return replace(cell, **seeds), self.options.n, self.options.test_samples
 
     def recorded(self, cell: numbers.Cell) -> tuple[int, ...]:
         """About `history_points` log-spaced steps."""

@@ -57,7 +57,7 @@ STATEMENTS: tuple[Statement, ...] = (
     ),
     Statement(
         "paper/J3", "spread of T (1 - S) where D_f first passes 0.15", "1 (curves collapse)",
-        (1, 1.5), ratio_over("S", seen_at(first_rise)), reads=D_F,
+        (1, 1.5), ratio_over("S", seen_at(first_rise)), reads=D_F, control=True,
     ),
     Statement(
         "paper/J4", "m = 4, 1 - S = 0.02: the onset moves with weight decay up to 0.1, by a factor",
@@ -114,5 +114,6 @@ STATEMENTS: tuple[Statement, ...] = (
         "paper/J8", "how many more that is than in a training that generalizes (T = 1,000)",
         "above 0", (1e-6, INF), difference(at(forgotten, T=[400, 500]), at(forgotten, T=1000)),
         where={"T": [400, 500, 1000]}, reads={"history_feature_dimensionality": 20}, limits=ANY,
+        control=True,
     ),
 )  # fmt: skip

@@ -27,7 +27,7 @@ STATEMENTS: tuple[Statement, ...] = (
         Statement(
             "paper/J1",
             f"lr {lr:g}: mean and sum with the same effective eps are apart by (median)",
-            "0 but for rounding", (0, 1e-3), same_n_eps, where={"lr": lr},
+            "0 but for rounding", (0, 1e-3), same_n_eps, where={"lr": lr}, control=True,
         )
         for lr in (1e-3, 3e-3)
     ),
@@ -53,7 +53,7 @@ STATEMENTS: tuple[Statement, ...] = (
     ),
     Statement(
         "reference/J1", "sum: how often a larger eps raises the bump", "never", (0, 0),
-        steps_against("eps", bump, -1),
+        steps_against("eps", bump, -1), control=True,
     ),
     Statement(
         "reference/J1", "sum: height of the bump above 1, eps = 1e-8 over 1e-4 (the paper's mean)",

@@ -44,16 +44,18 @@ STATEMENTS: tuple[Statement, ...] = (
     Statement(
         "paper/P6_long", "weight decay 1.0, 50,000 steps: largest median test loss", "at most 1.01",
         (0, 1.01), bump, where={"steps": 50_000}, form=".4g", reason=WHY_A_BUMP_IS_LEFT,
+        control=True,
     ),
     Statement(
         "paper/P6_eps", "weight decay 1.0, n eps = 1e-4: largest median test loss",
         "at most 1.01", (0, 1.01), bump, where={"weight_decay": 1.0, "eps": 1e-7}, form=".4g",
+        control=True,
     ),
     *(
         Statement(
             "paper/P6_eps", f"weight decay 0.01, n eps = {n_eps}: largest median test loss",
             "above 1.01", (1.01, INF), bump, where={"weight_decay": 0.01, "eps": eps}, form=".4g",
-            reason="so large an eps leaves no bump, whatever the weight decay.",
+            reason="so large an eps leaves no bump, whatever the weight decay.", control=True,
         )
         for n_eps, eps in (("1e-5", 1e-8), ("1e-4", 1e-7), ("1e-3", 1e-6))
     ),
