@@ -22,6 +22,7 @@ def benchmark(monkeypatch):
             del sys.modules[name]
 
 
+@pytest.mark.unoptimized
 @pytest.mark.parametrize(
     ("script", "arguments", "chosen", "updates"),
     [

@@ -9,6 +9,8 @@ import pytest
 
 import superpos_jax as sp
 
+pytestmark = pytest.mark.unoptimized
+
 PAGE = Path(sp.__file__).parent / "studies" / "README.md"
 
 

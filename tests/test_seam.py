@@ -41,7 +41,7 @@ ENVIRONMENT = os.environ | {
 }
 
 
-def superpos(*arguments):
+def process_of(*arguments):
     """The command line in a process of its own."""
     command = [Path(sysconfig.get_path("scripts")) / "superpos", *arguments]
     return subprocess.run(
@@ -60,7 +60,7 @@ def file(tmp_path_factory):
 def trained(file):
     """The process that ran the sweep, and the folder it left."""
     folder = file.parent / "result"
-    return superpos("run", file, "--out", folder), folder
+    return process_of("run", file, "--out", folder), folder
 
 
 @pytest.fixture(scope="module")
@@ -193,15 +193,15 @@ def test_saved_and_loaded_again(result, tmp_path):
     assert again.sweep == result.sweep
 
 
-def test_show(trained):
-    process = superpos("show", trained[1], "--study", "ridge:Ridge")
-    assert process.returncode == 0, process.stderr
-    assert "test loss of lines" in process.stdout
-    assert "non-finite" in process.stdout
+def test_show(trained, superpos):
+    code, out, err = superpos("show", trained[1], "--study", "ridge:Ridge")
+    assert code == 0, err
+    assert "test loss of lines" in out
+    assert "non-finite" in out
 
 
 def test_plot(trained, result, tmp_path):
-    process = superpos(
+    process = process_of(
         "plot", trained[1], "--study", "ridge:Ridge", "risk", "--out", tmp_path / "mine.png"
     )
     assert process.returncode == 0, process.stderr
@@ -212,8 +212,8 @@ def test_plot(trained, result, tmp_path):
     assert table.test_loss[20, 24, 0.1, 1500] == pytest.approx(expected, rel=1e-5)
 
 
-def test_plot_names_the_figures_there_are(trained):
-    process = superpos("plot", trained[1], "--study", "ridge:Ridge", "pentagon")
-    assert process.returncode == 2
-    assert process.stderr.startswith("superpos: figure pentagon: unknown for the study ")
-    assert process.stderr.endswith("; allowed: risk, plane, curves, history\n")
+def test_plot_names_the_figures_there_are(trained, superpos):
+    code, _, err = superpos("plot", trained[1], "--study", "ridge:Ridge", "pentagon")
+    assert code == 2
+    assert err.startswith("superpos: figure pentagon: unknown for the study ")
+    assert err.endswith("; allowed: risk, plane, curves, history\n")

@@ -171,9 +171,11 @@ class Result:
         Codes are words (`verdict`), and so is an axis if all of its values have names.
 
         >>> import superpos_jax as sp
-        >>> sweep = sp.Sweep(axes=dict(T=[3, 5]), cell=dict(steps=2, S=0.9), options=dict(n=50))
-        >>> sp.run(sweep).to_dataframe()[["T", "verdict"]].values.tolist()
-        [[3, 'finished'], [5, 'finished']]
+        >>> result = sp.run(sp.Sweep(
+        ...     axes=dict(T=[3, 5], seed=range(2)), cell=dict(steps=20, S=0.9), options=dict(n=50)
+        ... ))
+        >>> result.to_dataframe()[["T", "seed", "verdict"]].values.tolist()
+        [[3, 0, 'finished'], [3, 1, 'finished'], [5, 0, 'finished'], [5, 1, 'finished']]
         """
         return export.frame(self.dataset, self.axes)
 

@@ -12,6 +12,8 @@ import xarray as xr
 from superpos_jax import Sweep, load, load_sweep, run
 from superpos_jax.results.sweep import headline, shipped
 
+pytestmark = pytest.mark.unoptimized
+
 SWEEP = """
 study = "double_descent"
 
@@ -90,11 +92,12 @@ def test_another_sweep_is_refused_by_the_folder(trained, superpos):
     assert int(load(folder).dataset.step.max()) == 6
 
 
-def test_fresh_replaces_the_result_of_another_sweep(superpos, sweep_file, tmp_path):
+def test_fresh_replaces_the_result_of_another_sweep(superpos, tmp_path):
+    (tmp_path / "ridge.toml").write_text('study = "ridge:Ridge"\n[axes]\nT = [3]\n')
     for steps in (2, 3):
         code, _, _ = superpos(
-            "run", sweep_file, "--out", tmp_path / "out", "--fresh", "--yes",
-            "--set", f"steps={steps}", "--set", "T=3", "--set", "m=2", "--set", "seed=0",
+            "run", tmp_path / "ridge.toml", "--out", tmp_path / "out", "--fresh", "--yes",
+            "--set", f"steps={steps}",
         )  # fmt: skip
         assert code == 0
         assert int(load(tmp_path / "out").dataset.step.max()) == steps

@@ -37,6 +37,7 @@ class DiaryInCompany(Diary):
 
 
 @pytest.mark.parametrize("study", [Diary, DiaryInCompany])
+@pytest.mark.unoptimized  # the bits are those of one program
 def test_looks_happen_at_multiples_and_at_the_end(study):
     """However long the chunks are; no look happens twice."""
     study = study(Options(look_every=10, test_samples=5))
@@ -179,11 +180,15 @@ def test_memos_hold_the_first_time_and_the_best(story):
             np.testing.assert_allclose(loss, memo.best_loss, rtol=1e-5)
 
 
+measured_sums = jax.jit(Classifier(OPTIONS).measure)
+
+
 def measure(study, cell, params, name):
     """Means over a data set, by the study alone."""
     dataset = study.datasets(cell)[name]
     batch = study.load(dataset)
-    sums = study.measure(cell, None, params, batch, np.ones(dataset.samples, np.float32))
+    weight = np.ones(dataset.samples, np.float32)
+    sums = measured_sums(cell, None, params, batch, weight)
     return {name: float(total) / dataset.samples for name, total in sums.items()}
 
 
@@ -207,9 +212,9 @@ def test_the_engine_alone_is_the_engine_in_company(apart, together):
             )
 
 
-@pytest.mark.parametrize("count", [1, 4, 5, 9])
+@pytest.mark.parametrize("count", [1, 5, 9])
 def test_company_changes_no_bit_of_cells_side_by_side(together, count):
-    """One, as many as go at once, one more, and all, in any order: some stop early, one dies."""
+    """One, one more than go at once, and all, in any order: some stop early, one dies."""
     chosen = np.random.default_rng(count).permutation(len(CELLS))[:count]
     story = fit(InCompany(OPTIONS), [CELLS[i] for i in chosen])
     for place, i in enumerate(chosen):

@@ -27,7 +27,8 @@ def draw_block(key: jax.Array, shape: tuple[int, ...], slots: int, n: int, S: fl
         n: features.
         S: probability of a zero.
 
-    >>> block = draw_block(jax.random.key(0), (4, 64), 32, 100, 0.9)
+    >>> draw = jax.jit(draw_block, static_argnums=(1, 2, 3))
+    >>> block = draw(jax.random.key(0), (4, 64), 32, 100, 0.9)
     >>> norms = jnp.zeros(4).at[block.row].add(block.val**2)
     >>> [round(float(norm), 4) for norm in norms]
     [1.0, 1.0, 1.0, 1.0]

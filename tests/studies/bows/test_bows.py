@@ -1,5 +1,8 @@
 """The study bows: its training against plain numpy, PCA beside it, and its figures."""
 
+from dataclasses import replace
+
+import jax
 import numpy as np
 import pytest
 
@@ -11,6 +14,7 @@ from superpos_jax.studies.bows.cell import Cell, Options
 from superpos_jax.studies.bows.figures import FIGURES
 
 SHORT = {"steps": 40, "batch": 1000}
+choose = jax.jit(batches.choose, static_argnums=(0, 1))
 
 
 def train(X, W, b, cell):
@@ -19,7 +23,7 @@ def train(X, W, b, cell):
     first, second = [0.0, 0.0], [0.0, 0.0]
     per_epoch = -(-len(X) // cell.batch)
     for k in range(cell.steps):
-        index, weight = batches.choose("epochs", cell.batch, cell.seed, k, cell.batch, len(X))
+        index, weight = choose("epochs", cell.batch, cell.seed, k, cell.batch, len(X))
         x = X[np.asarray(index)[np.asarray(weight) > 0]].astype(float)
         W, b = theta
         z = x @ W.T @ W + b
@@ -49,13 +53,16 @@ def train(X, W, b, cell):
         {"m": 2, "activation": 1, "clip": 0.05, "reduction": 0.0, "structure": 2},
     ],
 )
+@pytest.mark.unoptimized
 def test_training_is_what_numpy_gives(numbers):
     cell = Cell(seed=3, **SHORT, **numbers)
     point = {name: getattr(cell, name) for name in numbers}
     sweep = sp.Sweep(study="bows", axes={"seed": [3, 4]}, cell={**SHORT, **point})
     trained = sp.run(sweep).cell(seed=3)
     study = Bows(Options())
-    W, b = study.crop(cell, study.init(cell, study.shapes(cell, "cpu")))
+    shapes = study.shapes(cell, "cpu")
+    initial = jax.jit(lambda seed: study.init(replace(cell, seed=seed), shapes))(cell.seed)
+    W, b = study.crop(cell, initial)
     wanted_W, wanted_b = train(trained.features.train, W, b, cell)
     np.testing.assert_allclose(trained.model.W, wanted_W, rtol=0, atol=2e-4)
     np.testing.assert_allclose(trained.model.b, wanted_b, rtol=0, atol=2e-4)
@@ -105,6 +112,7 @@ def test_cells_of_a_seed_share_the_first_rows_of_their_initial_weights():
     assert np.abs(many).max() <= 1 / np.sqrt(12)
 
 
+@pytest.mark.unoptimized
 def test_independent_features_have_no_ring():
     sweep = sp.Sweep(study="bows", axes={"m": [2, 3]}, cell={**SHORT, "structure": "iid"})
     assert np.isnan(sp.run(sweep).dataset["cyclic_correlation"]).all()
@@ -139,6 +147,7 @@ def test_measures_have_pca_beside_them(result):
     FIGURES["measures"].draw(table)
 
 
+@pytest.mark.unoptimized
 def test_settings_need_beta_and_s(result):
     with pytest.raises(ValueError, match="beta and s"):
         FIGURES["settings"].table(result)

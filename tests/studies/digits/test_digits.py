@@ -11,6 +11,8 @@ from superpos_jax.studies.digits import data
 from superpos_jax.studies.digits import study as digits
 from superpos_jax.studies.digits.figures import FIGURES
 
+pytestmark = pytest.mark.unoptimized
+
 CELL = {"T": 150, "steps": 25, "lr": 3e-2, "weight_decay": 0.1}
 
 

@@ -12,6 +12,8 @@ import pytest
 from superpos_jax.studies.double_descent import DoubleDescent, data, model
 from superpos_jax.studies.double_descent.cell import Cell, Options
 
+pytestmark = pytest.mark.unoptimized  # random bits are whole: the same, however compiled
+
 LAWS = [(50, 0.9, 50_000), (12, 0.5, 50_000), (1_000, 0.99, 10_000), (10_000, 0.999, 8_000)]
 
 

@@ -112,6 +112,7 @@ FORMS = [
     [(CASES[1], *each) for each in FORMS] + [(CASES[4], *each) for each in FORMS[1::3]],
     ids=str,
 )
+@pytest.mark.unoptimized
 def test_every_form_against_the_dense_formula(case, form, untied):
     X, params, block = make(case)
     if untied:
@@ -136,6 +137,7 @@ def test_padding_has_no_gradient(case):
     assert (grad.b[case.n :] == 0).all()
 
 
+@pytest.mark.unoptimized
 def test_padding_does_not_change_the_loss():
     """Shapes differ, so sums may be taken in another order: equal to rounding, not in bits."""
     tight = Case(m=3, n=48, columns=48, rows=16, count=16, hidden=3)
@@ -156,12 +158,13 @@ def test_samples_beyond_count_do_not_matter(case):
 
 
 @pytest.mark.parametrize("case", CASES[1:5:2], ids=str)
-@pytest.mark.parametrize("extra", [64, 192, 1024])
+@pytest.mark.parametrize("extra", [192, 1024])
 def test_entries_of_value_zero_do_not_matter(case, extra):
     """Padding entries are no samples. Whole vectors of them: a loop's last, partial vector may
     round differently.
     """
     _, params, block = make(case)
+    params.b[0] = 9.0  # where entries are added the ReLU is on, and would pass a gradient
     padded = model.Block(*(np.pad(leaf, (0, extra)) for leaf in block))
     assert_same(evaluate(params, block, case), evaluate(params, padded, case))
 

@@ -24,10 +24,12 @@ def dense(block, rows, n):
     return X
 
 
+draw = jax.jit(draw_block, static_argnums=(1, 2, 3))
+
+
 @functools.lru_cache
 def drawn(S, n=60, rows=4096):
     slots = min(n, int(n * (1 - S) + 8 * np.sqrt(n * (1 - S))) + 16)
-    draw = jax.jit(draw_block, static_argnums=(1, 2, 3))
     return dense(draw(jax.random.key(1), (rows, rows * n), slots, n, np.float32(S)), rows, n)
 
 
@@ -52,7 +54,7 @@ def test_a_nearly_empty_sample_is_zero():
 
 
 def test_what_finds_no_room_is_left_out():
-    X = dense(draw_block(jax.random.key(0), (8, 20), 30, 30, 0.5), 8, 30)
+    X = dense(draw(jax.random.key(0), (8, 20), 30, 30, np.float32(0.5)), 8, 30)
     assert (X > 0).sum() == 20
 
 
@@ -74,11 +76,10 @@ def batches(cell):
     """(steps, T, n): what the cell is trained on, block by block."""
     shapes = STUDY.shapes(cell, "cpu")
     count = -(-cell.T // shapes.rows)
+    new = jax.jit(lambda step, index: STUDY.draw(cell, shapes, step, index))
     samples = []
     for step in range(cell.steps):
-        parts = [
-            dense(STUDY.draw(cell, shapes, step, index), shapes.rows, 20) for index in range(count)
-        ]
+        parts = [dense(new(step, index), shapes.rows, 20) for index in range(count)]
         samples.append(np.concatenate(parts)[: cell.T])
     return np.array(samples)
 

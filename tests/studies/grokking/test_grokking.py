@@ -14,6 +14,8 @@ from superpos_jax.engine.study import NEVER, Look
 from superpos_jax.studies.grokking import STUDY, data, model
 from superpos_jax.studies.grokking.optimizer import PERPS
 
+pytestmark = pytest.mark.unoptimized
+
 TINY = {"width": 12, "fraction": 0.6, "lr": 0.01, "eps": 1e-8}
 BOTH = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
 STEPS = 60

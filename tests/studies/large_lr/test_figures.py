@@ -14,6 +14,8 @@ from superpos_jax.studies.large_lr.figures.tandem import mean_ranks, tandem_tabl
 from superpos_jax.studies.large_lr.figures.trends import normalized
 from superpos_jax.studies.large_lr.statements import statistics
 
+pytestmark = pytest.mark.unoptimized
+
 OF_A_GRID = ("bundle", "groups", "joint", "representation", "pruned", "mechanism")
 
 

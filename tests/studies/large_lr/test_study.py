@@ -17,29 +17,33 @@ from superpos_jax.studies.large_lr.network import Params, layers, outputs, trimm
 from superpos_jax.studies.large_lr.report import measured
 from superpos_jax.studies.large_lr.study import STUDY, masks
 
-SEEDS = range(8)
+SEEDS = {(0.1, 0.5): 2, (2.0, 0.5): 2, (0.1, 0.95): 8, (2.0, 0.95): 8, (8.0, 0.95): 2}
+"""How many cells there are of a learning rate and a rho."""
 STUDY_OF = STUDY(STUDY.Options())
 
 
 @pytest.fixture(scope="module")
 def acceptance():
     """Low and high learning rates with and without a spurious cue, and one that diverges."""
-    axes = {"lr": [0.1, 2.0, 8.0], "rho": [0.5, 0.95], "seed": SEEDS}
-    return sp.run(sp.Sweep(study="large_lr", axes=axes)).dataset
-
-
-def trained(dataset, name, **point):
-    return dataset[name].where(dataset["verdict"] == FINISHED).sel(point).values
+    arms = {
+        f"{lr}_{rho}_{seed}": {"lr": lr, "rho": rho, "seed": seed}
+        for (lr, rho), count in SEEDS.items()
+        for seed in range(count)
+    }
+    dataset = sp.run(sp.Sweep(study="large_lr", arms=arms)).dataset
+    return {
+        (lr, rho): dataset.sel(arm=[f"{lr}_{rho}_{seed}" for seed in range(count)])
+        for (lr, rho), count in SEEDS.items()
+    }
 
 
 def test_without_a_spurious_cue_every_stable_rate_solves_the_task(acceptance):
-    accuracy = trained(acceptance, "unbiased_accuracy", rho=0.5)
-    for lr in (0, 1):
-        assert np.nanmean(accuracy[lr]) >= 0.98
+    for lr in (0.1, 2.0):
+        assert float(acceptance[lr, 0.5]["unbiased_accuracy"].mean()) >= 0.98
 
 
 def test_a_large_rate_is_robust_to_the_cue_and_compressible(acceptance):
-    low, high = (acceptance.sel(rho=0.95, lr=lr) for lr in (0.1, 2.0))
+    low, high = (acceptance[lr, 0.95].drop_vars("arm") for lr in (0.1, 2.0))
     gain = high["unbiased_accuracy"] - low["unbiased_accuracy"]
     assert float(gain.mean()) >= 0.10
     for name in ("compressibility", "core_use"):
@@ -48,22 +52,28 @@ def test_a_large_rate_is_robust_to_the_cue_and_compressible(acceptance):
 
 
 def test_far_too_large_rates_diverge_and_say_so(acceptance):
-    far = acceptance["verdict"].sel(lr=8.0)
-    assert np.isin(far, (DIVERGED, NON_FINITE)).all()
-    rest = acceptance.sel(lr=[0.1, 2.0])
-    assert (rest["verdict"] == FINISHED).all()
-    for name in ("unbiased_accuracy", "compressibility", "core_use", "train_loss", "phi"):
-        assert np.isfinite(rest[name]).all()
+    for (lr, _), cells in acceptance.items():
+        if lr == 8.0:
+            assert np.isin(cells["verdict"], (DIVERGED, NON_FINITE)).all()
+            assert (cells["verdict"] == DIVERGED).any()  # by its loss, before numbers overflow
+            continue
+        assert (cells["verdict"] == FINISHED).all()
+        for name in ("unbiased_accuracy", "compressibility", "core_use", "train_loss", "phi"):
+            assert np.isfinite(cells[name]).all()
 
 
 def test_a_cell_stops_at_equal_fit(acceptance):
-    rest = acceptance.sel(lr=[0.1, 2.0])
-    assert (rest["converged"] == 1).all()
-    assert (rest["train_loss"] < 0.01).all()
-    assert (rest["train_accuracy"] == 1).all()
-    assert (rest["steps_to_stop"] % 10 == 0).all()
-    assert (rest["steps_to_stop"] < rest["step"].max()).all()
-    assert (rest["steps_to_stop"].sel(lr=2.0) < rest["steps_to_stop"].sel(lr=0.1)).all()
+    for (lr, _), cells in acceptance.items():
+        if lr == 8.0:
+            continue
+        assert (cells["converged"] == 1).all()
+        assert (cells["train_loss"] < 0.01).all()
+        assert (cells["train_accuracy"] == 1).all()
+        assert (cells["steps_to_stop"] % 10 == 0).all()
+        assert (cells["steps_to_stop"] < cells["step"].max()).all()
+    for rho in (0.5, 0.95):
+        low, high = (acceptance[lr, rho]["steps_to_stop"].values for lr in (0.1, 2.0))
+        assert (high < low).all()
 
 
 def test_a_cell_is_the_same_among_others(small_grid, small_arms):
@@ -79,7 +89,7 @@ def oracle(cell, params, batch, steps):
     biases = [np.array(b, np.float64) for b in params.biases]
     speed = [np.zeros_like(leaf) for leaf in (*weights, *biases)]
     for step in range(steps):
-        index, _ = batches.choose("replace", cell.batch, cell.seed, step, cell.batch, cell.N)
+        index, _ = choose("replace", cell.batch, cell.seed, step, cell.batch, cell.N)
         x, y = batch.x[index].astype(float), batch.y[index]
         hidden = [x]
         for W, b in zip(weights, biases, strict=False):
@@ -102,6 +112,10 @@ def oracle(cell, params, batch, steps):
     return params._replace(weights=tuple(weights), biases=tuple(biases))
 
 
+choose = jax.jit(batches.choose, static_argnums=(0, 1))
+
+
+@pytest.mark.unoptimized
 @pytest.mark.parametrize("arm", ["a", "c"])
 def test_training_is_what_numpy_gives(small_arms, arm):
     values = CELL | KNOBS[arm] | {"rho": 0.95, "seed": 1, "protocol": 1}
@@ -109,7 +123,7 @@ def test_training_is_what_numpy_gives(small_arms, arm):
 
 
 def test_numpy_stops_where_a_cell_of_one_hidden_layer_does(acceptance):
-    data = acceptance.sel(lr=2.0, rho=0.95, seed=1)
+    data = acceptance[2.0, 0.95].isel(arm=1)
     against_numpy(Numbers(lr=2.0, rho=0.95, seed=1, steps=int(data["steps_to_stop"])), data)
 
 
@@ -155,6 +169,7 @@ FINITE = (
 SMALL = {"steps": 20, "N": 64, "depth": 2, "width": 8}
 
 
+@pytest.mark.unoptimized
 def test_images_are_trained_with_adamw_and_measured():
     cell = SMALL | {"task": "colored_digits", "optimizer": "adamw", "depth": 1}
     sweep = sp.Sweep(study="large_lr", axes={"lr": [0.001, 0.01]}, cell=cell)

@@ -339,7 +339,7 @@ def test_t_sweep_keeps_its_panels_together_under_a_long_legend():
 
 
 @pytest.mark.parametrize("name", ANY_SWEEP)
-@pytest.mark.parametrize("sizes", [[10, 200], SIZES, list(range(10, 50))])
+@pytest.mark.parametrize("sizes", [[10, 200], list(range(10, 50))])
 def test_no_text_leaves_the_page_or_runs_into_another(name, sizes):
     result = Made(T=sizes, m=[2, 4, 8, 16], seed=[0, 1], lr=[0.001], dead=[(0, 0, 0), (1, 1)])
     figure = FIGURES[name].draw(FIGURES[name].table(result))
