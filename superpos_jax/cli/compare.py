@@ -55,4 +55,4 @@ def compare(
         head = ("results", "cells in both", "differ", "largest difference", "trained in the run of")
         print_table("cells that two results hold", head, rows)
     out.print(in_short(pairs))
-    return SOME_DIED if any(pair.differing for pair in pairs) else DONE
+    return SOME_DIED if any(pair.strange for pair in pairs) else DONE

@@ -36,6 +36,14 @@ class Overlap(NamedTuple):
     """The largest difference and the cell that has it; empty if none differs."""
     trained: str
     """The runs that trained the cells that differ; empty if none does."""
+    elsewhere: int = 0
+    """How many of those that differ were trained on another platform in the second one, a GPU and
+    a CPU say, where nobody promises the same bits."""
+
+    @property
+    def strange(self) -> int:
+        """How many differ though one platform trained them."""
+        return self.differing - self.elsewhere
 
 
 class _Trained(NamedTuple):
@@ -74,6 +82,8 @@ def in_short(pairs: Sequence[Overlap]) -> str:
 
     >>> in_short([Overlap("P5", "P6", 44, 40, "", ""), Overlap("P6", "P7", 48, 0, "", "")])
     'Two results hold the same cell 92 times, 40 times with other numbers: 1 of 2 pairs.'
+    >>> in_short([Overlap("P3", "P5", 24, 24, "", "", elsewhere=24)])[-43:]
+    ' 24 of these were trained on two platforms.'
     >>> in_short([])
     'No cell is in two of the results.'
     """
@@ -82,10 +92,12 @@ def in_short(pairs: Sequence[Overlap]) -> str:
     cells, differing = (
         sum(numbers) for numbers in zip(*(pair[2:4] for pair in pairs), strict=True)
     )
+    elsewhere = sum(pair.elsewhere for pair in pairs)
     worse = sum(pair.differing > 0 for pair in pairs)
     return (
         f"Two results hold the same cell {cells:,} times, {differing:,} times with other numbers:"
         f" {worse} of {counted(len(pairs), 'pair')}."
+        + (f" {elsewhere:,} of these were trained on two platforms." if elsewhere else "")
     )
 
 
@@ -123,7 +135,9 @@ def _compare(
         numbers = [part[name].values[place] for part in parts]
         largest = f"{name} {_in_words(numbers)}, {cell}"
         trained = " and ".join(_runs(part.isel({CELL: differs})) for part in parts)
-    return Overlap(first, second, len(common), int(differs.sum()), largest, trained)
+    platforms = [_platforms(part) for part in parts]
+    elsewhere = int((differs & (platforms[0] != platforms[1])).sum())
+    return Overlap(first, second, len(common), int(differs.sum()), largest, trained, elsewhere)
 
 
 def _apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -154,6 +168,13 @@ def _in_words(numbers: Sequence[np.ndarray]) -> str:
         return f"by {written(float(_apart(*(number[None] for number in numbers))[0]))}"
     short, exact = ([written(float(number), form) for number in numbers] for form in (".6g", ".9g"))
     return " and ".join(exact if short[0] == short[1] else short)
+
+
+def _platforms(table: xr.Dataset) -> np.ndarray:
+    """(cells,) the platform that trained each row of a table; "cpu" where none is noted."""
+    runs = provenance(table)
+    names = [run.get("device", "cpu").partition(":")[0] for run in runs]
+    return np.array([names[i] if 0 <= i < len(names) else "cpu" for i in table["run"].values])
 
 
 def _runs(table: xr.Dataset) -> str:

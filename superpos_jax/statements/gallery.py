@@ -253,9 +253,9 @@ def _doubts(result: Result, path: Path, pairs: Sequence[Overlap]) -> str:
     if count := int(run.isin(nameless).sum()):
         text = f" No commit is noted that has the code of {count:,} of them."
     others = {
-        Path(next(other for other in pair[:2] if other != str(path))).stem: pair.differing
+        Path(next(other for other in pair[:2] if other != str(path))).stem: pair.strange
         for pair in pairs
-        if pair.differing and str(path) in pair[:2]
+        if pair.strange and str(path) in pair[:2]
     }
     if others:
         named = ", ".join(f"{count:,} in {name}" for name, count in others.items())

@@ -63,6 +63,22 @@ def test_a_number_that_differs_is_told(kept, superpos):
     assert (code, err) == (2, "superpos: compare: one result; give two or more\n")
 
 
+def test_cells_of_two_platforms_are_told_apart(kept, superpos, monkeypatch):
+    """Nobody promises a GPU the bits of a CPU."""
+
+    def change(table):
+        table["test_loss"][2] = 7.5
+
+    one = kept("one", {"T": [3, 5], "seed": range(2)})
+    monkeypatch.setitem(RUN, "device", "gpu: NVIDIA H100")
+    other = kept("other", {"T": [3, 5], "seed": range(2)}, change=change)
+    (pair,) = overlaps([one, other])
+    assert (pair.differing, pair.elsewhere, pair.strange) == (1, 1, 0)
+    code, out, _ = superpos("compare", one, other)
+    assert code == 0
+    assert "1 of these were trained on two platforms." in out
+
+
 def test_what_one_result_does_not_have_is_no_difference(kept):
     def older(table):
         table["test_loss"][0] = np.nan

@@ -1,0 +1,101 @@
+"""Cells that a kernel computes all at once: the same training as block by block."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from programs import build, difference
+
+from superpos_jax.engine.layout import layout_of
+from superpos_jax.engine.program import ANY_STEP
+from superpos_jax.engine.verdicts import ALIVE
+from superpos_jax.errors import UserError
+from superpos_jax.studies.double_descent import lockstep
+from superpos_jax.studies.double_descent.cell import Cell, Options
+from superpos_jax.studies.double_descent.study import DoubleDescent
+
+STUDY = DoubleDescent(Options(n=40, test_samples=20))
+BASE = Cell(T=33, m=2, S=0.9, lr=1e-2, reduction=0.0, steps=20)
+DEADLY = replace(BASE, T=20, lr=1e30)
+CELLS = (
+    BASE,
+    replace(BASE, T=1, seed=3, steps=9),
+    DEADLY,
+    replace(BASE, T=50, seed=1, reduction=1.0),
+    replace(BASE, T=7, S=0.95, data_seed=2),
+)
+
+
+@pytest.fixture
+def by_kernel(monkeypatch):
+    """The study has its kernel, or rather the plain counterpart, on a CPU."""
+    monkeypatch.setattr(lockstep, "backend", lambda platform: lockstep.PLAIN)
+
+
+@pytest.mark.unoptimized
+def test_the_training_is_that_of_the_walk_over_blocks(by_kernel, monkeypatch):
+    """Cells of any T, one that ends early, one that dies; on two devices, and interrupted."""
+    ours = build(STUDY, CELLS, devices=2)
+    (group,) = ours.plan.groups
+    assert group.layout.shapes.kernel
+    halfway = ours.advance(ours.init(), 12)
+    stored = ours.to_host(halfway)
+    state = ours.advance(halfway, 20)
+    measured = ours.finish(state)
+    again = ours.advance(ours.from_host(stored), 20)
+    assert not difference(ours.params(again), ours.params(state))
+
+    monkeypatch.setattr(lockstep, "backend", lambda platform: "")
+    theirs = build(STUDY, CELLS)
+    other = theirs.advance(theirs.init(), 20)
+    expected = theirs.finish(other)
+    assert measured.keys() == expected.keys()
+    alive = measured["died_at"] == ALIVE
+    assert alive.tolist() == [True, True, False, True, True]
+    for name in ("died_at", "updates"):
+        assert measured[name].tolist() == expected[name].tolist()
+    for name, values in expected.items():
+        ours_alive, theirs_alive = measured[name][alive], values[alive]
+        np.testing.assert_allclose(ours_alive, theirs_alive, rtol=2e-5, atol=1e-6, err_msg=name)
+    assert measured["updates"].tolist()[1] == 9
+    for cell, params, plain in zip(CELLS, ours.params(state), theirs.params(other), strict=True):
+        pairs = zip(STUDY.crop(cell, params), STUDY.crop(cell, plain), strict=True)
+        for one, two in pairs if cell is not DEADLY else ():
+            np.testing.assert_allclose(one, two, atol=2e-5)
+
+
+@pytest.mark.unoptimized
+def test_only_cells_at_a_step_are_measured(by_kernel):
+    program = build(STUDY, CELLS[:2])
+    state = program.advance(program.init(), 12)
+    loss = program.evaluate(state, 12)["test_loss"]
+    assert np.isnan(loss).tolist() == [False, True]
+    every = program.evaluate(state, ANY_STEP)["test_loss"]
+    assert every[0] == loss[0]
+    assert np.isfinite(every).all()
+
+
+def test_a_kernel_takes_full_batches_and_no_looks(by_kernel):
+    class Watched(DoubleDescent):
+        def look_every(self, cell):
+            return 5
+
+    with pytest.raises(UserError, match="a kernel takes a full batch, no looks"):
+        layout_of(Watched(STUDY.options), BASE, "cpu")
+
+
+def test_cells_of_one_hidden_size_share_code(by_kernel):
+    cells = [replace(BASE, T=T, m=m) for m in (2, 3) for T in (3, 3_000)]
+    layouts = [layout_of(STUDY, cell, "cpu") for cell in cells]
+    assert layouts[0] == layouts[1] != layouts[2] == layouts[3]
+    walked = layout_of(STUDY, replace(BASE, online=1), "cpu")
+    large = layout_of(STUDY, replace(BASE, m=17), "cpu")
+    assert (walked.shapes.kernel, large.shapes.kernel) == (None, None)
+
+
+def test_blocks_of_kernels_are_in_the_memory_that_is_foreseen(by_kernel):
+    kernel = STUDY.shapes(BASE, "cpu").kernel
+    datasets = [*STUDY.datasets(replace(BASE, T=2_000)).values()]
+    held = sum(leaf.nbytes for leaf in jax.tree.leaves(kernel.pool(datasets)))
+    assert held == pytest.approx(kernel.pool_bytes(datasets), rel=0.1)
