@@ -61,8 +61,7 @@ def of_samples(
     """h, u and loss of the samples of a tile."""
     tile = tl.program_id(0)
     cell = tl.load(cell_of + tile).to(tl.int64)
-    count = tl.load(count_of + tile)
-    if (tl.load(wanted + cell) == 0) | (count == 0):
+    if (tl.load(wanted + cell) == 0) | (tl.load(count_of + tile) == 0):
         return
     W += cell * HIDDEN * N
     V += cell * HIDDEN * N
@@ -70,7 +69,7 @@ def of_samples(
     lane = tl.arange(0, ROWS)
     sample = tl.load(block_of + tile) * ROWS + lane
     begin = tl.load(start + sample)
-    entries = tl.where(lane < count, tl.load(start + sample + 1) - begin, 0)
+    entries = tl.load(start + sample + 1) - begin  # of lanes beyond the cell's: nobody reads them
     most = tl.max(entries, 0)
 
     h = ()
@@ -134,7 +133,7 @@ def of_samples(
         if RELU:
             through = tl.where(h[k] > 0, through, 0.0)
         tl.store(u_out + k * R + out, through)
-    tl.store(loss_out + out, tl.where(lane < count, sample_loss, 0.0))
+    tl.store(loss_out + out, sample_loss)
 
 
 @triton.jit

@@ -41,7 +41,7 @@ if __name__ == "__main__":
         kernel = lockstep.Autoencoders(n, form, lockstep.TRITON, span=1)
         stream = DataSet(data.Stream(0, n, 0.9, "train"), T)
         pool = jax.tree.map(jnp.asarray, kernel.pool([stream]))
-        for capability in map(int, sys.argv[1:]):
+        for capability in map(int, sys.argv[1:] if form == Form() else sys.argv[1:2]):
             lockstep.launch = partial(compile_only, capability)
             params = Params(W, b, W if untied else None)
             kernel.loss_and_grad(params, pool, tiles, jnp.ones(1, bool))
