@@ -94,6 +94,11 @@ def test_cells_of_one_hidden_size_share_code(by_kernel):
     assert (walked.shapes.kernel, large.shapes.kernel) == (None, None)
 
 
+def test_a_gpu_without_kernels_says_what_is_missing():
+    assert "pip install 'superpos_jax[cuda]'" in STUDY.hint("gpu")
+    assert not STUDY.hint("cpu")
+
+
 def test_blocks_of_kernels_are_in_the_memory_that_is_foreseen(by_kernel):
     kernel = STUDY.shapes(BASE, "cpu").kernel
     datasets = [*STUDY.datasets(replace(BASE, T=2_000)).values()]
