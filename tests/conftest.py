@@ -8,6 +8,7 @@ import pytest
 
 # There are as many workers as cores: threads of numpy and scikit-learn would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported: kernels of GPUs run here
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     # This process hands it on to the workers and commands it starts, and removes it in the end.
     COMPILED = tempfile.TemporaryDirectory(prefix="superpos-tests-compiled-")

@@ -30,8 +30,8 @@ class Tiles(NamedTuple):
     samples: Any
     """(slots,) samples of each cell; 0: an empty slot."""
     span_cell: Any
-    """(spans,) the slot of a span: up to `Kernel.span` tiles of one cell, in the order of the cells
-    and of their samples."""
+    """(spans,) the slot of each span: up to `Kernel.span` consecutive tiles of one cell. There are
+    more spans than slots if and only if a cell has several; else span i is all of slot i."""
     span_tile: Any
     """(spans,) its first tile, counted in the cell."""
     first_span: Any
@@ -58,6 +58,15 @@ class Kernel(abc.ABC):
     @abc.abstractmethod
     def pool_bytes(self, datasets: Sequence[DataSet]) -> float:
         """About how many bytes `pool` takes (host)."""
+
+    def work_bytes(self, size: Any, samples: Sequence[int]) -> float:
+        """About how many bytes a gradient takes on a device beside parameters and pool (host).
+
+        Args:
+            size: `Shapes.size` of the cells.
+            samples: of each cell.
+        """
+        return 0.0
 
     @abc.abstractmethod
     def loss(self, params: PyTree, pool: PyTree, tiles: Tiles, wanted: jax.Array) -> jax.Array:
@@ -91,22 +100,27 @@ def tiles_of(first: np.ndarray, samples: np.ndarray, rows: int, span: int) -> Ti
     ([[0, 0, 0, 1]], [[4, 5, 6, 9]], [[16, 16, 8, 3]], [[0, 3]])
     >>> tiles.span_cell.tolist(), tiles.span_tile.tolist(), tiles.first_span.tolist()
     ([[0, 0, 1]], [[0, 2, 0]], [[0, 2]])
+    >>> tiles_of(np.array([[4, 0]]), np.array([[40, 0]]), rows=16, span=2).span_tile.tolist()
+    [[0, 2, 0]]
     """
     counts = -(-samples // rows)
     cell, number, first_tile = _numbered(counts)
-    span_cell, span_number, first_span = _numbered(-(-counts // span))
+    spans = -(-counts // span)
+    least = samples.shape[1] + 1 if (spans > 1).any() else 1
+    span_cell, span_number, first_span = _numbered(spans, least)
     block = np.take_along_axis(first, cell, axis=1) + number
     count = np.clip(np.take_along_axis(samples, cell, axis=1) - number * rows, 0, rows)
     leaves = cell, block, count, first_tile, samples, span_cell, span_number * span, first_span
     return Tiles(*(leaf.astype(np.int32) for leaf in leaves))
 
 
-def _numbered(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _numbered(counts: np.ndarray, least: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Parts of cells one after another: the cell of each, its number there; each cell's first.
 
-    Devices with fewer parts are filled up with parts of the last cell, beyond its own.
+    All devices have as many parts, at least `least`: those that are missing are empty parts of the
+    last slot.
     """
     starts = np.cumsum(counts, axis=1) - counts
-    part = np.arange(max(1, counts.sum(1).max()))
+    part = np.arange(max(least, counts.sum(1).max()))
     cell = np.stack([np.searchsorted(own, part, side="right") - 1 for own in starts])
     return cell, part - np.take_along_axis(starts, cell, axis=1), starts

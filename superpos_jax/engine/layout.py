@@ -35,8 +35,8 @@ class Layout:
         order: how minibatches are chosen, "epochs" or "replace"; "full" or "fresh" without them.
         batch: rows of a minibatch, padding included; 0 without.
         single: whether all samples of the training set are in one block.
-        beside: cells that are computed side by side, at most; on a CPU always. By a kernel all
-            are, each at its own cost.
+        beside: cells that are computed side by side, at most; on a CPU always. Of no meaning
+            where a kernel computes all.
         looks: whether the study looks at the cell while it trains.
     """
 
@@ -72,10 +72,12 @@ def layout_of(study: Study, cell: Any, platform: str) -> Layout:
     samples = datasets_of(study, cell)[TRAIN].samples
     seen = seen_by_update(study, cell, samples)
     if shapes.kernel:
-        if not isinstance(feed, FullBatch) or study.look_every(cell) or len(shapes.block) != 1:
+        measures = type(study).measure is not Study.measure
+        partial = not isinstance(feed, FullBatch)
+        if partial or study.look_every(cell) or measures or len(shapes.block) != 1:
             raise UserError(
-                f"study {type(study).__name__}: shapes: a kernel takes a full batch, no looks, and"
-                " tiles of (rows,)"
+                f"study {type(study).__name__}: shapes: a kernel takes a full batch, no looks, no"
+                " measure but the loss, and blocks of (rows,)"
             )
         return Layout(shapes)
     single, own = False, bool(shapes.block)

@@ -11,7 +11,8 @@ import numpy as np
 import psutil
 
 from superpos_jax.engine import cgroups
-from superpos_jax.engine.plan import Plan, make_plan
+from superpos_jax.engine.layout import TRAIN
+from superpos_jax.engine.plan import Plan, kernels_by_block, make_plan
 from superpos_jax.engine.study import DataSet, Study
 from superpos_jax.errors import UserError
 
@@ -36,7 +37,7 @@ def peak(study: Study, plan: Plan, processes: int = 1) -> float:
     `COPIES` times while a checkpoint is written. Samples are held once by each process and once on
     each device. The host's share counts as well: on a CPU it is the same memory.
     """
-    state = 0.0
+    state = samples = 0.0
     for group in plan.groups:
         cell, shapes = plan.cells[group.slots.max()], group.layout.shapes
         params = jax.eval_shape(lambda cell=cell, shapes=shapes: study.init(cell, shapes))
@@ -44,8 +45,10 @@ def peak(study: Study, plan: Plan, processes: int = 1) -> float:
         remember = functools.partial(study.memo, cell, shapes)
         memo = jax.eval_shape(remember, params)
         state += group.slots.size * sum(map(_bytes, (params, moments, memo)))
-    samples = 0.0
-    kernels = {group.layout.shapes.block: group.layout.shapes.kernel for group in plan.groups}
+        if shapes.kernel:
+            count = group.data[TRAIN].samples
+            samples += shapes.kernel.work_bytes(shapes.size, count[count > 0].tolist())
+    kernels = kernels_by_block(plan)
     for block, streams in plan.streams.items():
         if kernels[block]:
             samples += kernels[block].pool_bytes([*streams.values()])

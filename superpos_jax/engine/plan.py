@@ -58,7 +58,7 @@ class Group:
     slots: np.ndarray
     """(devices, slots) index of the cell, -1 where a slot is empty."""
     beside: int
-    """Cells that are computed side by side; it divides the slots, but where a kernel takes all."""
+    """Cells that are computed side by side; it divides the slots. 1 where a kernel takes all."""
     data: dict[str, Range]
     """By name of the data set."""
     pace: Pace
@@ -100,10 +100,13 @@ class Plan:
     @property
     def updates_per_device(self) -> np.ndarray:
         """(devices,) updates that each device does one after another."""
-        beside = np.empty(len(self.cells))
+        updates = np.zeros(self.devices)
         for group in self.groups:
-            beside[group.slots[group.slots >= 0]] = group.beside
-        return np.bincount(self.owner, self.lasts / beside, self.devices)
+            for device, slots in enumerate(group.slots):
+                own = self.lasts[slots[slots >= 0]]
+                together = group.layout.shapes.kernel is not None
+                updates[device] += own.max(initial=0) if together else own.sum() / group.beside
+        return updates
 
     @property
     def has_kernels(self) -> bool:
@@ -153,8 +156,6 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
         for i in sorted(members, key=lambda i: (-updates[i], -work[i], i)):  # like beside like
             dealt[owner[i]].append(i)
         slots, count = _ragged(dealt, layout.beside, platform)
-        if layout.shapes.kernel:
-            count = max(map(len, dealt))
         start = offsets[layout.shapes.block]
         ranges = {
             name: Range(
@@ -188,7 +189,7 @@ def load_blocks(study: Study, plan: Plan) -> dict[tuple[int, ...], PyTree]:
         ValueError: the study cuts a data set into another number of blocks.
     """
     pools = {}
-    kernels = {group.layout.shapes.block: group.layout.shapes.kernel for group in plan.groups}
+    kernels = kernels_by_block(plan)
     for block, streams in plan.streams.items():
         if kernels[block]:
             pools[block] = kernels[block].pool([*streams.values()])
@@ -200,6 +201,20 @@ def load_blocks(study: Study, plan: Plan) -> dict[tuple[int, ...], PyTree]:
                 raise ValueError(f"{type(study).__name__}.blocks: {dataset}: not {wanted} blocks")
         pools[block] = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
     return pools
+
+
+def kernels_by_block(plan: Plan) -> dict[tuple[int, ...], Any]:
+    """A kernel that reads the data of each shape of a block; None where there is none.
+
+    Raises:
+        ValueError: of one shape some cells have a kernel and others have none.
+    """
+    kernels: dict[tuple[int, ...], Any] = {}
+    for shapes in (group.layout.shapes for group in plan.groups):
+        kernel = kernels.setdefault(shapes.block, shapes.kernel)
+        if (kernel is None) != (shapes.kernel is None):
+            raise ValueError(f"blocks {shapes.block}: of cells with a kernel, and without")
+    return kernels
 
 
 def _streams(

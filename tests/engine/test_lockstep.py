@@ -8,6 +8,7 @@ import pytest
 from programs import build, difference
 
 from superpos_jax.engine.layout import layout_of
+from superpos_jax.engine.plan import make_plan
 from superpos_jax.engine.program import ANY_STEP
 from superpos_jax.engine.verdicts import ALIVE
 from superpos_jax.errors import UserError
@@ -83,6 +84,20 @@ def test_a_kernel_takes_full_batches_and_no_looks(by_kernel):
 
     with pytest.raises(UserError, match="a kernel takes a full batch, no looks"):
         layout_of(Watched(STUDY.options), BASE, "cpu")
+
+
+def test_a_study_that_changes_the_loss_has_no_kernel(by_kernel):
+    class Doubled(DoubleDescent):
+        def loss_and_grad(self, *arguments):
+            return super().loss_and_grad(*arguments)
+
+    assert Doubled(STUDY.options).shapes(BASE, "gpu").kernel is None
+
+
+def test_cells_in_lock_step_are_foreseen_to_take_as_long_as_the_longest(by_kernel):
+    cells = [replace(BASE, steps=steps) for steps in (5, 70, 20)]
+    plan = make_plan(STUDY, cells, 2, "cpu")
+    assert sorted(plan.updates_per_device) == [20, 70]
 
 
 def test_cells_of_one_hidden_size_share_code(by_kernel):

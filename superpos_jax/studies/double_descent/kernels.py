@@ -48,7 +48,9 @@ def at_entries(v, z, P: tl.constexpr):
     slope = relu_power(a, P)
     back = relu_power(size, P)
     residual = tl.where(error > 0, -back, back) - slope
-    return size * back - a * slope, tl.where(z > 0, residual, 0.0)
+    there = v != 0  # of an entry that is none a fused multiply-add would leave a rounding error
+    correction = tl.where(there, size * back - a * slope, 0.0)
+    return correction, tl.where(there & (z > 0), residual, 0.0)
 
 
 @triton.jit
@@ -59,7 +61,7 @@ def of_samples(
     P: tl.constexpr, RELU: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """h, u and loss of the samples of a tile."""
-    tile = tl.program_id(0)
+    tile = tl.program_id(0).to(tl.int64)
     cell = tl.load(cell_of + tile).to(tl.int64)
     if (tl.load(wanted + cell) == 0) | (tl.load(count_of + tile) == 0):
         return
@@ -69,7 +71,8 @@ def of_samples(
     lane = tl.arange(0, ROWS)
     sample = tl.load(block_of + tile) * ROWS + lane
     begin = tl.load(start + sample)
-    entries = tl.load(start + sample + 1) - begin  # of lanes beyond the cell's: nobody reads them
+    # Lanes past the cell's last sample hold other samples; what they give is ignored.
+    entries = tl.load(start + sample + 1) - begin
     most = tl.max(entries, 0)
 
     h = ()
@@ -145,14 +148,14 @@ def of_features(
     ROWS: tl.constexpr, TILE: tl.constexpr, SPAN: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """The gradient of a block of features by a span: ROWS samples at a time, then non-zeros."""
-    feature = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
-    span = tl.program_id(1).to(tl.int64)
+    feature = tl.program_id(0) % (N // COLUMNS) * COLUMNS + tl.arange(0, COLUMNS)
+    span = (tl.program_id(0) // (N // COLUMNS)).to(tl.int64)
     cell = tl.load(cell_of + span).to(tl.int64)
     begin = tl.load(tile_of + span) * TILE
     samples = tl.minimum(tl.load(samples_of + cell) - begin, SPAN * TILE)
     if (tl.load(wanted + cell) == 0) | (samples <= 0):
         return
-    tile = tl.load(first_of + cell)
+    tile = tl.load(first_of + cell).to(tl.int64)
     stream = tl.load(stream_of + tl.load(block_of + tile))
     h_in += tile * TILE + begin
     u_in += tile * TILE + begin
@@ -238,9 +241,9 @@ def over_spans(
     M: tl.constexpr, SPAN: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """M numbers of a cell, summed over its spans of SPAN samples."""
-    at = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
-    cell = tl.program_id(1).to(tl.int64)
-    if tl.load(wanted + cell) == 0:
+    at = tl.program_id(0) % (M // COLUMNS) * COLUMNS + tl.arange(0, COLUMNS)
+    cell = (tl.program_id(0) // (M // COLUMNS)).to(tl.int64)
+    if (tl.load(wanted + cell) == 0) | (tl.load(samples_of + cell) == 0):
         return
     parts += tl.load(first_of + cell).to(tl.int64) * M + at
     whole = tl.load(parts)
@@ -257,7 +260,7 @@ def total(loss_in, wanted, first_of, samples_of, out, STRIDE: tl.constexpr, ROWS
     if tl.load(wanted + cell) == 0:
         return
     samples = tl.load(samples_of + cell)
-    loss_in += tl.load(first_of + cell) * STRIDE
+    loss_in += tl.load(first_of + cell).to(tl.int64) * STRIDE
     lane = tl.arange(0, ROWS)
     loss = tl.zeros((ROWS,), tl.float32)
     for first in range(0, samples, ROWS):

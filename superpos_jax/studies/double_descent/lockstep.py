@@ -17,6 +17,7 @@ import numpy as np
 
 from superpos_jax.engine.kernel import Kernel, Tiles
 from superpos_jax.engine.study import DataSet
+from superpos_jax.errors import UserError
 from superpos_jax.studies.double_descent import data
 from superpos_jax.studies.double_descent.model import Form, Params
 
@@ -51,7 +52,7 @@ OF_FEATURES = {
     8: Shape(4, 128, 2),
     16: Shape(2, 128, 4),
 }
-"""By the most hidden dimensions for which it is the fastest (benchmarks/gpu.py)."""
+"""By the most hidden dimensions, padded, that it is for: the fastest of some on an H100."""
 
 
 class Lists(NamedTuple):
@@ -107,6 +108,11 @@ class Autoencoders(Kernel):
         drawn = [data.draw(each.key, each.samples) for each in datasets]
         blocks = [-(-each.samples // ROWS) for each in datasets]
         offsets = np.cumsum([0, *(len(each.row) for each in drawn)])
+        if offsets[-1] >= 2**31:
+            raise UserError(
+                f"data: {offsets[-1]:,} non-zeros of all samples; allowed: fewer than 2^31; take"
+                " fewer seeds or samples at once"
+            )
         by_feature = [np.argsort(each.col, kind="stable") for each in drawn]
 
         def joined(parts: Iterable[Any], kind: type) -> np.ndarray:
@@ -137,6 +143,13 @@ class Autoencoders(Kernel):
         non_zeros = sum(d.samples * self.n * (1 - d.key.S) for d in datasets)
         return 16 * non_zeros + 4 * sum(d.samples + width(self.n) for d in datasets)
 
+    def work_bytes(self, size: Any, samples: Sequence[int]) -> float:
+        """Of h and u, and of the gradient by each span."""
+        rows = sum(-(-count // ROWS) * ROWS for count in samples)
+        spans = sum(-(-count // (self.span * ROWS)) for count in samples)
+        weights = size.hidden * (1 + size.untied) + 1
+        return 4.0 * ((2 * size.hidden + 1) * rows + spans * weights * width(self.n))
+
     def loss(self, params: Params, pool: Lists, tiles: Tiles, wanted: jax.Array) -> jax.Array:
         """The loss |x - x'|^p of each cell, summed over features and samples."""
         if self.by == PLAIN:
@@ -165,7 +178,7 @@ class Autoencoders(Kernel):
         weights = _float(spans, hidden, N)
         parts = launch(
             "of_features",
-            (N // shape.columns, len(tiles.span_cell)),
+            (N // shape.columns * len(tiles.span_cell),),
             (
                 decoder, params.b, h, u,
                 pool.of_feature, pool.row, pool.row_val, wanted, pool.stream,
@@ -176,9 +189,9 @@ class Autoencoders(Kernel):
             N=N, R=h.shape[1], HIDDEN=hidden, P=self.form.power, TIED=tied,
             ROWS=shape.rows, TILE=ROWS, SPAN=self.span, COLUMNS=shape.columns,
         )  # fmt: skip
-        dW, dV, db = (
-            parts if spans == cells else (self._whole(part, wanted, tiles) for part in parts)
-        )
+        if len(tiles.span_cell) > cells:  # a cell has several
+            parts = [self._whole(part, wanted, tiles) for part in parts]
+        dW, dV, db = parts
         return loss, Params(dW, db, None if tied else dV)
 
     def _whole(self, parts: jax.Array, wanted: jax.Array, tiles: Tiles) -> jax.Array:
@@ -189,7 +202,7 @@ class Autoencoders(Kernel):
         size = math.prod(parts.shape[1:])
         (whole,) = launch(
             "over_spans",
-            (size // COLUMNS, cells),
+            (size // COLUMNS * cells,),
             (parts, wanted, tiles.first_span, tiles.samples),
             (_float(cells, *parts.shape[1:]),),
             4,

@@ -180,7 +180,10 @@ def _at_entries(val: jax.Array, z: jax.Array, p: int) -> tuple[jax.Array, jax.Ar
         return val * (val - 2 * a), jnp.where(z > 0, -val, 0)
     error = val - a
     residual = -jnp.sign(error) * jnp.abs(error) ** (p - 1) - a ** (p - 1)
-    return jnp.abs(error) ** p - a**p, jnp.where(z > 0, residual, 0)
+    # Of an entry that is none a fused multiply-add would leave a rounding error.
+    there = val != 0
+    correction = jnp.where(there, jnp.abs(error) ** p - a**p, 0)
+    return correction, jnp.where(there & (z > 0), residual, 0)
 
 
 def _dense(tiles: jax.Array, h: jax.Array, p: int) -> tuple[jax.Array, jax.Array]:

@@ -80,7 +80,8 @@ class DoubleDescent(Study):
         form = model.Form(cell.loss, bool(cell.relu))
         slots = self.slots(cell)
         by = lockstep.backend(platform)
-        if by and hidden <= lockstep.MOST_HIDDEN and not cell.online:
+        fits = hidden <= lockstep.MOST_HIDDEN and not cell.online
+        if by and fits and self.computes_as_its_parent():
             width = lockstep.width(n)
             size = Size(hidden, 1, width, form, bool(cell.untied))
             cost = _operations(hidden, width, n * (1 - cell.S))
@@ -96,6 +97,12 @@ class DoubleDescent(Study):
         block = (rows, _entries(rows, n, cell.S, cell.repeated, cell.repeats))
         cost = _operations(hidden, tiles * columns, n * (1 - cell.S), slots)
         return Shapes(size, block, cost, beside=1)
+
+    @classmethod
+    def computes_as_its_parent(cls) -> bool:
+        """Whether a class derived from this one leaves data and loss as they are."""
+        own = "load", "blocks", "prepare", "loss", "loss_and_grad", "measure", "metrics"
+        return all(getattr(cls, name) is getattr(DoubleDescent, name) for name in own)
 
     def slots(self, cell: numbers.Cell) -> int:
         """Room for the non-zeros of a sample that is drawn at every step; 0 where it is stored."""

@@ -20,7 +20,6 @@ from superpos_jax.studies.double_descent import data, lockstep
 from superpos_jax.studies.double_descent.lockstep import PLAIN, TRITON, Autoencoders
 from superpos_jax.studies.double_descent.model import Form, Params
 
-os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported
 pytest.importorskip("triton")
 n, N = 60, lockstep.width(60)
 SPAN = 2  # tiles: cells of more than 32 samples have several
@@ -109,6 +108,14 @@ def test_kernels_are_their_counterpart(interpreted, sizes, hidden, form, untied)
     params, *rest = group(sizes, hidden, untied=untied)
     assert_close(*both(form, params, *rest))
     assert (params.V is not None) == untied
+
+
+def test_a_slot_that_is_empty_is_no_span(interpreted):
+    """A cell of several spans has them summed, whatever the number of slots."""
+    params, longest, tiles = group((40, 0), 2)
+    (losses, grads), (plain_losses, plain) = both(Form(), params, longest, tiles)
+    first = [jax.tree.map(lambda leaf: leaf[:1], each) for each in (losses, grads)]
+    assert_close(first, [jax.tree.map(lambda leaf: leaf[:1], e) for e in (plain_losses, plain)])
 
 
 def test_repeated_samples(interpreted):
