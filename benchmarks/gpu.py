@@ -20,8 +20,8 @@ from superpos_jax.engine.plan import make_plan
 from superpos_jax.engine.program import ANY_STEP, Program, make_mesh
 from superpos_jax.engine.study import DataSet
 from superpos_jax.results.sweep import Sweep, load_sweep
-from superpos_jax.studies.double_descent import data, lockstep
-from superpos_jax.studies.double_descent.lockstep import PLAIN, ROWS, TRITON, Autoencoders
+from superpos_jax.studies.double_descent import autoencoders, data
+from superpos_jax.studies.double_descent.autoencoders import DENSE, ROWS, TRITON, Autoencoders
 from superpos_jax.studies.double_descent.model import Form, Params
 
 LANES = 132 * 128
@@ -33,7 +33,7 @@ HERTZ = 1.755e9
 def random_cells(sizes, hidden, n, S, untied=False):
     """Parameters, data sets and tiles of cells of some sizes, two streams in turn."""
     rng = np.random.default_rng(0)
-    width = lockstep.width(n)
+    width = autoencoders.width(n)
     longest = [DataSet(data.Stream(seed, n, S, "train"), max(sizes)) for seed in (0, 1)]
     first = [-(-max(sizes) // ROWS) * (i % 2) for i in range(len(sizes))]
     span = Autoencoders(n, Form(), TRITON).span
@@ -62,7 +62,7 @@ def numerics():
     ):
         params, longest, tiles = random_cells(sizes, hidden, n, S, untied)
         results = []
-        for by in (TRITON, PLAIN):
+        for by in (TRITON, DENSE):
             kernel = Autoencoders(n, form, by)
             pool = jax.tree.map(jnp.asarray, kernel.pool(longest))
             every = jnp.ones(len(sizes), bool)

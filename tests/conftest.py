@@ -19,9 +19,11 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 import jax  # reads the settings above
 import numpy as np
 
-from superpos_jax.studies.double_descent import lockstep
+from superpos_jax.studies.double_descent import autoencoders
 
-lockstep.backend = lambda platform: ""  # a test that wants kernels says so, whatever is installed
+autoencoders.backend = lambda platform: (
+    ""
+)  # a test that wants kernels says so, whatever is installed
 jax.config.update("jax_num_cpu_devices", 2)
 jax.devices()  # start JAX now: later calls cannot change the number
 

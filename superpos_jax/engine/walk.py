@@ -58,7 +58,7 @@ class Walk:
         return state
 
     def train(self, state: State, stop: jax.Array) -> State:
-        """All cells after `stop` updates, or all of their own, or as they ended before."""
+        """Train until `stop` updates, the limit of the cell, or its early end."""
         trained: State = self.each(lambda one, state: one.train(state, stop), state)
         return trained
 

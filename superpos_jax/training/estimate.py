@@ -20,7 +20,7 @@ an H100. TPU: what published bandwidths allow (benchmarks/on_paper.md); nothing 
 
 SECONDS_PER_UPDATE = {"cpu": 1e-5, "gpu": 7e-5, KERNELS: 7e-5}
 """Seconds that an update takes on a device beside its operations: a loop of small kernels. With
-both numbers, eight trainings on an H100 took 0.7 to 1.3 times what is foreseen."""
+both numbers, 0.7 to 1.3 times the duration of eight trainings on an H100 is foreseen."""
 
 WORTH_LAUNCHING = 10.0
 """Seconds that one process would train for, from which several are worth their start."""

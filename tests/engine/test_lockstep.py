@@ -12,7 +12,7 @@ from superpos_jax.engine.plan import make_plan
 from superpos_jax.engine.program import ANY_STEP
 from superpos_jax.engine.verdicts import ALIVE
 from superpos_jax.errors import UserError
-from superpos_jax.studies.double_descent import lockstep
+from superpos_jax.studies.double_descent import autoencoders
 from superpos_jax.studies.double_descent.cell import Cell, Options
 from superpos_jax.studies.double_descent.study import DoubleDescent
 
@@ -31,7 +31,7 @@ CELLS = (
 @pytest.fixture
 def by_kernel(monkeypatch):
     """The study has its kernel, or rather the plain counterpart, on a CPU."""
-    monkeypatch.setattr(lockstep, "backend", lambda platform: lockstep.PLAIN)
+    monkeypatch.setattr(autoencoders, "backend", lambda platform: autoencoders.DENSE)
 
 
 @pytest.mark.unoptimized
@@ -47,7 +47,7 @@ def test_the_training_is_that_of_the_walk_over_blocks(by_kernel, monkeypatch):
     again = ours.advance(ours.from_host(stored), 20)
     assert not difference(ours.params(again), ours.params(state))
 
-    monkeypatch.setattr(lockstep, "backend", lambda platform: "")
+    monkeypatch.setattr(autoencoders, "backend", lambda platform: "")
     theirs = build(STUDY, CELLS)
     other = theirs.advance(theirs.init(), 20)
     expected = theirs.finish(other)

@@ -3,20 +3,20 @@
 A *tile* is up to ROWS samples of one cell, a *span* some tiles of it; they lie one after another.
 With A = [V; b] and p, u, g as in model.py:
 
-    of_samples   a program a tile:     h = W x from the sample's non-zeros, then over all features
-                                       z = A^T h, u = sum g A; then the non-zeros' part of u and L
-    of_features  a program a span and  dL/dA of COLUMNS features over the samples of the span,
-                 a block of features:  then the non-zeros of these features, through W and V
-    over_spans,  a program a cell:     its gradient, where there are spans of large cells, and its
-    total                              loss
+    of_samples   a program a tile: h = W x from the non-zeros of each sample; z = A^T h and
+                 u = sum g A over all features; then what the non-zeros change in u and the loss
+    of_features  a program a span and a block of COLUMNS features: dL/dA over the samples of the
+                 span, then what the non-zeros of these features change, through W and V
+    over_spans   a program a cell: the sum of its gradient over spans, where a cell has several
+    total        a program a cell: its loss
 
 z is computed twice, which costs less than to store it: nothing of size T x n is ever written. No
 sum crosses programs but through memory, in a fixed order, and none is atomic: the bits of a cell
 are its own. Programs of a cell that is not wanted return at once.
 
-Arrays lie as in `lockstep`: of cells W, V (cells, HIDDEN, N), b (cells, N); of tiles h, u (HIDDEN,
-R), loss (R,), with R = ROWS * tiles. The `tl.static_range` loops over hidden dimensions are
-unrolled and their tuples live in registers.
+Arrays: of cells W, V (cells, HIDDEN, N), b (cells, N); of tiles h, u (HIDDEN, R), loss (R,), with
+R = ROWS * tiles; lists of non-zeros as autoencoders.py has them. The `tl.static_range` loops over
+hidden dimensions are unrolled, and their tuples live in registers.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def of_features(
     span = (tl.program_id(0) // (N // COLUMNS)).to(tl.int64)
     cell = tl.load(cell_of + span).to(tl.int64)
     begin = tl.load(tile_of + span) * TILE
-    samples = tl.minimum(tl.load(samples_of + cell) - begin, SPAN * TILE)
+    samples = tl.minimum(tl.load(samples_of + cell) - begin, SPAN)
     if (tl.load(wanted + cell) == 0) | (samples <= 0):
         return
     tile = tl.load(first_of + cell).to(tl.int64)

@@ -25,8 +25,8 @@ from superpos_jax.engine.study import (
     history_steps,
 )
 from superpos_jax.studies import geometry
+from superpos_jax.studies.double_descent import autoencoders, data, model, online
 from superpos_jax.studies.double_descent import cell as numbers
-from superpos_jax.studies.double_descent import data, lockstep, model, online
 from superpos_jax.studies.double_descent.criteria import REGIMES, regime
 from superpos_jax.studies.double_descent.inspection import Inspection, Weights, hidden
 from superpos_jax.studies.double_descent.labels import LABELS
@@ -79,14 +79,14 @@ class DoubleDescent(Study):
         hidden = -(-cell.m // quantum) * quantum
         form = model.Form(cell.loss, bool(cell.relu))
         slots = self.slots(cell)
-        by = lockstep.backend(platform)
-        fits = hidden <= lockstep.MOST_HIDDEN and not cell.online
+        by = autoencoders.backend(platform)
+        fits = hidden <= autoencoders.MOST_HIDDEN and not cell.online
         if by and fits and self.computes_as_its_parent():
-            width = lockstep.width(n)
+            width = autoencoders.width(n)
             size = Size(hidden, 1, width, form, bool(cell.untied))
             cost = _operations(hidden, width, n * (1 - cell.S))
-            kernel = lockstep.Autoencoders(n, form, by)
-            return Shapes(size, (lockstep.ROWS,), cost, kernel=kernel)
+            kernel = autoencoders.Autoencoders(n, form, by)
+            return Shapes(size, (autoencoders.ROWS,), cost, kernel=kernel)
         rows = 32 if cell.rows < 384 else 256
         if platform == "cpu":
             tiles, columns = _tiles(n, 512 if rows == 256 else 1024)
@@ -124,7 +124,7 @@ class DoubleDescent(Study):
 
     def hint(self, platform: str) -> str:
         """The kernels, where a GPU has none."""
-        if platform != "gpu" or lockstep.backend(platform):
+        if platform != "gpu" or autoencoders.backend(platform):
             return ""
         return (
             "no jax-triton here: with it this study trains several times faster on a GPU;"

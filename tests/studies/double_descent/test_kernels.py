@@ -16,12 +16,12 @@ import pytest
 
 from superpos_jax.engine.kernel import tiles_of
 from superpos_jax.engine.study import DataSet
-from superpos_jax.studies.double_descent import data, lockstep
-from superpos_jax.studies.double_descent.lockstep import PLAIN, TRITON, Autoencoders
+from superpos_jax.studies.double_descent import autoencoders, data
+from superpos_jax.studies.double_descent.autoencoders import DENSE, TRITON, Autoencoders
 from superpos_jax.studies.double_descent.model import Form, Params
 
 pytest.importorskip("triton")
-n, N = 60, lockstep.width(60)
+n, N = 60, autoencoders.width(60)
 SPAN = 2  # tiles: cells of more than 32 samples have several
 
 
@@ -37,7 +37,7 @@ class _Array:
 
 @pytest.fixture(scope="module")
 def interpreted() -> Iterator[Callable[..., Any]]:
-    """`lockstep.launch` on the CPU: the same kernels, one program after another."""
+    """`autoencoders.launch` on the CPU: the same kernels, one program after another."""
     from triton.runtime import interpreter
 
     from superpos_jax.studies.double_descent import kernels
@@ -54,7 +54,7 @@ def interpreted() -> Iterator[Callable[..., Any]]:
                 getattr(kernels, name)[grid](*given, *results, **static)
             return [jnp.asarray(result.array) for result in results]
 
-        patch.setattr(lockstep, "launch", launch)
+        patch.setattr(autoencoders, "launch", launch)
         yield launch
 
 
@@ -63,9 +63,9 @@ def group(sizes, hidden, *, seed=0, untied=False, S=0.9, repeats=(0, 1)):
     rng = np.random.default_rng(seed)
     streams = [data.Stream(s, n, S, "train", *repeats) for s in (0, 1)]
     longest = [DataSet(stream, max(sizes)) for stream in streams]
-    blocks = -(-max(sizes) // lockstep.ROWS)
+    blocks = -(-max(sizes) // autoencoders.ROWS)
     first = [blocks * (i % 2) for i in range(len(sizes))]
-    tiles = tiles_of(np.array([first]), np.array([sizes]), lockstep.ROWS, SPAN)
+    tiles = tiles_of(np.array([first]), np.array([sizes]), autoencoders.ROWS, SPAN)
 
     def weights(*shape):
         values = rng.normal(size=(len(sizes), *shape)).astype(np.float32) / 2
@@ -82,7 +82,7 @@ def both(form, params, longest, tiles, wanted=None):
     cells = len(params.b)
     wanted = jnp.ones(cells, bool) if wanted is None else wanted
     results = []
-    for by in (TRITON, PLAIN):
+    for by in (TRITON, DENSE):
         kernel = Autoencoders(n, form, by, SPAN)
         pool = jax.tree.map(jnp.asarray, kernel.pool(longest))
         results.append(kernel.loss_and_grad(params, pool, tiles, wanted))

@@ -52,7 +52,7 @@ OF_FEATURES = {
     8: Shape(4, 128, 2),
     16: Shape(2, 128, 4),
 }
-"""By the most hidden dimensions, padded, that it is for: the fastest of some on an H100."""
+"""Key: the largest hidden size that uses this shape, the fastest of some on an H100."""
 
 
 class Lists(NamedTuple):
@@ -187,7 +187,7 @@ class Autoencoders(Kernel):
             (weights, _float(1) if tied else weights, _float(spans, N)),
             shape.warps,
             N=N, R=h.shape[1], HIDDEN=hidden, P=self.form.power, TIED=tied,
-            ROWS=shape.rows, TILE=ROWS, SPAN=self.span, COLUMNS=shape.columns,
+            ROWS=shape.rows, TILE=ROWS, SPAN=self.span * ROWS, COLUMNS=shape.columns,
         )  # fmt: skip
         if len(tiles.span_cell) > cells:  # a cell has several
             parts = [self._whole(part, wanted, tiles) for part in parts]
