@@ -77,8 +77,8 @@ def main() -> None:
     lines += [
         "",
         "A kernel that keeps the decode on the chip would remove the memory time, and leave the "
-        "other two; for GPUs there is one (README.md). The reductions fill 3 to 17 of the 128 columns of a matrix unit: the "
-        "products of several cells of a group would have to share one.",
+        "other two; for GPUs there is one (README.md). The reductions fill 3 to 17 of the 128 "
+        "columns of a matrix unit: the products of several cells would have to share one.",
         "",
         "The program lowers for a TPU (tests/engine/test_program.py).",
     ]

@@ -1,6 +1,6 @@
 """All autoencoders of a group at once: their samples in lists, and what launches the kernels.
 
-`PLAIN` is the counterpart of the kernels in plain JAX, dense and slow: what they must compute.
+`DENSE` is the counterpart of the kernels in plain JAX, dense and slow: what they must compute.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ COLUMNS = 256
 MOST_HIDDEN = 16
 """Hidden dimensions, padded, of which all sums fit into registers."""
 
-TRITON, PLAIN = "triton", "plain"
+TRITON, DENSE = "triton", "dense"
 
 
 class Shape(NamedTuple):
@@ -94,7 +94,7 @@ class Autoencoders(Kernel):
     Attributes:
         n: features.
         form: of model and loss.
-        by: `TRITON` or `PLAIN`.
+        by: `TRITON` or `DENSE`.
         span: tiles of a span.
     """
 
@@ -152,7 +152,7 @@ class Autoencoders(Kernel):
 
     def loss(self, params: Params, pool: Lists, tiles: Tiles, wanted: jax.Array) -> jax.Array:
         """The loss |x - x'|^p of each cell, summed over features and samples."""
-        if self.by == PLAIN:
+        if self.by == DENSE:
             return _plain(self.form, params, pool, tiles)
         return self._of_samples(params, pool, tiles, wanted.astype(jnp.int32))[0]
 
@@ -160,7 +160,7 @@ class Autoencoders(Kernel):
         self, params: Params, pool: Lists, tiles: Tiles, wanted: jax.Array
     ) -> tuple[jax.Array, Params]:
         """The same, and its gradient by W, b and V."""
-        if self.by == PLAIN:
+        if self.by == DENSE:
 
             def summed(params: Params) -> tuple[jax.Array, jax.Array]:
                 loss = _plain(self.form, params, pool, tiles)
