@@ -80,9 +80,10 @@ def layout_of(study: Study, cell: Any, platform: str) -> Layout:
                 " measure but the loss, and blocks of (rows,)"
             )
         return Layout(shapes)
-    single, own = False, bool(shapes.block)
-    if not own:
+    single, own = False, len(shapes.block) > 1
+    if not shapes.block:
         shapes = replace(shapes, block=(_rows(samples, platform),))
+    if not own:
         single = not isinstance(feed, Minibatch) and seen <= shapes.rows
     order, batch = "full", 0
     if isinstance(feed, Minibatch):

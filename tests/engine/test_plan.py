@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nonzeros import Sparse
 
 from superpos_jax.engine.layout import SAFE_ROWS, layout_of
 from superpos_jax.engine.plan import MIN_SLOTS, load_blocks, make_plan
@@ -165,7 +166,7 @@ def test_work_is_padded_work_and_shared_fairly(sweep):
     assert plan.per_device.max() <= plan.per_device.mean() + jobs.max()
 
 
-class Beside(DoubleDescent):
+class Beside(Sparse):
     """The same cells, several of them side by side."""
 
     count = 1

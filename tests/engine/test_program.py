@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import pytest
+from nonzeros import Sparse
 from programs import build, difference
 
 from superpos_jax.engine import program as engine
 from superpos_jax.engine.verdicts import ALIVE
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.studies.double_descent.cell import Cell, Options
-from superpos_jax.studies.double_descent.study import DoubleDescent
 from superpos_jax.training import job as train
 
-STUDY = DoubleDescent(Options(n=40, test_samples=36))
+STUDY = Sparse(Options(n=40, test_samples=36))
 STOPS = (5, 12, 25, 40)
 BASE = Cell(T=5, m=2, S=0.9, lr=1e-2, reduction=0.0, steps=40)
 CELLS = (
@@ -178,7 +178,7 @@ def test_an_empty_slot_does_no_step(alone):
     assert state.died_at[group.slots < 0].tolist() == [ALIVE]  # it did not try
 
 
-class ThreeBeside(DoubleDescent):
+class ThreeBeside(Sparse):
     """The same cells, three of them at once."""
 
     def shapes(self, cell, platform):
@@ -244,7 +244,8 @@ def run(axes):
             return super().advance(state, stop)
 
     cell = {"S": 0.9, "m": 2, "steps": 60}
-    sweep = Sweep(axes=axes, cell=cell, options={"n": 40, "test_samples": 36})
+    options = {"n": 40, "test_samples": 36}
+    sweep = Sweep(study="nonzeros:Sparse", axes=axes, cell=cell, options=options)
     with pytest.MonkeyPatch.context() as patch, compilations() as compiled:
         patch.setattr(train, "Program", Watched)
         result = train.run(sweep, devices=2)

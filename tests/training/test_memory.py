@@ -31,11 +31,11 @@ def need_of(grid, cells, devices):
 def test_peak_counts_state_and_samples():
     grid = SWEEP.grid()
     one = need_of(grid, grid.cells[:1], 1) - RUNTIME
-    # Two slots at least, each W, b and two moments of both, 4 times over; two counters.
-    state = 2 * (3 * 3 * 32 * 4 + 8) * 4
-    blocks = 1 + 1  # of training and of test samples
+    # 32 cells side by side, each W, b and two moments of both, 4 times over; two counters.
+    state = 32 * (3 * 3 * 30 * 4 + 8) * 4
+    blocks = 1 + 2  # of 16 training and test samples with their zeros
     entries = one - state
-    assert entries % (blocks * 2 * 12) == 0  # on host and device, three numbers of 4 bytes each
+    assert entries == blocks * 2 * 16 * 30 * 4  # on host and device, 4 bytes each
     two = need_of(grid, grid.cells[:2], 1) - RUNTIME
     assert two - state == 2 * entries  # another seed: other data
     assert need_of(grid, grid.cells[:1], 3) > one + RUNTIME

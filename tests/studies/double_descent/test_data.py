@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 import pytest
+from nonzeros import Sparse
 
 from superpos_jax.studies.double_descent import DoubleDescent, data, model
 from superpos_jax.studies.double_descent.cell import Cell, Options
@@ -214,7 +215,7 @@ def test_blocks_may_be_empty():
 @pytest.mark.parametrize("platform", ["cpu", "gpu"])
 @pytest.mark.parametrize("T", [40, 3_000, 9_000])
 def test_a_data_set_is_cut_into_blocks_of_its_shapes(T, platform):
-    study, cell = DoubleDescent(Options(n=30)), Cell(T=T, S=0.9)
+    study, cell = Sparse(Options(n=30)), Cell(T=T, S=0.9)
     rows, entries = study.shapes(cell, platform).block
     train = study.datasets(cell)["train"]
     blocks = study.blocks(train, (rows, entries))
@@ -255,7 +256,7 @@ def check_blocks(samples, rows):
 @pytest.mark.parametrize("n", [1, 30, 500, 10_000])
 def test_a_block_has_room_for_its_samples(n, S):
     """The tail of the binomial law beyond the room is below e^-30, bounded as Chernoff does."""
-    study = DoubleDescent(Options(n=n))
+    study = Sparse(Options(n=n))
     for T in (10, 1_000):
         rows, entries = study.shapes(Cell(T=T, m=2, S=S), "cpu").block
         trials, p = rows * n, 1 - S

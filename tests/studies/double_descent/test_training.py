@@ -24,9 +24,17 @@ from superpos_jax.studies.double_descent.cell import Cell, Options
 WEIGHTS, LOSSES = 1e-4, 2e-5
 
 SWEEPS: dict[str, dict[str, Any]] = {
+    # samples with their zeros: one block or several, with rows that are padded
+    "dense": {
+        "arms": {f"{T}_{m}": {"T": T, "m": m} for T, m in [(1, 1), (33, 3), (200, 2)]},
+        "axes": {"reduction": ["sum", "mean"]},
+        "cell": {"S": 0.5, "steps": 60, "lr": 3e-3, "eps": 1e-6},
+        "options": {"n": 12, "test_samples": 40},
+    },
     # one sample; not a multiple of a block's rows; blocks of 256 rows instead of 32;
     # m = 1 and m > n; no sparsity; nearly nothing but all-zero samples
     "odd": {
+        "study": "nonzeros:Sparse",
         # large and small T with large and small S and m; four layouts
         "arms": {
             f"{T}_{S}": {"T": T, "S": S, "m": m}
@@ -45,6 +53,7 @@ SWEEPS: dict[str, dict[str, Any]] = {
     },
     # the two eps differ by n = 20, so that the mean with one is the sum with the other
     "hyper": {
+        "study": "nonzeros:Sparse",
         "axes": {
             "eps": [1e-3, 2e-2],
             "weight_decay": [0.0, 0.5],
@@ -57,6 +66,7 @@ SWEEPS: dict[str, dict[str, Any]] = {
     },
     # every part of the kernel that is off by default, on samples that are repeated
     "forms": {
+        "study": "nonzeros:Sparse",
         "arms": {"untied": {"untied": 1}, "fourth": {"loss": "fourth"}},
         "cell": {
             "T": 9,
