@@ -29,7 +29,7 @@ notebook: $(VENV)/installed-docs ## execute docs/notebook.ipynb again
 bench: $(VENV)/installed-bench ## measure speed and memory, rewrite benchmarks/*.md
 	$(BIN)/python benchmarks/on_paper.py
 	$(BIN)/python benchmarks/run.py
-	for study in small grokking bows large_lr; do $(BIN)/python benchmarks/$$study.py || exit 1; done
+	for study in small toys grokking bows large_lr; do $(BIN)/python benchmarks/$$study.py || exit 1; done
 
 torture: $(VENV)/installed-test ## kill the command again and again, rewrite benchmarks/torture.md
 	$(BIN)/python tests/torture.py

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 PAGE = Path(__file__).with_name("README.md")
-SECTIONS = "step", "inside", "small", "grokking", "bows", "large_lr", "gpu", "program"
+SECTIONS = "step", "inside", "small", "toys", "grokking", "bows", "large_lr", "gpu", "program"
 """In the order of the page."""
 
 

@@ -80,10 +80,11 @@ def layout_of(study: Study, cell: Any, platform: str) -> Layout:
                 " measure but the loss, and blocks of (rows,)"
             )
         return Layout(shapes)
-    single, own = False, len(shapes.block) > 1
-    if not shapes.block:
-        shapes = replace(shapes, block=(_rows(samples, platform),))
+    single, own = False, bool(shapes.block)
     if not own:
+        shapes = replace(shapes, block=(_rows(samples, platform),))
+    if not own or (shapes.beside > 1 and len(shapes.block) == 1):
+        # Of small cells side by side a loop over one block would cost a tenth of the time.
         single = not isinstance(feed, Minibatch) and seen <= shapes.rows
     order, batch = "full", 0
     if isinstance(feed, Minibatch):

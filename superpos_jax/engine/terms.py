@@ -42,8 +42,7 @@ class Shapes:
     Attributes:
         size: what fixes the shapes of the parameters, or is static about the model (the padded
             hidden dimension, say); hashable.
-        block: shape of a block of data, samples first; (rows,) alone of plain arrays. The engine
-            chooses where it is left out.
+        block: shape of a block of data, samples first. The engine chooses where it is left out.
         row_cost: operations that a row of a block costs, padding included; 0: use `sample_cost`.
         beside: how many cells a CPU vectorises together; 0: the engine chooses.
         kernel: `superpos_jax.engine.kernel.Kernel`, which computes all cells at once; `block` is

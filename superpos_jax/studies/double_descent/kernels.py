@@ -14,6 +14,9 @@ z is computed twice, which costs less than to store it: nothing of size T x n is
 sum crosses programs but through memory, in a fixed order, and none is atomic: the bits of a cell
 are its own. Programs of a cell that is not wanted return at once.
 
+Pallas' Triton backend is deprecated, and its Mosaic GPU backend has no load at an array of indices
+(JAX 0.11.2), which lists of non-zeros need: so they are in Triton's own language.
+
 Arrays: of cells W, V (cells, HIDDEN, N), b (cells, N); of tiles h, u (HIDDEN, R), loss (R,), with
 R = ROWS * tiles; lists of non-zeros as autoencoders.py has them. The `tl.static_range` loops over
 hidden dimensions are unrolled, and their tuples live in registers.
@@ -35,6 +38,37 @@ def relu_power(z, P: tl.constexpr):
     for _ in tl.static_range(P - 2):
         y = y * x
     return y
+
+
+@triton.jit
+def loaded(values, at, live, STRIDE: tl.constexpr, HIDDEN: tl.constexpr):
+    """A value of each hidden dimension, a tuple; 0 where not live."""
+    result = ()
+    for k in tl.static_range(HIDDEN):
+        if live is None:
+            result = result + (tl.load(values + k * STRIDE + at),)
+        else:
+            result = result + (tl.load(values + k * STRIDE + at, mask=live, other=0.0),)
+    return result
+
+
+@triton.jit
+def added(total, factor, values, HIDDEN: tl.constexpr):
+    """total + factor * values, for each hidden dimension."""
+    result = ()
+    for k in tl.static_range(HIDDEN):
+        result = result + (total[k] + factor * values[k],)
+    return result
+
+
+@triton.jit
+def decoded(h_in, at, live, a, bias, R: tl.constexpr, HIDDEN: tl.constexpr):
+    """h of some samples, and z = A^T h."""
+    h = loaded(h_in, at, live, R, HIDDEN)
+    z = bias
+    for k in tl.static_range(HIDDEN):
+        z = z + h[k] * a[k]
+    return h, z
 
 
 @triton.jit
@@ -81,10 +115,7 @@ def of_samples(
     for s in range(most):
         i = tl.load(col + begin + s, mask=s < entries, other=0)
         v = tl.load(val + begin + s, mask=s < entries, other=0.0)
-        new = ()
-        for k in tl.static_range(HIDDEN):
-            new = new + (h[k] + v * tl.load(W + k * N + i),)
-        h = new
+        h = added(h, v, loaded(W, i, None, N, HIDDEN), HIDDEN)
     if RELU:
         active = ()
         for k in tl.static_range(HIDDEN):
@@ -102,15 +133,11 @@ def of_samples(
     feature = tl.arange(0, COLUMNS)[None, :]
     for first in range(0, N, COLUMNS):
         z = tl.load(b + first + feature) + tl.zeros((ROWS, COLUMNS), tl.float32)
-        a = ()
+        a = loaded(V, first + feature, None, N, HIDDEN)
         for k in tl.static_range(HIDDEN):
-            a = a + (tl.load(V + k * N + first + feature),)
             z += tall[k] * a[k]
         g = relu_power(z, P)
-        new = ()
-        for k in tl.static_range(HIDDEN):
-            new = new + (u[k] + g * a[k],)
-        u = new
+        u = added(u, g, a, HIDDEN)
         loss += g * z
 
     sample_loss = tl.sum(loss, 1)
@@ -121,16 +148,12 @@ def of_samples(
         i = tl.load(col + begin + s, mask=s < entries, other=0)
         v = tl.load(val + begin + s, mask=s < entries, other=0.0)
         z = tl.load(b + i)
-        a = ()
+        a = loaded(V, i, None, N, HIDDEN)
         for k in tl.static_range(HIDDEN):
-            a = a + (tl.load(V + k * N + i),)
             z += h[k] * a[k]
         correction, residual = at_entries(v, z, P)
         sample_loss += correction
-        new = ()
-        for k in tl.static_range(HIDDEN):
-            new = new + (back[k] + residual * a[k],)
-        back = new
+        back = added(back, residual, a, HIDDEN)
     for k in tl.static_range(HIDDEN):
         through = back[k]
         if RELU:
@@ -161,37 +184,25 @@ def of_features(
     u_in += tile * TILE + begin
     bias = tl.load(b + cell * N + feature)
     a = ()
+    wide = ()
     d = ()
     for k in tl.static_range(HIDDEN):
         a = a + (tl.load(V + (cell * HIDDEN + k) * N + feature),)
+        wide = wide + (a[k][None, :],)
         d = d + (tl.zeros((ROWS, COLUMNS), tl.float32),)
     c = tl.zeros((ROWS, COLUMNS), tl.float32)
     lane = tl.arange(0, ROWS)[:, None]
     whole = samples // ROWS * ROWS
     for first in range(0, whole, ROWS):
-        z = bias[None, :] + tl.zeros((ROWS, COLUMNS), tl.float32)
-        h = ()
-        for k in tl.static_range(HIDDEN):
-            h = h + (tl.load(h_in + k * R + first + lane),)
-            z += h[k] * a[k][None, :]
+        h, z = decoded(h_in, first + lane, None, wide, bias[None, :], R, HIDDEN)
         g = relu_power(z, P)
-        new = ()
-        for k in tl.static_range(HIDDEN):
-            new = new + (d[k] + h[k] * g,)
-        d = new
+        d = added(d, g, h, HIDDEN)
         c += g
     if whole < samples:
         live = whole + lane < samples
-        z = bias[None, :] + tl.zeros((ROWS, COLUMNS), tl.float32)
-        h = ()
-        for k in tl.static_range(HIDDEN):
-            h = h + (tl.load(h_in + k * R + whole + lane, mask=live, other=0.0),)
-            z += h[k] * a[k][None, :]
+        h, z = decoded(h_in, whole + lane, live, wide, bias[None, :], R, HIDDEN)
         g = tl.where(live, relu_power(z, P), 0.0)
-        new = ()
-        for k in tl.static_range(HIDDEN):
-            new = new + (d[k] + h[k] * g,)
-        d = new
+        d = added(d, g, h, HIDDEN)
         c += g
 
     of_bias = tl.sum(c, 0)
@@ -207,21 +218,12 @@ def of_features(
     while tl.max((t < samples).to(tl.int32), 0) > 0:  # entries are in the order of the samples
         live = (t >= 0) & (t < samples)
         v = tl.load(val + entry, mask=live, other=0.0)
-        z = bias
-        h = ()
-        for k in tl.static_range(HIDDEN):
-            h = h + (tl.load(h_in + k * R + t, mask=live, other=0.0),)
-            z += h[k] * a[k]
+        h, z = decoded(h_in, t, live, a, bias, R, HIDDEN)
         _, residual = at_entries(v, z, P)
         residual = tl.where(live, residual, 0.0)
         of_bias += residual
-        new = ()
-        old = ()
-        for k in tl.static_range(HIDDEN):
-            new = new + (encoder[k] + v * tl.load(u_in + k * R + t, mask=live, other=0.0),)
-            old = old + (decoder[k] + residual * h[k],)
-        encoder = new
-        decoder = old
+        decoder = added(decoder, residual, h, HIDDEN)
+        encoder = added(encoder, v, loaded(u_in, t, live, R, HIDDEN), HIDDEN)
         entry += 1
         t = tl.load(row + entry, mask=(t < samples) & (entry < end), other=2147483647) - begin
 

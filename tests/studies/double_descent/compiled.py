@@ -25,7 +25,7 @@ def compile_only(capability, name, grid, inputs, outputs, warps, **static):
     names = function.arg_names
     signature = dict.fromkeys(names, "constexpr") | dict(zip(names, given, strict=False))
     source = ASTSource(function, signature, {(names.index(k),): v for k, v in static.items()})
-    options = {"num_warps": warps, "num_stages": 1}
+    options = {"num_warps": warps, "num_stages": 1, "enable_fp_fusion": True}
     triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
     print(name)
     return [jnp.zeros(x.shape) for x in outputs]
