@@ -9,7 +9,7 @@ from nonzeros import Sparse
 from programs import build, difference
 
 from superpos_jax.engine.layout import layout_of
-from superpos_jax.engine.plan import make_plan
+from superpos_jax.engine.plan import load_blocks, make_plan
 from superpos_jax.engine.program import ANY_STEP
 from superpos_jax.engine.verdicts import ALIVE
 from superpos_jax.errors import UserError
@@ -113,6 +113,25 @@ def test_cells_of_one_hidden_size_share_code(by_kernel):
 def test_a_gpu_without_kernels_says_what_is_missing():
     assert "pip install 'superpos_jax[cuda]'" in STUDY.hint("gpu")
     assert not STUDY.hint("cpu")
+
+
+def test_one_kind_of_block_is_read_by_kernels_or_by_none(by_kernel):
+    class Mixed(Sparse):
+        def shapes(self, cell, platform):
+            shapes = super().shapes(cell, platform)
+            return shapes if cell.m > 1 else replace(shapes, kernel=None)
+
+    plan = make_plan(Mixed(STUDY.options), [BASE, replace(BASE, m=1)], 1, "cpu")
+    with pytest.raises(ValueError, match="with a kernel, and without"):
+        load_blocks(plan=plan, study=STUDY)
+
+
+def test_scratch_memory_grows_with_samples_and_spans(by_kernel):
+    shapes = STUDY.shapes(BASE, "cpu")
+    width = autoencoders.width(40)
+    one, two = (shapes.kernel.work_bytes(shapes.size, [T]) for T in (2048, 2064))
+    assert one == 4 * (5 * 2048 + 3 * width)
+    assert two - one == 4 * (5 * 16 + 3 * width)
 
 
 def test_blocks_of_kernels_are_in_the_memory_that_is_foreseen(by_kernel):

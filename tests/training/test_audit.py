@@ -12,6 +12,7 @@ import superpos_jax as sp
 from superpos_jax.cli import terminal
 from superpos_jax.errors import Interrupted
 from superpos_jax.results import archive
+from superpos_jax.studies.double_descent import autoencoders
 from superpos_jax.training import provenance
 from superpos_jax.training.audit import audit
 
@@ -104,6 +105,17 @@ def test_bits_of_accelerators_are_not_promised(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "machine", lambda: one)
     (finding,) = audit(sp.run(sweep({"T": [30]})), 1)
     assert "side by side" in finding.changed
+
+
+def test_bits_of_kernels_are_promised(tmp_path, monkeypatch):
+    """On the same model of GPU: no sum of theirs crosses cells."""
+    one = provenance.machine() | {"device": "gpu: H100"}
+    monkeypatch.setattr(provenance, "machine", lambda: one)
+    by = {"gpu": autoencoders.TRITON}
+    monkeypatch.setattr(autoencoders, "backend", lambda platform: by.get(platform, ""))
+    options = {"n": 20, "test_samples": 5}
+    (finding,) = audit(sp.run(sp.Sweep(cell={"T": 3, "S": 0.9, "steps": 3}, options=options)), 1)
+    assert (finding.same, finding.changed) == (True, "")
 
 
 def test_seeds_that_had_no_value_can_become_axes_and_be_retried(tmp_path):
