@@ -4,6 +4,7 @@ import functools
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from kernel import block_loss_and_grad
@@ -202,3 +203,26 @@ def test_production_size(m, scale):
     np.testing.assert_allclose(loss, expected, rtol=5e-6)
     assert_close(grad.W[:, :10_000], dW, 5e-6)
     assert_close(grad.b[:10_000], db, 5e-6)
+
+
+@pytest.mark.parametrize("power", [3, 4])
+def test_samples_beyond_the_cell_do_not_round_its_loss(power, rng):
+    """Their entries count as 0, and a fused multiply-add must leave nothing of them."""
+    samples = data.draw(data.Stream(0, 30, 0.8, "train"), 32)
+    block = jax.tree.map(lambda leaf: leaf[0], model.to_blocks(samples, 32, 512))
+    own = block.row < 5
+    alone = model.Block(*(np.where(own, leaf, 0) for leaf in block))
+    weight = (jnp.arange(32) < 5).astype(jnp.float32)
+
+    def loss(W, b, block):
+        view = model.view(model.Params(W, b), 32)
+        return model.block_loss_and_grad(view, block, weight, model.Form(power))[0]
+
+    weights = rng.normal(size=(200, 3, 32)), rng.normal(size=(200, 32)) / 2
+    weights = [jnp.asarray(values, jnp.float32) for values in weights]
+
+    @jax.jit
+    def losses(block):
+        return jax.lax.map(lambda each: loss(*each, block), tuple(weights))
+
+    np.testing.assert_array_equal(losses(block), losses(alone))
