@@ -71,6 +71,7 @@ class Walk:
 
             if not wanted:
                 return now()
+            now = jax.jit(now, inline=True)  # traced once: for its shapes, and as it is
             shapes = jax.eval_shape(now)
             missing = jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), shapes)
             measured: dict[str, jax.Array] = one.where(wanted[0], now, missing)

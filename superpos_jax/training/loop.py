@@ -8,7 +8,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from superpos_jax.engine import collective
+from superpos_jax.engine import collective, compilation
 from superpos_jax.engine.program import Program
 from superpos_jax.errors import Interrupted
 from superpos_jax.results.cells import stack
@@ -30,16 +30,17 @@ class Training:
     def __init__(self, program: Program, saved: Arrays | None = None) -> None:
         begin = time.perf_counter()
         self.program, self.step, self.measured = program, 0, Measured()
-        if saved is None:
-            self.state = program.init()
-            self.record()
-        else:
-            self.step = int(saved["step"])
-            measured = under("measured.", saved)
-            for i, step in enumerate(saved["steps"].tolist()):
-                self.measured.add(step, {name: values[i] for name, values in measured.items()})
-            self.state = program.from_host(under("state.", saved))
-        self.state = program.advance(self.state, self.step)
+        with compilation.quick():
+            if saved is None:
+                self.state = program.init()
+                self.record()
+            else:
+                self.step = int(saved["step"])
+                measured = under("measured.", saved)
+                for i, step in enumerate(saved["steps"].tolist()):
+                    self.measured.add(step, {name: values[i] for name, values in measured.items()})
+                self.state = program.from_host(under("state.", saved))
+            self.state = program.advance(self.state, self.step)
         self.compile_seconds = time.perf_counter() - begin
 
     def advance(self, count: int) -> None:
