@@ -20,7 +20,7 @@ import numpy as np  # noqa: E402
 from ways import REFERENCE, timed  # noqa: E402
 
 from superpos_jax.engine.plan import make_plan  # noqa: E402
-from superpos_jax.engine.program import Program, make_mesh  # noqa: E402
+from superpos_jax.engine.program import NO_STEP, Program, make_mesh  # noqa: E402
 from superpos_jax.results.sweep import Sweep  # noqa: E402
 from superpos_jax.studies.double_descent import model  # noqa: E402
 from superpos_jax.studies.double_descent.cell import Cell  # noqa: E402
@@ -49,7 +49,8 @@ def phases(m: int, n: int, T: int) -> dict[str, float]:
         state = jax.block_until_ready(program.advance(state, done))
 
     seconds = timed(train) / steps / len(cells)
-    compiled = program.advance_program.lower(program.tables, state, np.int32(done)).compile()
+    numbers = np.int32(done), np.int32(NO_STEP)
+    compiled = program.train_and_measure.lower(program.tables, state, *numbers).compile()
     phase_of = {}
     for name, scope in re.findall(r'%(\S+) = .*op_name="([^"]*)"', compiled.as_text()):
         inside = 3 * "while/body/" in scope.replace("closed_call/", "")  # map, steps, blocks

@@ -43,7 +43,7 @@ def of_threads(program: Program) -> int | str:
     """The number of threads that decides the bits of a program; `ANY` where none does."""
     matters = program.study.cores_matter
     if matters is None:
-        matters = program.platform == "cpu" and any(map(has_long_sums, program.jaxprs()))
+        matters = program.platform == "cpu" and has_long_sums(program.jaxpr())
     return threads() if matters else ANY
 
 

@@ -30,8 +30,8 @@ from superpos_jax.engine.study import PyTree, Study
 from superpos_jax.engine.walk import Walk
 
 AXIS = "cells"
-ANY_STEP = -1
-"""In place of a step: cells are measured wherever they are."""
+ANY_STEP, NO_STEP = -1, -2
+"""In place of a step: cells are measured wherever they are, or not at all."""
 
 
 class Tables(NamedTuple):
@@ -48,8 +48,8 @@ class Tables(NamedTuple):
 class Program:
     """The compiled training of a plan.
 
-    `init`, `advance` and `evaluate` are pure functions, each compiled once, in the numerics of the
-    process (`run` pins them); `advance` takes over the memory of the state that it is given.
+    `init`, `advance` and `evaluate` are pure functions, compiled once, in the numerics of the
+    process (`run` pins them).
     """
 
     def __init__(self, study: Study, plan: Plan, mesh: jax.sharding.Mesh) -> None:
@@ -69,8 +69,8 @@ class Program:
             )
 
         self._init = jax.jit(mapped(_init), compiler_options=quick)
-        self.advance_program = jax.jit(mapped(_advance, shard, everywhere), donate_argnums=1)
-        self.evaluate_program = jax.jit(mapped(_evaluate, shard, everywhere))
+        # In one program, so that what training and measuring have in common is compiled once.
+        self.train_and_measure = jax.jit(mapped(_train_and_measure, shard, everywhere, everywhere))
         self.finish_program = jax.jit(mapped(_finish, shard))
 
     def init(self) -> list[State]:
@@ -79,7 +79,8 @@ class Program:
 
     def advance(self, state: list[State], stop: int) -> list[State]:
         """Train all cells until they have done `stop` updates, or all of theirs, or ended."""
-        return self.advance_program(self.tables, state, np.int32(stop))
+        trained, _ = self.train_and_measure(self.tables, state, np.int32(stop), np.int32(NO_STEP))
+        return trained
 
     def evaluate(self, state: list[State], step: int) -> dict[str, np.ndarray]:
         """What is measured of cells that are at a step, (cells,) each; NaN of those that are not.
@@ -87,13 +88,14 @@ class Program:
         Metrics of each data set by `SET_METRIC`, the study's summaries; and of every cell
         `died_at`, `ended` and `updates`.
         """
-        return self.gather(self.evaluate_program(self.tables, state, np.int32(step)))
+        return self._measured(self.tables, state, step)
 
-    def jaxprs(self) -> list[core.Jaxpr]:
+    def jaxpr(self) -> core.Jaxpr:
         """What `advance` and `evaluate` are compiled from."""
         state = jax.eval_shape(self._init, self.tables)
-        programs = self.advance_program, self.evaluate_program
-        return [each.trace(self.tables, state, np.int32(0)).jaxpr.jaxpr for each in programs]
+        return self.train_and_measure.trace(
+            self.tables, state, np.int32(0), np.int32(0)
+        ).jaxpr.jaxpr
 
     def finish(self, state: list[State]) -> dict[str, np.ndarray]:
         """The same of all cells as they are, on all data sets, those of the end among them.
@@ -105,12 +107,17 @@ class Program:
         def measured(tables: Tables) -> dict[str, np.ndarray]:
             if "end" in self.plan.evaluate.values():
                 return self.gather(self.finish_program(tables, state))
-            return self.gather(self.evaluate_program(tables, state, np.int32(ANY_STEP)))
+            return self._measured(tables, state, ANY_STEP)
 
         more = self.plan.groups[0].more
         counts = {name: 1 + sum(name in own for own in more) for name in self.plan.evaluate}
         redrawn = (measured(self._redrawn(i)) for i in range(len(more)))
         return over_draws([measured(self.tables), *redrawn], counts)
+
+    def _measured(self, tables: Tables, state: list[State], step: int) -> dict[str, np.ndarray]:
+        """What `evaluate` gives, by tables: nothing is trained to step 0."""
+        _, values = self.train_and_measure(tables, state, np.int32(0), np.int32(step))
+        return self.gather(values)
 
     def gather(self, per_group: Sequence[Mapping[str, jax.Array]]) -> dict[str, np.ndarray]:
         """Bring values of shape (devices, slots) into the order of the plan's cells."""
@@ -281,19 +288,18 @@ def _init(program: Program, tables: Tables) -> list[State]:
     return [group.init() for group in _groups(program, tables)]
 
 
-def _advance(program: Program, tables: Tables, state: list[State], stop: jax.Array) -> list[State]:
+def _train_and_measure(
+    program: Program, tables: Tables, state: list[State], stop: jax.Array, step: jax.Array
+) -> tuple[list[State], list[dict[str, jax.Array]]]:
+    """All cells trained until `stop`; then what is measured of those that are at a step."""
     groups = _groups(program, tables)
-    return [group.train(own, stop) for group, own in zip(groups, state, strict=True)]
-
-
-def _evaluate(
-    program: Program, tables: Tables, state: list[State], step: jax.Array
-) -> list[dict[str, jax.Array]]:
-    return [
+    trained = [group.train(own, stop) for group, own in zip(groups, state, strict=True)]
+    measured = [
         group.measure(own, (own.step == step) | (step == ANY_STEP), "look", "history")
         | _how_far(own)
-        for group, own in zip(_groups(program, tables), state, strict=True)
+        for group, own in zip(groups, trained, strict=True)
     ]
+    return trained, measured
 
 
 def _finish(program: Program, tables: Tables, state: list[State]) -> list[dict[str, jax.Array]]:

@@ -154,11 +154,12 @@ def test_chunk_lengths_do_not_matter(company):
     assert difference(*states) == {}
 
 
-def test_state_is_donated(company):
+def test_a_state_outlives_its_training_and_its_measurement(company):
     state = company.program.init()
-    after = company.program.advance(state, 1)
-    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
-    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(after))
+    first = company.program.advance(state, 1)
+    company.program.evaluate(state, 0)
+    assert difference(company.program.init(), state) == {}
+    assert difference(first, company.program.advance(state, 1)) == {}
 
 
 def test_two_devices_share_the_cells(company):
@@ -262,16 +263,15 @@ def few():
 def test_one_compilation_a_program(few):
     assert len(set(np.diff(few.stops))) > 3
     assert few.stops[-1] == 60
-    assert few.program.advance_program._cache_size() == 1
-    assert few.program.evaluate_program._cache_size() == 1
+    assert few.program.train_and_measure._cache_size() == 1
 
 
 def test_many_cells_compile_what_few_do(few):
-    assert len(few.compiled) >= 3
+    assert len(few.compiled) >= 2
     many = run({"T": [5, 32, 33], "lr": [0.01, 0.02, 0.03], "seed": range(12)})
     assert len(many.program.plan.cells) == 108
     assert len(many.program.plan.groups) == len(few.program.plan.groups) == 1
-    assert len(many.compiled) == 3  # init, advance, evaluate; all else was compiled before
+    assert len(many.compiled) == 2  # init; advance and evaluate; all else was compiled before
 
 
 def test_result_names_the_dead(few):
@@ -302,14 +302,12 @@ def test_programs_lower_for_accelerators(layout):
     cells = [replace(BASE, T=T) for T in (5, 400)]
     program = build(STUDY, cells, 2, layout)
     state = program.init()
-    for compiled, arguments in (
-        (program.advance_program, (state, np.int32(3))),
-        (program.evaluate_program, (state, np.int32(engine.ANY_STEP))),
-    ):
-        traced = compiled.trace(program.tables, *arguments)
-        for chip in ("cuda", "tpu"):
-            text = traced.lower(lowering_platforms=(chip,)).as_text()
-            assert "stablehlo.while" in text
+    traced = program.train_and_measure.trace(
+        program.tables, state, np.int32(3), np.int32(engine.ANY_STEP)
+    )
+    for chip in ("cuda", "tpu"):
+        text = traced.lower(lowering_platforms=(chip,)).as_text()
+        assert "stablehlo.while" in text
 
 
 @pytest.mark.unoptimized
