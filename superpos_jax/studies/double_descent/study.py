@@ -296,6 +296,21 @@ class DoubleDescent(Study):
             reported["b"] = Variable(("feature",), b, {"long_name": "decoder bias"}, True)
         return reported
 
+    def restore(
+        self, cell: numbers.Cell, shapes: Shapes, arrays: Mapping[str, np.ndarray]
+    ) -> model.Params | None:
+        """W, b and V, padded."""
+        if "W" not in arrays or (cell.untied and "V" not in arrays):
+            return None
+        size: Size = shapes.size
+        n, width = self.options.n, size.tiles * size.columns
+
+        def padded(weights: np.ndarray) -> Any:
+            return np.pad(weights[: cell.m], ((0, size.hidden - cell.m), (0, width - n)))
+
+        b: Any = np.pad(arrays["b"], (0, width - n))
+        return model.Params(padded(arrays["W"]), b, padded(arrays["V"]) if cell.untied else None)
+
     def result_bytes(self, cell: numbers.Cell) -> int:
         """Of dimensionalities, weights and hidden vectors, and of what is kept along training."""
         o = self.options
