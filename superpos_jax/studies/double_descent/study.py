@@ -122,10 +122,9 @@ class DoubleDescent(Study):
         return ""
 
     def alike(self, cell: numbers.Cell) -> Hashable:
-        """The numbers with the seeds that are meant, and the options that are not about storing."""
+        """The numbers with the seeds that are meant, and n; not what is measured and stored."""
         seeds = {"seed": 0, "data_seed": cell.data_key, "init_seed": cell.init_key}
-        o = self.options
-        return replace(cell, **seeds), o.n, o.test_samples, o.test_draws
+        return replace(cell, **seeds), self.options.n
 
     def recorded(self, cell: numbers.Cell) -> tuple[int, ...]:
         """About `history_points` log-spaced steps."""
