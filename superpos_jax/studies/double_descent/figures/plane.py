@@ -58,9 +58,9 @@ def plane_table(result: Result, **select: Any) -> pd.DataFrame:
     Columns: T, m, runs, died, unfinished (seeds still training: their losses are those so far),
     test_loss (mean over surviving seeds, NaN where none), its min, max and standard error over
     seeds (test_loss_sem), ridge (True at the T from n/10 on at which the loss of its m is
-    largest, once the row is trained), test_loss_error (what test samples leave in one run's loss, where they were drawn several
-    times), and the value of every other swept axis. Losses are in units where the zero predictor
-    scores 1.
+    largest, once the row is trained), test_loss_error (what test samples leave in one run's loss,
+    where they were drawn several times), and the value of every other swept axis. Losses are in
+    units where the zero predictor scores 1.
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
