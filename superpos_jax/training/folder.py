@@ -196,12 +196,18 @@ def figures_in(folder: Path) -> Path:
 
 
 def other_fields(table: xr.Dataset, sweep: Sweep, grid: Grid) -> list[str]:
-    """What of a table's study, options and common numbers is not a sweep's, in words."""
+    """What of a table's study, options and common numbers is not a sweep's, in words.
+
+    An option that the study had not yet, when the table was written, has its default.
+    """
     attrs, study = table.attrs, grid.study
+    fields = type(study.options).model_fields.items()
+    defaults = {name: field.get_default() for name, field in fields if not field.is_required()}
+    usual = study.options.model_copy(update=defaults).model_dump(mode="json", include={*defaults})
     is_same = attrs["study"] == sweep.study
     old = {"study": study.name() if is_same else load_study(attrs["study"]).name()}
     new: dict[str, Any] = {"study": study.name()}
-    old |= _prefixed("options", json.loads(attrs["options"]))
+    old |= _prefixed("options", usual | json.loads(attrs["options"]))
     new |= _prefixed("options", study.options.model_dump(mode="json"))
     fixed, now_fixed = json.loads(attrs["cell"]), fixed_values(grid)
     comparable = [n for n in fixed if n in now_fixed and n not in swept(table)]
