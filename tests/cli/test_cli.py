@@ -74,8 +74,9 @@ def test_the_resolved_sweep_reads_back_to_an_equal_sweep(trained):
     assert load_sweep(folder / "sweep.toml") == load(folder).sweep
 
 
-def test_a_finished_run_is_not_trained_again(trained, superpos):
+def test_a_finished_run_is_not_trained_again(trained, superpos, monkeypatch):
     folder, _ = trained
+    monkeypatch.setattr("superpos_jax.cli.run.print_figures", lambda *arguments: False)
     before = sorted((path, path.stat().st_mtime_ns) for path in (folder / "result.zarr").rglob("*"))
     code, out, _ = superpos("run", folder / "sweep.toml", "--out", folder)
     after = sorted((path, path.stat().st_mtime_ns) for path in (folder / "result.zarr").rglob("*"))

@@ -32,6 +32,7 @@ SUPERPOS = Path(sys.executable).with_name("superpos")
 SWEEP = sp.Sweep(
     study="ridge:Ridge",
     name="several",
+    figures=("risk",),
     axes={"T": [3, 40], "width": [3, 20], "lr": [1e-2, 1e30], "steps": [900, 2000]},
 )
 COUNT = itertools.count()

@@ -21,6 +21,7 @@ from superpos_jax.training.folder import CHECKPOINT
 SWEEP = sp.Sweep(
     study="ridge:Ridge",
     name="small",
+    figures=("risk",),
     axes={"T": [3, 40], "width": [3, 20], "steps": [900, 4000]},
 )
 
