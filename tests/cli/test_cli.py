@@ -47,7 +47,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     (folder / "small.toml").write_text(f"figures = {json.dumps(DRAWN)}\n{SWEEP}")
     program = Path(sys.executable).with_name("superpos")
-    environment = os.environ | {"COLUMNS": "200"}
+    environment = os.environ | {"COLUMNS": "200", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     done = subprocess.run(
         [program, "run", "small.toml", "--set", "lr=2e-3"],
         cwd=folder, env=environment, capture_output=True, text=True,
