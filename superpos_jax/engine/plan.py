@@ -61,6 +61,8 @@ class Group:
     """Cells that are computed side by side; it divides the slots. 1 where a kernel takes all."""
     data: dict[str, Range]
     """By name of the data set."""
+    more: tuple[dict[str, Range], ...]
+    """Of each further draw, by name of the data sets that have it."""
     pace: Pace
 
 
@@ -131,10 +133,10 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
     layouts = [layout_of(study, cell, platform) for cell in cells]
     data = [datasets_of(study, cell) for cell in cells]
     names = tuple(data[0])
-    if len({tuple((n, d.evaluate) for n, d in sets.items()) for sets in data}) > 1:
+    if len({tuple((n, d.evaluate, len(d.more)) for n, d in sets.items()) for sets in data}) > 1:
         raise UserError(
-            f"study {type(study).__name__}: datasets: cells differ in names or in evaluate;"
-            " allowed: the same of all cells"
+            f"study {type(study).__name__}: datasets: cells differ in names, in evaluate or in how"
+            " many more draws there are; allowed: the same of all cells"
         )
     streams, offsets = _streams(layouts, data)
     seen = [seen_by_update(study, c, d[TRAIN].samples) for c, d in zip(cells, data, strict=True)]
@@ -157,15 +159,21 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
             dealt[owner[i]].append(i)
         slots, count = _ragged(dealt, layout.beside, platform)
         start = offsets[layout.shapes.block]
-        ranges = {
-            name: Range(
-                _taken([start.get(d[name].key, 0) for d in data], slots),
-                _taken([d[name].samples for d in data], slots),
-            )
-            for name in names
-        }
+
+        def ranges(name: str, start: Mapping[Any, int] = start, slots: Any = slots) -> list[Range]:
+            """Of each draw of a data set, the first one first."""
+            samples = _taken([d[name].samples for d in data], slots)
+            keys = zip(*((d[name].key, *d[name].more) for d in data), strict=True)
+            return [Range(_taken([start.get(k, 0) for k in own], slots), samples) for own in keys]
+
+        draws = {name: ranges(name) for name in names}
+        more = tuple(
+            {name: own[i] for name, own in draws.items() if i < len(own)}
+            for i in range(1, max(len(own) for own in draws.values()))
+        )
         pace = Pace(_taken(seen, slots), _taken(every, slots))
-        groups.append(Group(layout, slots, count, ranges, pace))
+        first = {name: own[0] for name, own in draws.items()}
+        groups.append(Group(layout, slots, count, first, more, pace))
 
     evaluate = {name: data[0][name].evaluate for name in names}
     beside, lasts = _side_by_side(groups, work, updates)
@@ -225,8 +233,9 @@ def _streams(
     for layout, datasets in zip(layouts, data, strict=True):
         longest = streams.setdefault(layout.shapes.block, {})
         for dataset in datasets.values():
-            if dataset.key not in longest or longest[dataset.key].samples < dataset.samples:
-                longest[dataset.key] = dataset
+            for key in (dataset.key, *dataset.more):
+                if key not in longest or longest[key].samples < dataset.samples:
+                    longest[key] = DataSet(key, dataset.samples)
     offsets = {}
     for block, longest in streams.items():
         counts = [_blocks(dataset.samples, block[0]) for dataset in longest.values()]
