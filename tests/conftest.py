@@ -1,5 +1,6 @@
 """Two CPU devices for every test that trains, one store of compiled programs, the command line."""
 
+import gc
 import os
 import sys
 import tempfile
@@ -28,6 +29,18 @@ jax.config.update("jax_num_cpu_devices", 2)
 jax.devices()  # start JAX now: later calls cannot change the number
 
 
+# Tracing and collecting make many objects that stay, and Python would search them for garbage.
+gc.set_threshold(20_000, 20, 20)
+
+
+def fsync(descriptor):
+    """No test pulls the plug; a descriptor that is none is still an error."""
+    os.fstat(descriptor)
+
+
+os.fsync = fsync
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # Half an entry, of a process that was killed or that is writing it, is compiled again.
     said = "ignore:Error reading persistent compilation cache entry:UserWarning"
@@ -37,6 +50,12 @@ def pytest_configure(config: pytest.Config) -> None:
         "unoptimized: LLVM compiles for it with no optimizations, in two thirds of the time. For"
         " files, labels, messages and formulas to a tolerance; never where bits are compared.",
     )
+
+
+def pytest_collection_finish() -> None:
+    """What there is by now stays to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

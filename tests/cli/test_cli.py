@@ -1,5 +1,6 @@
 """The command line through its entry point: what it trains, draws, prints and refuses."""
 
+import json
 import os
 import subprocess
 import sys
@@ -30,6 +31,7 @@ steps = 6
 n = 30
 test_samples = 20
 """
+DRAWN = ("plane", "t_sweep", "vectors", "dimensions")
 
 
 @pytest.fixture
@@ -43,9 +45,9 @@ def sweep_file(tmp_path):
 def trained(tmp_path_factory):
     """A result folder made by the installed program, in a process of its own."""
     folder = tmp_path_factory.mktemp("trained")
-    (folder / "small.toml").write_text(SWEEP)
+    (folder / "small.toml").write_text(f"figures = {json.dumps(DRAWN)}\n{SWEEP}")
     program = Path(sys.executable).with_name("superpos")
-    environment = os.environ | {"COLUMNS": "200"}
+    environment = os.environ | {"COLUMNS": "200", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     done = subprocess.run(
         [program, "run", "small.toml", "--set", "lr=2e-3"],
         cwd=folder, env=environment, capture_output=True, text=True,
@@ -61,7 +63,7 @@ def test_run_makes_the_folder_of_the_contract(trained):
     }  # fmt: skip
     assert tomllib.loads((folder / "sweep.toml").read_text())["cell"]["lr"] == 2e-3
     assert dict(load(folder).dataset.test_loss.sizes) == {"T": 3, "m": 2, "seed": 2}
-    for name in ("plane", "t_sweep", "vectors", "dimensions"):
+    for name in DRAWN:
         assert (folder / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert (folder / "figures" / f"{name}.csv").read_text().count("\n") > 1
         assert f"{name}.png" in done.stdout
@@ -74,8 +76,9 @@ def test_the_resolved_sweep_reads_back_to_an_equal_sweep(trained):
     assert load_sweep(folder / "sweep.toml") == load(folder).sweep
 
 
-def test_a_finished_run_is_not_trained_again(trained, superpos):
+def test_a_finished_run_is_not_trained_again(trained, superpos, monkeypatch):
     folder, _ = trained
+    monkeypatch.setattr("superpos_jax.cli.run.print_figures", lambda *arguments: False)
     before = sorted((path, path.stat().st_mtime_ns) for path in (folder / "result.zarr").rglob("*"))
     code, out, _ = superpos("run", folder / "sweep.toml", "--out", folder)
     after = sorted((path, path.stat().st_mtime_ns) for path in (folder / "result.zarr").rglob("*"))

@@ -45,6 +45,7 @@ def test_sweeps_of_one_name_train_the_same_cells():
         assert by_name.setdefault(entry.sweep.name, grid.cells) == grid.cells
 
 
+@pytest.mark.unoptimized
 def test_results_become_archives_figures_and_a_page(tmp_path, monkeypatch):
     monkeypatch.setattr(resampling, "DRAWS", 4)
     sweep = sp.Sweep(
@@ -105,6 +106,7 @@ def test_the_page_says_which_numbers_other_archives_have_otherwise():
     assert gallery._doubts(result, path, []) == of_all
 
 
+@pytest.mark.unoptimized
 def test_figures_of_data_that_are_not_there_stay(tmp_path, monkeypatch, caplog):
     def absent(*args, **kwargs):
         raise UserError("corpus: not there")

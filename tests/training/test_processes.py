@@ -32,6 +32,7 @@ SUPERPOS = Path(sys.executable).with_name("superpos")
 SWEEP = sp.Sweep(
     study="ridge:Ridge",
     name="several",
+    figures=("risk",),
     axes={"T": [3, 40], "width": [3, 20], "lr": [1e-2, 1e30], "steps": [900, 2000]},
 )
 COUNT = itertools.count()
@@ -171,9 +172,8 @@ def test_launched_processes_end_together_and_go_on(one, start, tmp_path):
             assert time.monotonic() < end
             time.sleep(0.05)
         assert list(out.glob("checkpoint/*/[0-9]*"))
-    # now in one process, and without the cells of 200,000 steps
-    again = start("sweep.toml", "--out", out, "--processes", 1, "--set", "steps=900")
-    assert again.wait(60) == 1
+    # now in this process, and without the cells of 200,000 steps
+    sp.run(load_sweep(tmp_path / "sweep.toml", ["steps=900"]), out=out)
     assert_same_bits(sp.load(out).dataset.squeeze(drop=True), one[1])
 
 

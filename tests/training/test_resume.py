@@ -21,6 +21,7 @@ from superpos_jax.training.folder import CHECKPOINT
 SWEEP = sp.Sweep(
     study="ridge:Ridge",
     name="small",
+    figures=("risk",),
     axes={"T": [3, 40], "width": [3, 20], "steps": [900, 4000]},
 )
 
@@ -112,7 +113,7 @@ def test_what_is_said_of_a_checkpoint_is_json(tmp_path):
     assert said["machines"][0]["study_source"]
 
 
-def test_terminate_the_command(uninterrupted, tmp_path):
+def test_terminate_the_command(uninterrupted, tmp_path, superpos):
     (tmp_path / "small.toml").write_text(SWEEP.to_toml())
     program = Path(sys.executable).with_name("superpos")
     command = [program, "run", "small.toml", "--out", "out"]
@@ -138,8 +139,8 @@ def test_terminate_the_command(uninterrupted, tmp_path):
     code, log = start_and_send(signal.SIGTERM)
     assert code == 130
     assert "the same command continues from there" in log
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    code, _, err = superpos("run", tmp_path / "small.toml", "--out", tmp_path / "out")
+    assert code == 0, err
     assert_same_bits(sp.load(tmp_path / "out").dataset, uninterrupted)
 
 

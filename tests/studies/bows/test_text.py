@@ -10,7 +10,6 @@ import types
 import numpy as np
 import pytest
 
-import superpos_jax as sp
 from superpos_jax.errors import UserError
 from superpos_jax.studies.bows import bags, corpora, pca, planted
 from superpos_jax.studies.bows.bags import Text, bag, text_features, windows
@@ -192,24 +191,3 @@ def test_the_planted_ring_is_found_and_no_other(seasons):
     points = plane_points(unit_columns(W[:, :12]))
     assert (ring_score(points) > ring_level(points)) == seasons
     assert not seasons or ring_score(points) > 0.9
-
-
-def test_planted_text_trains_and_reports_words():
-    axes = {"m": [16, 24], "weight_decay": [1, 4]}
-    cell = {"structure": "text", "steps": 300, "lr": 0.01, "reduction": "sum", "clip": 0}
-    options = {"corpus": ["planted"], "vocabulary": 300}
-    result = sp.run(sp.Sweep(study="bows", axes=axes, cell=cell, options=options))
-    values = result.at(m=24, weight_decay=1)
-    trained = result.cell(m=24, weight_decay=1)
-    Y = trained.model.outputs(trained.features.validation)
-    X = trained.features.validation
-    wanted = 1 - ((X - Y) ** 2).sum(0) / ((X - X.mean(0)) ** 2).sum(0)
-    np.testing.assert_allclose(values["r2"], wanted, rtol=1e-3, atol=1e-3)
-    assert values["ring_score"] > values["ring_level"]
-    assert 0 < values["geometry_follows_data"] < 1
-    assert values["validation_loss"] < X.var(axis=0).mean()
-    assert values["pca_validation_loss"] < X.var(axis=0).mean()
-    W = trained.model.W[:, :12]
-    G = W.T @ W
-    raw = np.linalg.norm(G - np.diag(np.diag(G)))
-    assert values["months_off_diagonal"] == pytest.approx(raw, rel=1e-4)

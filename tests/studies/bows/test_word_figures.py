@@ -13,7 +13,7 @@ from superpos_jax.studies.bows.statements import ORDER, STATEMENTS
 
 pytestmark = pytest.mark.unoptimized
 
-CELL = {"structure": "text", "steps": 200, "lr": 0.01, "reduction": "sum", "clip": 0}
+CELL = {"structure": "text", "steps": 300, "lr": 0.01, "reduction": "sum", "clip": 0}
 PLANTED = {"corpus": ["planted"], "vocabulary": 300}
 
 
@@ -21,6 +21,23 @@ PLANTED = {"corpus": ["planted"], "vocabulary": 300}
 def result():
     axes = {"m": [4, 24], "weight_decay": [1, 4]}
     return sp.run(sp.Sweep(study="bows", axes=axes, cell=CELL, options=PLANTED))
+
+
+def test_planted_text_trains_and_reports_words(result):
+    values = result.at(m=24, weight_decay=1)
+    trained = result.cell(m=24, weight_decay=1)
+    Y = trained.model.outputs(trained.features.validation)
+    X = trained.features.validation
+    wanted = 1 - ((X - Y) ** 2).sum(0) / ((X - X.mean(0)) ** 2).sum(0)
+    np.testing.assert_allclose(values["r2"], wanted, rtol=1e-3, atol=1e-3)
+    assert values["ring_score"] > values["ring_level"]
+    assert 0 < values["geometry_follows_data"] < 1
+    assert values["validation_loss"] < X.var(axis=0).mean()
+    assert values["pca_validation_loss"] < X.var(axis=0).mean()
+    W = trained.model.W[:, :12]
+    G = W.T @ W
+    raw = np.linalg.norm(G - np.diag(np.diag(G)))
+    assert values["months_off_diagonal"] == pytest.approx(raw, rel=1e-4)
 
 
 def test_months_show_the_planted_ring(result):

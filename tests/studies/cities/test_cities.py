@@ -15,6 +15,8 @@ from superpos_jax.studies.cities.cell import Choices, Numbers
 from superpos_jax.studies.cities.figures import FIGURES
 from superpos_jax.studies.cities.study import STUDY, Params, interventions
 
+pytestmark = pytest.mark.unoptimized
+
 MADE = {"places": "cap", "made": 60, "validation_pairs": 2000}
 CELL = {"T": 6100, "lr": 1e-2, "epochs": 10, "batch": 300, "width": 64}
 

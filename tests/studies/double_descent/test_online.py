@@ -33,6 +33,7 @@ def drawn(S, n=60, rows=4096):
     return dense(draw(jax.random.key(1), (rows, rows * n), slots, n, np.float32(S)), rows, n)
 
 
+@pytest.mark.unoptimized
 @pytest.mark.parametrize("S", [0.0, 0.6, 0.97])
 def test_the_distribution_is_that_of_the_data(S):
     new, old = drawn(S), data.draw(data.Stream(0, 60, S, "train"), 4096).dense(60)
@@ -49,10 +50,12 @@ def test_the_distribution_is_that_of_the_data(S):
     np.testing.assert_allclose(norms, (new > 0).any(axis=1), atol=1e-6)
 
 
+@pytest.mark.unoptimized
 def test_a_nearly_empty_sample_is_zero():
     assert (drawn(0.97) == 0).all(axis=1).mean() == pytest.approx(0.97**60, abs=0.03)
 
 
+@pytest.mark.unoptimized
 def test_what_finds_no_room_is_left_out():
     X = dense(draw(jax.random.key(0), (8, 20), 30, 30, np.float32(0.5)), 8, 30)
     assert (X > 0).sum() == 20

@@ -17,6 +17,8 @@ from superpos_jax.studies.large_lr.network import Params, layers, outputs, trimm
 from superpos_jax.studies.large_lr.report import measured
 from superpos_jax.studies.large_lr.study import STUDY, masks
 
+pytestmark = pytest.mark.unoptimized
+
 SEEDS = {(0.1, 0.5): 2, (2.0, 0.5): 2, (0.1, 0.95): 8, (2.0, 0.95): 8, (8.0, 0.95): 2}
 """How many cells there are of a learning rate and a rho."""
 STUDY_OF = STUDY(STUDY.Options())
@@ -115,7 +117,6 @@ def oracle(cell, params, batch, steps):
 choose = jax.jit(batches.choose, static_argnums=(0, 1))
 
 
-@pytest.mark.unoptimized
 @pytest.mark.parametrize("arm", ["a", "c"])
 def test_training_is_what_numpy_gives(small_arms, arm):
     values = CELL | KNOBS[arm] | {"rho": 0.95, "seed": 1, "protocol": 1}
