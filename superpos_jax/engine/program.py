@@ -92,10 +92,13 @@ class Program:
 
     def jaxpr(self) -> core.Jaxpr:
         """What `advance` and `evaluate` are compiled from."""
-        state = jax.eval_shape(self._init, self.tables)
-        return self.train_and_measure.trace(
-            self.tables, state, np.int32(0), np.int32(0)
-        ).jaxpr.jaxpr
+        sharding = NamedSharding(self.mesh, PartitionSpec(AXIS))  # else it would be traced again
+        state = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+            jax.eval_shape(self._init, self.tables),
+        )
+        numbers = np.int32(0), np.int32(0)
+        return self.train_and_measure.trace(self.tables, state, *numbers).jaxpr.jaxpr
 
     def finish(self, state: list[State]) -> dict[str, np.ndarray]:
         """The same of all cells as they are, on all data sets, those of the end among them.
