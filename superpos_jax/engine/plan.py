@@ -8,6 +8,7 @@ device walks its own slots, so a shorter list costs no padding.
 
 from __future__ import annotations
 
+import functools
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +20,13 @@ import numpy as np
 from superpos_jax.engine.layout import (
     TRAIN,
     Layout,
-    datasets_of,
+    all_datasets,
     grouped,
-    layout_of,
+    layout_with,
     needed_work,
     seen_by_update,
 )
+from superpos_jax.engine.once import Once
 from superpos_jax.engine.study import DataSet, PyTree, Study
 from superpos_jax.errors import UserError
 
@@ -128,58 +130,82 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
     >>> plan.overhead < 1.1
     True
     """
-    layouts = [layout_of(study, cell, platform) for cell in cells]
-    data = [datasets_of(study, cell) for cell in cells]
-    names = tuple(data[0])
-    if len({tuple((n, d.evaluate) for n, d in sets.items()) for sets in data}) > 1:
+    data = [*all_datasets(study, cells)]
+    asked = Once(functools.partial(_asked, study, platform))
+    asks = [asked(cell, own[TRAIN].samples) for cell, own in zip(cells, data, strict=True)]
+    # Of a million cells few differ in what they ask for: each is taken from its kind.
+    pairs = {(id(ask), id(own)): (ask, own) for ask, own in zip(asks, data, strict=True)}
+    number = {pair: i for i, pair in enumerate(pairs)}
+    kind = np.array([number[id(ask), id(own)] for ask, own in zip(asks, data, strict=True)])
+    kinds = [*pairs.values()]
+    evaluate = {name: dataset.evaluate for name, dataset in data[0].items()}
+    if any({n: d.evaluate for n, d in own.items()} != evaluate for _, own in kinds):
         raise UserError(
             f"study {type(study).__name__}: datasets: cells differ in names or in evaluate;"
             " allowed: the same of all cells"
         )
-    streams, offsets = _streams(layouts, data)
-    seen = [seen_by_update(study, c, d[TRAIN].samples) for c, d in zip(cells, data, strict=True)]
-    every = [int(study.look_every(cell)) for cell in cells]
-
-    def padded(i: int) -> float:
-        layout = layouts[i]
-        rows = layout.batch or layout.shapes.rows
-        cost = layout.shapes.row_cost or study.sample_cost(cells[i])
-        return _blocks(seen[i], rows) * rows * cost + study.update_cost(cells[i])
-
-    updates = np.array([int(study.steps(cell)) for cell in cells])
-    work = np.array([padded(i) for i in range(len(cells))])
-    needed = [needed_work(study, cell, count) for cell, count in zip(cells, seen, strict=True)]
+    streams, offsets = _streams(kinds)
+    starts = [offsets[ask.layout.shapes.block] for ask, _ in kinds]
+    ranges = {
+        name: Range(
+            np.array([start[own[name].key] for start, (_, own) in zip(starts, kinds, strict=True)]),
+            np.array([own[name].samples for _, own in kinds]),
+        )
+        for name in evaluate
+    }
+    pace = Pace(np.array([ask.seen for ask, _ in kinds]), np.array([ask.every for ask, _ in kinds]))
+    updates, work, needed = (
+        np.array([getattr(ask, name) for ask, _ in kinds])[kind]
+        for name in ("updates", "work", "needed")
+    )
     owner = deal(work * updates, devices)
     groups = []
-    for layout, members in grouped(layouts).items():
-        dealt: list[list[int]] = [[] for _ in range(devices)]
-        for i in sorted(members, key=lambda i: (-updates[i], -work[i], i)):  # like beside like
-            dealt[owner[i]].append(i)
-        slots, count = _ragged(dealt, layout.beside, platform)
-        start = offsets[layout.shapes.block]
-        ranges = {
-            name: Range(
-                _taken([start.get(d[name].key, 0) for d in data], slots),
-                _taken([d[name].samples for d in data], slots),
-            )
-            for name in names
-        }
-        pace = Pace(_taken(seen, slots), _taken(every, slots))
-        groups.append(Group(layout, slots, count, ranges, pace))
+    for layout, members in grouped([ask.layout for ask in asks]).items():
+        own = np.array(members)
+        own = own[np.lexsort((own, -work[own], -updates[own]))]  # like beside like
+        slots, count = _ragged([own[owner[own] == i] for i in range(devices)], layout, platform)
+        taken = functools.partial(_taken, kind=kind, slots=slots)
+        laid = {name: Range(*map(taken, columns)) for name, columns in ranges.items()}
+        groups.append(Group(layout, slots, count, laid, Pace(*map(taken, pace))))
 
-    evaluate = {name: data[0][name].evaluate for name in names}
     beside, lasts = _side_by_side(groups, work, updates)
     return Plan(
-        cells, tuple(groups), evaluate, streams,
-        updates, np.array(needed), beside, lasts, np.array(owner), devices,
-    )  # fmt: skip
+        cells, tuple(groups), evaluate, streams, updates, needed, beside, lasts, owner, devices
+    )
+
+
+class _Ask(NamedTuple):
+    """What a cell asks for, beside its data."""
+
+    layout: Layout
+    seen: int
+    """Samples of an update."""
+    every: int
+    updates: int
+    work: float
+    needed: float
+
+
+def _asked(study: Study, platform: str, cell: Any, samples: int) -> _Ask:
+    """What a cell with so many samples to train on asks for."""
+    layout, seen = layout_with(study, platform, cell, samples), seen_by_update(study, cell, samples)
+    rows = layout.batch or layout.shapes.rows
+    cost = layout.shapes.row_cost or study.sample_cost(cell)
+    work = _blocks(seen, rows) * rows * cost + study.update_cost(cell)
+    every, updates = int(study.look_every(cell)), int(study.steps(cell))
+    return _Ask(layout, seen, every, updates, work, needed_work(study, cell, seen))
 
 
 def works(study: Study, cells: Sequence[Any]) -> Iterator[float]:
     """Operations that it takes to train each of some cells, padding aside."""
-    for cell in cells:
-        seen = seen_by_update(study, cell, datasets_of(study, cell)[TRAIN].samples)
-        yield needed_work(study, cell, seen) * int(study.steps(cell))
+
+    def work(cell: Any, samples: int) -> float:
+        seen = seen_by_update(study, cell, samples)
+        return needed_work(study, cell, seen) * int(study.steps(cell))
+
+    once = Once(work)
+    for cell, data in zip(cells, all_datasets(study, cells), strict=True):
+        yield once(cell, data[TRAIN].samples)
 
 
 def load_blocks(study: Study, plan: Plan) -> dict[tuple[int, ...], PyTree]:
@@ -218,12 +244,12 @@ def kernels_by_block(plan: Plan) -> dict[tuple[int, ...], Any]:
 
 
 def _streams(
-    layouts: Sequence[Layout], data: Sequence[Any]
+    kinds: Sequence[tuple[_Ask, Mapping[str, DataSet]]],
 ) -> tuple[dict[tuple[int, ...], dict[Any, DataSet]], dict[tuple[int, ...], dict[Any, int]]]:
     """The longest data set of each stream, by shape of a block, and where its blocks start."""
     streams: dict[tuple[int, ...], dict[Any, DataSet]] = {}
-    for layout, datasets in zip(layouts, data, strict=True):
-        longest = streams.setdefault(layout.shapes.block, {})
+    for ask, datasets in kinds:
+        longest = streams.setdefault(ask.layout.shapes.block, {})
         for dataset in datasets.values():
             if dataset.key not in longest or longest[dataset.key].samples < dataset.samples:
                 longest[dataset.key] = dataset
@@ -241,25 +267,25 @@ def _side_by_side(
     """(cells,) each: the largest work and the most updates of the cells computed with a cell."""
     most = work.copy(), updates.copy()
     for group in groups:
-        if group.layout.shapes.kernel:
+        if group.layout.shapes.kernel or group.beside == 1:
             continue
-        for device in group.slots:
-            for start in range(0, len(device), group.beside):
-                beside = device[start : start + group.beside]
-                beside = beside[beside >= 0]
-                for values in most:
-                    values[beside] = values[beside].max(initial=0)
+        together = group.slots.reshape(-1, group.beside)
+        for values in most:
+            own = np.where(together < 0, 0, values[together]).max(axis=1, keepdims=True)
+            own = np.broadcast_to(own, together.shape)
+            values[together[together >= 0]] = own[together >= 0]
     return most
 
 
-def deal(work: np.ndarray, devices: int) -> list[int]:
+def deal(work: np.ndarray, devices: int) -> np.ndarray:
     """Longest job first, each to the device that has least to do."""
-    owner = [0] * len(work)
+    owner = np.zeros(len(work), np.int64)
     load = [(0.0, device) for device in range(devices)]  # a heap
-    for i in sorted(range(len(work)), key=lambda i: (-work[i], i)):
-        least, device = heapq.heappop(load)
+    order = np.argsort(-work, kind="stable")
+    for i, own in zip(order.tolist(), work[order].tolist(), strict=True):
+        least, device = load[0]
         owner[i] = device
-        heapq.heappush(load, (least + work[i], device))
+        heapq.heapreplace(load, (least + own, device))
     return owner
 
 
@@ -267,17 +293,20 @@ def _blocks(samples: int, rows: int) -> int:
     return -(-samples // rows)
 
 
-def _ragged(cells: list[list[int]], beside: int, platform: str) -> tuple[np.ndarray, int]:
+def _ragged(cells: Sequence[np.ndarray], layout: Layout, platform: str) -> tuple[np.ndarray, int]:
     """Indices of cells, a row a device, filled up with -1; and how many are side by side.
 
     On a CPU that is always the same number, so that the last ones are computed in the same shape.
     """
-    width = max(MIN_SLOTS, *(len(row) for row in cells))
+    width, beside = max(MIN_SLOTS, *map(len, cells)), layout.beside
     parts = -(-width // beside)
     count = beside if platform == "cpu" else -(-width // parts)
-    return np.array([row + [-1] * (parts * count - len(row)) for row in cells], np.int32), count
+    slots = np.full((len(cells), parts * count), -1, np.int32)
+    for row, own in zip(slots, cells, strict=True):
+        row[: len(own)] = own
+    return slots, count
 
 
-def _taken(values: Sequence[int], slots: np.ndarray) -> np.ndarray:
-    """A number of each cell, by slot; 0 where a slot is empty."""
-    return np.where(slots < 0, 0, np.asarray(values)[slots]).astype(np.int32)
+def _taken(column: np.ndarray, kind: np.ndarray, slots: np.ndarray) -> np.ndarray:
+    """A number of each kind, by slot; 0 where a slot is empty."""
+    return np.where(slots < 0, 0, column[kind[slots]]).astype(np.int32)
