@@ -81,7 +81,7 @@ def all_datasets(study: Study, cells: Iterable[Any]) -> Iterator[Mapping[str, Da
 
     def of_one(cell: Any) -> Mapping[str, DataSet]:
         datasets = datasets_of(study, cell)
-        hash(tuple(dataset.key for dataset in datasets.values()))  # a key that holds the cell: all
+        hash(tuple(datasets.values()))  # a key that holds the cell reads all of it
         return datasets
 
     return map(Once(of_one), cells)

@@ -63,6 +63,8 @@ class Group:
     """Cells that are computed side by side; it divides the slots. 1 where a kernel takes all."""
     data: dict[str, Range]
     """By name of the data set."""
+    more: tuple[dict[str, Range], ...]
+    """Of each further draw, by name of the data sets that have it."""
     pace: Pace
 
 
@@ -138,21 +140,14 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
     number = {pair: i for i, pair in enumerate(pairs)}
     kind = np.array([number[id(ask), id(own)] for ask, own in zip(asks, data, strict=True)])
     kinds = [*pairs.values()]
-    evaluate = {name: dataset.evaluate for name, dataset in data[0].items()}
-    if any({n: d.evaluate for n, d in own.items()} != evaluate for _, own in kinds):
+    alike = [{name: (d.evaluate, len(d.more)) for name, d in own.items()} for _, own in kinds]
+    if any(own != alike[0] for own in alike):
         raise UserError(
-            f"study {type(study).__name__}: datasets: cells differ in names or in evaluate;"
-            " allowed: the same of all cells"
+            f"study {type(study).__name__}: datasets: cells differ in names, in evaluate or in how"
+            " many more draws there are; allowed: the same of all cells"
         )
     streams, offsets = _streams(kinds)
-    starts = [offsets[ask.layout.shapes.block] for ask, _ in kinds]
-    ranges = {
-        name: Range(
-            np.array([start[own[name].key] for start, (_, own) in zip(starts, kinds, strict=True)]),
-            np.array([own[name].samples for _, own in kinds]),
-        )
-        for name in evaluate
-    }
+    draws = {name: _draws(name, kinds, offsets) for name in data[0]}
     pace = Pace(np.array([ask.seen for ask, _ in kinds]), np.array([ask.every for ask, _ in kinds]))
     updates, work, needed = (
         np.array([getattr(ask, name) for ask, _ in kinds])[kind]
@@ -165,9 +160,16 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
         own = own[np.lexsort((own, -work[own], -updates[own]))]  # like beside like
         slots, count = _ragged([own[owner[own] == i] for i in range(devices)], layout, platform)
         taken = functools.partial(_taken, kind=kind, slots=slots)
-        laid = {name: Range(*map(taken, columns)) for name, columns in ranges.items()}
-        groups.append(Group(layout, slots, count, laid, Pace(*map(taken, pace))))
+        laid = {
+            name: [Range(*map(taken, draw)) for draw in columns] for name, columns in draws.items()
+        }
+        first, *more = (
+            {name: own[i] for name, own in laid.items() if i < len(own)}
+            for i in range(max(map(len, laid.values())))
+        )
+        groups.append(Group(layout, slots, count, first, tuple(more), Pace(*map(taken, pace))))
 
+    evaluate = {name: dataset.evaluate for name, dataset in data[0].items()}
     beside, lasts = _side_by_side(groups, work, updates)
     return Plan(
         cells, tuple(groups), evaluate, streams, updates, needed, beside, lasts, owner, devices
@@ -251,14 +253,28 @@ def _streams(
     for ask, datasets in kinds:
         longest = streams.setdefault(ask.layout.shapes.block, {})
         for dataset in datasets.values():
-            if dataset.key not in longest or longest[dataset.key].samples < dataset.samples:
-                longest[dataset.key] = dataset
+            for key in (dataset.key, *dataset.more):
+                if key not in longest or longest[key].samples < dataset.samples:
+                    longest[key] = DataSet(key, dataset.samples)
     offsets = {}
     for block, longest in streams.items():
         counts = [_blocks(dataset.samples, block[0]) for dataset in longest.values()]
         starts = np.cumsum([0, *counts[:-1]]).tolist()
         offsets[block] = dict(zip(longest, starts, strict=True))
     return streams, offsets
+
+
+def _draws(
+    name: str,
+    kinds: Sequence[tuple[_Ask, Mapping[str, DataSet]]],
+    offsets: Mapping[tuple[int, ...], Mapping[Any, int]],
+) -> list[Range]:
+    """Where each draw of a data set lies, of each kind of cells; the first draw first."""
+    samples = np.array([own[name].samples for _, own in kinds])
+    keys = [(own[name].key, *own[name].more) for _, own in kinds]
+    starts = [offsets[ask.layout.shapes.block] for ask, _ in kinds]
+    first = [[start[key] for key in own] for start, own in zip(starts, keys, strict=True)]
+    return [Range(column, samples) for column in np.array(first).T]
 
 
 def _side_by_side(

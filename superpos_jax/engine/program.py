@@ -96,10 +96,21 @@ class Program:
         return [each.trace(self.tables, state, np.int32(0)).jaxpr.jaxpr for each in programs]
 
     def finish(self, state: list[State]) -> dict[str, np.ndarray]:
-        """The same of all cells as they are, on all data sets, those of the end among them."""
-        if "end" in self.plan.evaluate.values():
-            return self.gather(self.finish_program(self.tables, state))
-        return self.gather(self.evaluate_program(self.tables, state, np.int32(ANY_STEP)))
+        """The same of all cells as they are, on all data sets, those of the end among them.
+
+        A metric of a data set with further draws is the mean over its draws, and `NAME_error` the
+        standard error of that mean.
+        """
+
+        def measured(tables: Tables) -> dict[str, np.ndarray]:
+            if "end" in self.plan.evaluate.values():
+                return self.gather(self.finish_program(tables, state))
+            return self.gather(self.evaluate_program(tables, state, np.int32(ANY_STEP)))
+
+        more = self.plan.groups[0].more
+        counts = {name: 1 + sum(name in own for own in more) for name in self.plan.evaluate}
+        redrawn = (measured(self._redrawn(i)) for i in range(len(more)))
+        return over_draws([measured(self.tables), *redrawn], counts)
 
     def gather(self, per_group: Sequence[Mapping[str, jax.Array]]) -> dict[str, np.ndarray]:
         """Bring values of shape (devices, slots) into the order of the plan's cells."""
@@ -157,6 +168,29 @@ class Program:
             restored.append(self._sharded(jax.tree.unflatten(tree, host)))
         return restored
 
+    def _redrawn(self, number: int) -> Tables:
+        """The tables with a further draw of data sets; of those that have none, no samples.
+
+        They have the same shapes, so that what is compiled for one draw measures all.
+        """
+
+        def data(group: Group) -> dict[str, Range]:
+            nothing = {name: Range(own.first, 0 * own.samples) for name, own in group.data.items()}
+            return nothing | group.more[number]
+
+        def tiles(group: Group) -> dict[str, Tiles]:
+            nothing = {
+                name: own._replace(count=0 * own.count, samples=0 * own.samples)
+                for name, own in _tiles(group, group.data).items()
+            }
+            return nothing | _tiles(group, group.more[number])
+
+        groups = self.plan.groups
+        return self.tables._replace(
+            data=[self._sharded(data(group)) for group in groups],
+            tiles=[self._sharded(tiles(group)) for group in groups],
+        )
+
     def _tables(self) -> Tables:
         groups = self.plan.groups
         pools = load_blocks(self.study, self.plan)
@@ -164,12 +198,38 @@ class Program:
             cells=[self._sharded(_stack(self.plan.cells, group)) for group in groups],
             data=[self._sharded(group.data) for group in groups],
             pace=[self._sharded(group.pace) for group in groups],
-            tiles=[self._sharded(_tiles(group)) for group in groups],
+            tiles=[self._sharded(_tiles(group, group.data)) for group in groups],
             pools=collective.spread(pools, NamedSharding(self.mesh, PartitionSpec())),
         )
 
     def _sharded(self, tree: PyTree) -> PyTree:
         return collective.spread(tree, NamedSharding(self.mesh, PartitionSpec(AXIS)))
+
+
+def over_draws(
+    draws: Sequence[Mapping[str, np.ndarray]], counts: Mapping[str, int]
+) -> dict[str, np.ndarray]:
+    """Means over the draws of data sets, and their standard errors as `NAME_error`.
+
+    Args:
+        draws: what is measured of each draw, (cells,) by name; the first has all data sets.
+        counts: draws of each data set.
+
+    >>> measured = [{"test_loss": np.array([loss])} for loss in (1.0, 2.0, 3.0, 6.0)]
+    >>> over_draws(measured, {"test": 4})
+    {'test_loss': array([3.]), 'test_loss_error': array([1.08012345])}
+    """
+    result = {**draws[0]}
+    for metric, value in draws[0].items():
+        owners = [name for name in counts if metric.startswith(f"{name}_")]
+        count = counts[max(owners, key=len)] if owners else 1
+        if count > 1:
+            values = np.array([draw[metric] for draw in draws[:count]], np.float64)
+            with np.errstate(invalid="ignore"):  # the loss of a dead cell may be infinite
+                error = values.std(axis=0, ddof=1) / count**0.5
+            result[metric] = values.mean(axis=0).astype(value.dtype)
+            result[f"{metric}_error"] = error.astype(value.dtype)
+    return result
 
 
 def choose(
@@ -243,14 +303,12 @@ def _finish(program: Program, tables: Tables, state: list[State]) -> list[dict[s
     ]
 
 
-def _tiles(group: Group) -> dict[str, Tiles]:
-    """The data sets of a group that has a kernel, in tiles."""
+def _tiles(group: Group, data: Mapping[str, Range]) -> dict[str, Tiles]:
+    """Data sets of a group that has a kernel, in tiles."""
     shapes = group.layout.shapes
     if not shapes.kernel:
         return {}
-    return {
-        name: tiles_of(*data, shapes.rows, shapes.kernel.span) for name, data in group.data.items()
-    }
+    return {name: tiles_of(*own, shapes.rows, shapes.kernel.span) for name, own in data.items()}
 
 
 def _how_far(state: State) -> dict[str, jax.Array]:

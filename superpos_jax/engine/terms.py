@@ -71,11 +71,15 @@ class DataSet(NamedTuple):
         samples: how many.
         evaluate: when the data set is measured. "history": at every point of the history. "look":
             at every look as well. "end": only after the last update.
+        more: keys of further draws, of as many samples each, measured once, after the last update.
+            The result is then the mean over all draws; its standard error is stored beside it:
+            `test_loss`, `test_loss_error`.
     """
 
     key: Any
     samples: int
     evaluate: Literal["look", "history", "end"] = "history"
+    more: tuple[Any, ...] = ()
 
 
 class FullBatch(NamedTuple):

@@ -17,7 +17,7 @@ from superpos_jax.studies.double_descent import autoencoders
 from superpos_jax.studies.double_descent.cell import Cell, Options
 from superpos_jax.studies.double_descent.study import DoubleDescent
 
-STUDY = Sparse(Options(n=40, test_samples=20))
+STUDY = Sparse(Options(n=40, test_samples=20, test_draws=3))
 BASE = Cell(T=33, m=2, S=0.9, lr=1e-2, reduction=0.0, steps=20)
 DEADLY = replace(BASE, T=20, lr=1e30)
 CELLS = (

@@ -77,6 +77,10 @@ class Options(BaseModel):
 
     n: Annotated[int, Field(ge=1, le=1_000_000, description="features")] = 10_000
     test_samples: Annotated[int, Field(ge=1, le=1_000_000, description="held-out samples")] = 2_000
+    test_draws: Annotated[
+        int,
+        Field(ge=1, le=1_000, description="draws of held-out samples that measure the final loss"),
+    ] = 1
     report_samples: Annotated[
         int, Field(ge=1, description="sample dimensionalities stored per cell: the first ones")
     ] = 1_000

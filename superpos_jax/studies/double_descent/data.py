@@ -7,7 +7,8 @@ non-zeros. Gaps are read off a table of integer thresholds, which makes the supp
 every machine and its probabilities exact to 2^-31.
 
 Sample t of a stream depends on (data seed, n, S, stream, t) alone, and on how many are repeated how
-often: data sets are nested, the samples of T are the first T of every larger T.
+often: data sets are nested, the samples of T are the first T of every larger T. Further draws begin
+later in the same stream.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class Stream(NamedTuple):
     repeated: int = 0
     repeats: int = 1
     """The first `repeated` samples are there `repeats` times each, one after another."""
+    first: int = 0
+    """The sample that the stream begins with, of those without repetition."""
 
 
 class Samples(NamedTuple):
@@ -81,14 +84,13 @@ def chunks(stream: Stream, T: int, size: int = CHUNK) -> Iterator[Samples]:
     for start in range(0, T, size):
         t = np.arange(start, min(start + size, T))
         beyond = t - stream.repeated * (stream.repeats - 1)
-        yield _take(
-            stream, np.where(t < stream.repeated * stream.repeats, t // stream.repeats, beyond)
-        )
+        number = np.where(t < stream.repeated * stream.repeats, t // stream.repeats, beyond)
+        yield _take(stream, stream.first + number)
 
 
 def _take(stream: Stream, wanted: np.ndarray) -> Samples:
     """Samples of a stream without repetition, by their numbers, which rise and may repeat."""
-    once = stream._replace(repeated=0, repeats=1)
+    once = stream._replace(repeated=0, repeats=1, first=0)
     rows, cols, vals = [], [], []
     for number in np.unique(wanted // CHUNK):
         draw = _draw_chunk if stream.n * (1 - stream.S) < SPARSE else _draw_dense_chunk

@@ -102,6 +102,21 @@ class Inspection(Inspected):
         """Maximal data dimensionalities D*_X: (T,) float64."""
         return geometry.maximal_dimensionality(self.H)
 
+    def test_loss(self, samples: int = 100_000) -> tuple[float, float]:
+        """The loss on so many held-out samples, and its standard error.
+
+        L = (1/N) sum_x sum_i |x_i - x'_i|^p, on the first N samples of the test stream.
+        """
+        W, b, V = self.final
+        each = []
+        for part in data.chunks(self._stream._replace(stream="test", repeats=1), samples):
+            X = part.dense(self.n)
+            H = np.maximum(X @ W.T, 0) if self.cell.relu else X @ W.T
+            error = np.abs(X - np.maximum(H @ V + b, 0))
+            each.append((error**self.cell.loss).sum(1, dtype=np.float64))
+        losses = np.concatenate(each)
+        return float(losses.mean()), float(losses.std(ddof=1) / samples**0.5)
+
     @property
     def W0(self) -> np.ndarray:
         """Initial W: (m, n) float32."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,16 @@ from superpos_jax.studies.double_descent import cell as numbers
 from superpos_jax.studies.double_descent.criteria import REGIMES, regime
 from superpos_jax.studies.double_descent.inspection import Inspection, Weights, hidden
 from superpos_jax.studies.double_descent.labels import LABELS
+from superpos_jax.studies.double_descent.shapes import (
+    Size,
+    by_kernel,
+    by_non_zeros,
+    dense_operations,
+    operations,
+    slots,
+    with_zeros,
+    zeros_are_cheaper,
+)
 from superpos_jax.text import Labels
 
 DECODER = 1 << 20
@@ -37,27 +47,6 @@ DECODER = 1 << 20
 
 WARMUP = 0.05
 """Share of the steps over which the learning rate rises."""
-
-
-WORTH_ZEROS, MOST_DENSE = 0.75, 256
-"""Samples are computed with their zeros where that takes at most so many of the operations, of at
-most so many features."""
-CACHED = 2**17
-"""Bytes of dense samples, of cells side by side, that stay in the cache of a core."""
-
-
-class Size(NamedTuple):
-    """Padded array shapes: hidden >= m, tiles * columns >= n; and the form of the model."""
-
-    hidden: int
-    tiles: int
-    columns: int
-    form: model.Form
-    untied: bool
-    slots: int = 0
-    """Most non-zeros of a sample that is drawn anew at every step; 0: samples are stored."""
-    dense: bool = False
-    """Whether samples are stored with their zeros."""
 
 
 class DoubleDescent(Study):
@@ -82,41 +71,16 @@ class DoubleDescent(Study):
         return FIGURES
 
     def shapes(self, cell: numbers.Cell, platform: str) -> Shapes:
-        """m rounded up to four sizes per power of two; features in tiles that fit a cache."""
-        n = self.options.n
-        quantum = max(1, 2 ** (int(cell.m - 1).bit_length() - 3))
-        hidden = -(-cell.m // quantum) * quantum
-        form = model.Form(cell.loss, bool(cell.relu))
-        slots = self.slots(cell)
-        by = autoencoders.backend(platform)
-        fits = hidden <= autoencoders.MOST_HIDDEN and not cell.online
-        if by and fits and self.computes_as_its_parent():
-            width = autoencoders.width(n)
-            size = Size(hidden, 1, width, form, bool(cell.untied))
-            cost = _operations(hidden, width, n * (1 - cell.S))
-            kernel = autoencoders.Autoencoders(n, form, by)
-            return Shapes(size, (autoencoders.ROWS,), cost, kernel=kernel)
-        if self.is_dense(cell):
-            return _dense_shapes(Size(hidden, 1, n, form, bool(cell.untied), dense=True), cell.rows)
-        rows = 32 if cell.rows < 384 else 256
-        if platform == "cpu":
-            tiles, columns = _tiles(n, 512 if rows == 256 else 1024)
-        else:
-            tiles, columns = _tiles(n, n)
-            rows = 4096 if cell.rows >= 8192 else rows
-        size = Size(hidden, tiles, columns, form, bool(cell.untied), slots)
-        block = (rows, _entries(rows, n, cell.S, cell.repeated, cell.repeats))
-        cost = _operations(hidden, tiles * columns, n * (1 - cell.S), slots)
-        return Shapes(size, block, cost, beside=1)
+        """Those of the kernels where a GPU has them; else of dense or of sparse blocks."""
+        n, by = self.options.n, autoencoders.backend(platform)
+        if by and self.computes_as_its_parent() and (shapes := by_kernel(cell, n, by)):
+            return shapes
+        return with_zeros(cell, n) if self.is_dense(cell) else by_non_zeros(cell, n, platform)
 
     def is_dense(self, cell: numbers.Cell) -> bool:
-        """Whether to compute with the zeros of samples is cheaper than to look for the others."""
-        n = self.options.n
-        if n > MOST_DENSE:
-            return False
-        sparse = _operations(cell.m, n, n * (1 - cell.S))
-        cheaper = _dense_operations(cell.m, n) < WORTH_ZEROS * sparse
-        return bool(cheaper and not cell.online and self.computes_as_its_parent())
+        """Whether samples are computed with their zeros."""
+        stored = not cell.online and self.computes_as_its_parent()
+        return stored and zeros_are_cheaper(cell, self.options.n)
 
     @classmethod
     def computes_as_its_parent(cls) -> bool:
@@ -124,18 +88,12 @@ class DoubleDescent(Study):
         own = "load", "blocks", "prepare", "loss", "loss_and_grad", "measure", "metrics"
         return all(getattr(cls, name) is getattr(DoubleDescent, name) for name in own)
 
-    def slots(self, cell: numbers.Cell) -> int:
-        """Room for the non-zeros of a sample that is drawn at every step; 0 where it is stored."""
-        n = self.options.n
-        mean = n * (1 - cell.S)
-        return min(n, int(mean + 8 * np.sqrt(mean)) + 16) if cell.online else 0
-
     def sample_cost(self, cell: numbers.Cell) -> float:
-        """Operations of one training sample: `_operations` with the cell's own m and n."""
+        """Operations of one training sample, with the cell's own m and n."""
         n = self.options.n
         if self.is_dense(cell):
-            return _dense_operations(cell.m, n)
-        return _operations(cell.m, n, n * (1 - cell.S), self.slots(cell))
+            return dense_operations(cell.m, n)
+        return operations(cell.m, n, n * (1 - cell.S), slots(cell, n))
 
     def update_cost(self, cell: numbers.Cell) -> float:
         """AdamW: a parameter, read and written several times, takes the time of 250 operations.
@@ -166,22 +124,28 @@ class DoubleDescent(Study):
     def alike(self, cell: numbers.Cell) -> Hashable:
         """The numbers with the seeds that are meant, and the options that are not about storing."""
         seeds = {"seed": 0, "data_seed": cell.data_key, "init_seed": cell.init_key}
-        return replace(cell, **seeds), self.options.n, self.options.test_samples
+        o = self.options
+        return replace(cell, **seeds), o.n, o.test_samples, o.test_draws
 
     def recorded(self, cell: numbers.Cell) -> tuple[int, ...]:
         """About `history_points` log-spaced steps."""
         return history_steps(cell.steps, self.options.history_points)
 
     def datasets(self, cell: numbers.Cell) -> Mapping[str, DataSet]:
-        """The training set and a held-out set of the same distribution and data seed."""
+        """The training set and a held-out set of the same distribution and data seed.
+
+        Of `test_draws` draws of `test_samples` each, one after another in one stream, the first is
+        measured along training and all of them at the end.
+        """
         seed = int(cell.data_key)
-        n = self.options.n
+        n, count = self.options.n, self.options.test_samples
         repeated = (min(cell.repeated, cell.T), cell.repeats) if cell.repeats > 1 else (0, 1)
         train = data.Stream(seed, n, cell.S, "train", *repeated)
         test = data.Stream(seed, n, cell.S, "test")
+        more = (test._replace(first=count * i) for i in range(1, self.options.test_draws))
         return {
             "train": DataSet(train, cell.rows),
-            "test": DataSet(test, self.options.test_samples),
+            "test": DataSet(test, count, more=tuple(more)),
         }
 
     def load(self, dataset: DataSet) -> np.ndarray:
@@ -291,7 +255,8 @@ class DoubleDescent(Study):
 
     def given(self, cell: numbers.Cell) -> dict[str, Variable]:
         """What predicting zero scores on the test set, the mean of sum_i x_i^p; 1 where p = 2."""
-        score = _zero_loss(*self.datasets(cell)["test"][:2], cell.loss)
+        stream, count = self.datasets(cell)["test"][:2]
+        score = _zero_loss(stream, count * self.options.test_draws, cell.loss)
         name = {"long_name": "test loss of predicting zero"}
         return {"zero_test_loss": Variable((), np.float32(score), name)}
 
@@ -368,54 +333,3 @@ class DoubleDescent(Study):
 def _zero_loss(key: data.Stream, count: int, power: int) -> float:
     total = sum((part.val.astype(float) ** power).sum() for part in data.chunks(key, count))
     return float(total) / count
-
-
-def _tiles(n: int, most: int) -> tuple[int, int]:
-    """Tiles and their columns, a multiple of 16 and about `most`, with little padding beyond n."""
-    least = -(-n // most)
-    count = min(
-        range(least, least + least // 8 + 1), key=lambda tiles: tiles * -(-n // tiles // 16)
-    )
-    return count, -(-n // (count * 16)) * 16
-
-
-def _entries(rows: int, n: int, S: float, repeated: int = 0, repeats: int = 1) -> int:
-    """Room for the non-zeros of a block: fewer than one block in e^30 needs more.
-
-    Bernstein's inequality: a sum of variance v, of terms of at most k, exceeds its mean by
-    sqrt(60 v) + 20 k with a probability below e^-30. A sample that is there k times is a term of k.
-    It depends on the cell alone (never on the data), and is rounded up to two sizes per power of
-    two so that neighbouring S share a layout.
-    """
-    mean = rows * n * (1 - S)
-    copies = min(repeats, rows)
-    several = min(repeated, rows / copies)
-    variance = mean * S * (1 + several * copies * (copies - 1) / rows)
-    beyond = max(9 * np.sqrt(mean * S) + 32, np.sqrt(60 * variance) + 20 * copies)
-    enough = min(rows * n, int(mean + beyond))
-    step = 2 ** max(5, enough.bit_length() - 2)
-    return -(-enough // step) * step
-
-
-def _dense_shapes(size: Size, samples: int) -> Shapes:
-    """Blocks of 16 to 128 dense samples, of so many cells side by side as fit a core's cache."""
-    rows = min(128, max(16, 1 << (samples - 1).bit_length()))
-    fit = CACHED // (rows * size.columns * 4)
-    beside = min(32, 1 << max(0, fit.bit_length() - 1))
-    return Shapes(size, (rows,), _dense_operations(size.hidden, size.columns), beside)
-
-
-def _dense_operations(hidden: int, features: int) -> float:
-    """Operations a sample costs with its zeros: two products, four for gradients, and a ReLU."""
-    return float(features * (12 * hidden + 8))
-
-
-def _operations(hidden: int, features: int, entries: float, slots: int = 0) -> float:
-    """Operations a sample costs: three products with A = [W; b], a ReLU and a comparison.
-
-    A non-zero takes the time of about 700 + 170 m of them (benchmarks/README.md: at n = 500 half
-    of a step is theirs), since it is gathered and scattered several times. To draw a sample takes
-    1,800 to 2,800 for each of its slots, most of it for random bits.
-    """
-    dense = features * (6 * (hidden + 1) + 2)
-    return float(dense + entries * (700 + 170 * hidden) + 2300 * slots)

@@ -29,7 +29,7 @@ SWEEPS: dict[str, dict[str, Any]] = {
         "arms": {f"{T}_{m}": {"T": T, "m": m} for T, m in [(1, 1), (33, 3), (200, 2)]},
         "axes": {"reduction": ["sum", "mean"]},
         "cell": {"S": 0.5, "steps": 60, "lr": 3e-3, "eps": 1e-6},
-        "options": {"n": 12, "test_samples": 40},
+        "options": {"n": 12, "test_samples": 40, "test_draws": 2},
     },
     # one sample; not a multiple of a block's rows; blocks of 256 rows instead of 32;
     # m = 1 and m > n; no sparsity; nearly nothing but all-zero samples
@@ -49,7 +49,7 @@ SWEEPS: dict[str, dict[str, Any]] = {
         },
         "axes": {"reduction": ["sum", "mean"]},
         "cell": {"steps": 120, "lr": 3e-3, "eps": 1e-6, "seed": 3},
-        "options": {"n": 12, "test_samples": 40},
+        "options": {"n": 12, "test_samples": 40, "test_draws": 3},
     },
     # the two eps differ by n = 20, so that the mean with one is the sum with the other
     "hyper": {
@@ -79,7 +79,7 @@ SWEEPS: dict[str, dict[str, Any]] = {
             "repeated": 2,
             "repeats": 5,
         },
-        "options": {"n": 20, "test_samples": 40},
+        "options": {"n": 20, "test_samples": 40, "test_draws": 3},
     },
     # features in two tiles
     "seeds": {
@@ -95,7 +95,7 @@ class Run:
 
     def __init__(self, sweep: sp.Sweep) -> None:
         self.result = sp.run(sweep)
-        self.n = sweep.options["n"]
+        self.n, self.draws = sweep.options["n"], sweep.options.get("test_draws", 1)
         grid = sweep.grid()
         self.points, self.cells = list(grid.points()), grid.cells
         self.inspected = [self.result.cell(**point) for point in self.points]
@@ -161,16 +161,34 @@ def test_held_out_loss_and_norms(name):
     run = trained(name)
     for i, (cell, expected) in enumerate(zip(run.cells, run.expected, strict=True)):
         stream = data.Stream(int(cell.data_key), run.n, cell.S, "test")
-        held_out = data.draw(stream, 40).dense(run.n)
+        held_out = data.draw(stream, 40 * run.draws).dense(run.n)
         form = {"power": cell.loss, "relu": bool(cell.relu)}
-        loss = oracle.loss_and_grad(held_out, expected.W, expected.b, expected.V, **form)[0]
+        losses = [
+            oracle.loss_and_grad(draw, expected.W, expected.b, expected.V, **form)[0]
+            for draw in held_out.reshape(run.draws, 40, run.n)
+        ]
         at = run.at(i)
-        np.testing.assert_allclose(at.test_loss, loss, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(at.test_loss, np.mean(losses), rtol=1e-4, atol=1e-4)
+        if run.draws > 1:
+            error = np.std(losses, ddof=1) / run.draws**0.5
+            np.testing.assert_allclose(at.test_loss_error, error, rtol=1e-3, atol=1e-4)
         for norm, weights in (("W_norm", expected.W), ("b_norm", expected.b)):
             np.testing.assert_allclose(at[norm], np.linalg.norm(weights), rtol=1e-4, atol=1e-4)
             history = at[f"history_{norm}"].dropna("step")
             np.testing.assert_allclose(history[-1], at[norm])
-        np.testing.assert_allclose(at.history_test_loss.dropna("step")[-1], at.test_loss)
+        last = at.history_test_loss.dropna("step")[-1]
+        np.testing.assert_allclose(last, losses[0], rtol=1e-4, atol=1e-4)
+
+
+def test_test_loss_on_samples_of_choice():
+    """By the definition, on the samples that the result's own loss is measured on."""
+    run = trained("forms")
+    for i, inspected in enumerate(run.inspected):
+        loss, error = inspected.test_loss(40 * run.draws)
+        np.testing.assert_allclose(loss, run.at(i).test_loss, rtol=1e-5)
+        more, smaller = inspected.test_loss(100 * 40 * run.draws)
+        assert abs(more - loss) < 5 * error
+        assert 0 < smaller < error / 5
 
 
 @every_sweep

@@ -23,7 +23,7 @@ from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.results.runs import failed, runs, unfinished
 from superpos_jax.studies.double_descent.criteria import squash, unsquash
 from superpos_jax.studies.double_descent.figures.loss_scale import loss_text, loss_ticks, tick_text
-from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
+from superpos_jax.studies.double_descent.figures.selection import narrow, sample_errors, tidy
 from superpos_jax.text import counted
 
 FRAME: dict[str, Any] = {"facecolor": "none", "edgecolor": "black", "lw": 1.6}
@@ -56,15 +56,18 @@ def plane_table(result: Result, **select: Any) -> pd.DataFrame:
     """The numbers of `plane`: one row a cell (T, m), seeds summarised.
 
     Columns: T, m, runs, died, unfinished (seeds still training: their losses are those so far),
-    test_loss (mean over surviving seeds, NaN where none), its min, max and standard error, ridge
-    (True at the T of the ridge of its m, once the row is trained), and the value of every other
-    swept axis. Losses are in units where the zero predictor scores 1.
+    test_loss (mean over surviving seeds, NaN where none), its min, max and standard error over
+    seeds (test_loss_sem), ridge (True at the T of the ridge of its m, once the row is trained),
+    test_loss_error (what test samples leave in one run's loss, where they were drawn several
+    times), and the value of every other swept axis. Losses are in units where the zero predictor
+    scores 1.
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
     dataset, taken = narrow(result.dataset, ("m", "T"), select)
     loss = runs(dataset["test_loss"], ("m", "T"))
     died, training = failed(dataset, ("m", "T")), unfinished(dataset, ("m", "T"))
+    errors = sample_errors(dataset, ("m", "T"))
     rows = []
     for i, m in enumerate(dataset["m"].values):
         means = [_mean(loss[i, j][~died[i, j]]) for j in range(loss.shape[1])]
@@ -84,6 +87,7 @@ def plane_table(result: Result, **select: Any) -> pd.DataFrame:
                     "test_loss_max": alive.max() if some else np.nan,
                     "test_loss_sem": alive.std(ddof=1) / len(alive) ** 0.5 if several else np.nan,
                     "ridge": j == top,
+                    **{name: error[i, j] for name, error in errors.items()},
                 }
             )
     return tidy(result, pd.DataFrame(rows), taken)

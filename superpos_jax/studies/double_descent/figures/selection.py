@@ -12,7 +12,7 @@ import xarray as xr
 from superpos_jax.drawing import select as drawing
 from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.style import BLUE, VERMILLION
-from superpos_jax.results.runs import fixed
+from superpos_jax.results.runs import failed, fixed, runs
 from superpos_jax.text import NBSP, written
 
 FEATURE, SAMPLE = BLUE, VERMILLION
@@ -20,6 +20,7 @@ FEATURE, SAMPLE = BLUE, VERMILLION
 SETTING = ("n", "m", "S", "steps", "lr", "weight_decay", "eps", "reduction")
 VARIANTS = {"loss": 2, "untied": 0, "relu": 0, "online": 0}
 """What the setting names where it is not as usual."""
+ERROR = "test_loss_error"
 ROUNDING = 1e-6
 """Of the squares of a sample of norm 1 in float32, summed."""
 
@@ -56,9 +57,23 @@ def _scored(dataset: xr.Dataset, power: int) -> xr.Dataset:
     zero = zero.where((powers != 2) | (abs(zero - 1) > ROUNDING), 1.0)
     scores = {"test": zero, "train": zero.where(powers != 2, 1.0)}
     names = {f"{prefix}{part}_loss": part for prefix in ("", "history_") for part in scores}
+    names[ERROR] = "test"
     return dataset.assign(
         {name: dataset[name] / scores[part] for name, part in names.items() if name in dataset}
     )
+
+
+def sample_errors(dataset: xr.Dataset, keep: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """The standard error that test samples leave in a run's test loss: (*keep), by its column.
+
+    The mean over the runs that did not fail. Nothing where a result has a single draw of them.
+    """
+    if ERROR not in dataset:
+        return {}
+    errors = runs(dataset[ERROR], keep).astype(float)
+    counts = np.isfinite(errors) & ~failed(dataset, keep)
+    total, count = np.where(counts, errors, 0).sum(-1), counts.sum(-1)
+    return {ERROR: np.where(count > 0, total / np.maximum(count, 1), np.nan)}
 
 
 def from_words(T: float) -> str:

@@ -27,7 +27,7 @@ from superpos_jax.studies.double_descent.figures.loss_scale import (
     seed_key,
 )
 from superpos_jax.studies.double_descent.figures.plane import ridge
-from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
+from superpos_jax.studies.double_descent.figures.selection import ERROR, narrow, sample_errors, tidy
 from superpos_jax.studies.double_descent.labels import LABELS, SEEDS, describe
 from superpos_jax.text import NBSP
 
@@ -67,8 +67,9 @@ def t_sweep_table(result: Result, by: str | None = None, **select: Any) -> pd.Da
 
     Columns: the axis that the lines are by (`m`, `weight_decay`, ...), T, split ("train" or
     "test"), runs, died, unfinished (seeds still training: their losses are those so far), median,
-    mean, min, q25, q75, max over the surviving seeds (NaN where none), m, and the value of every
-    other swept axis. Losses are in units where the zero predictor scores 1.
+    mean, min, q25, q75, max over the surviving seeds (NaN where none), test_loss_error (what test
+    samples leave in one run's test loss, where they were drawn several times), m, and the value of
+    every other swept axis. Losses are in units where the zero predictor scores 1.
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
@@ -79,6 +80,8 @@ def t_sweep_table(result: Result, by: str | None = None, **select: Any) -> pd.Da
     shared = fixed(result.dataset)
     losses = {split: dataset[f"{split}_loss"] for split in ("test", "train")}
     frame = against_T(dataset, by, "split", losses)
+    for name, errors in sample_errors(dataset, (by, "T")).items():
+        frame.loc[frame["split"] == "test", name] = errors.ravel()
     if by != "m" and "m" in shared:
         taken = {"m": shared["m"], **taken}
     frame = tidy(result, frame, taken)
@@ -136,6 +139,9 @@ def _draw(table: pd.DataFrame) -> Figure:
         for value, colour in zip(values, colours, strict=True):
             here = rows[rows[by] == value]
             line(panel, "T", here, color=colour, label=f"{by}={value:g}")
+            if split == "test" and _has_bars(table):
+                bars = here["median"] + 2 * here[ERROR], here["median"] - 2 * here[ERROR]
+                panel.vlines(here["T"], *bars, color=colour, lw=1.2, gid="test-samples")
         panel.set_ylabel(f"{split} loss")
     test, train = (table[table["split"] == split] for split in ("test", "train"))
     loss_axis([top], drawn(test), count=13)
@@ -151,6 +157,11 @@ def _draw(table: pd.DataFrame) -> Figure:
     look.page_key(figure, [*keys, *seed_key(test)])
     figure.align_ylabels()
     return figure
+
+
+def _has_bars(table: pd.DataFrame) -> bool:
+    """Whether the error of test samples is drawn: where there are no seeds to show a spread."""
+    return ERROR in table and table["runs"].max() == 1
 
 
 def peak_words(table: pd.DataFrame, by: str, n: int = 0) -> str:
@@ -187,7 +198,9 @@ def _caption(table: pd.DataFrame) -> list[str]:
     if bumps:
         shape = "The test loss is largest between storing samples and storing features"
         shape += "; with more data it falls below 1: it generalizes." if falls else "."
-    return [seed_words(test), shape, lost_words(test), peak_words(test, by, table.attrs["n"])]
+    bars = " Bars: two standard errors of its test samples." if _has_bars(table) else ""
+    seeds = seed_words(test) + bars
+    return [seeds, shape, lost_words(test), peak_words(test, by, table.attrs["n"])]
 
 
 T_SWEEP = FigureSpec(

@@ -155,3 +155,29 @@ def test_empty_test_samples_lower_what_predicting_zero_scores():
     after = plots.t_sweep_table(result)
     unit = np.where(before["split"] == "test", 0.63, 1)
     np.testing.assert_allclose(after["median"], before["median"] / unit)
+
+
+def test_what_test_samples_leave_is_drawn_where_no_seeds_are():
+    """In units of predicting zero, as losses are; runs that failed have no part in it."""
+    result = Made(T=SIZES)
+    loss = result.dataset["test_loss"]
+    result.dataset["test_loss_error"] = xr.full_like(loss, 0.02)
+    result.dataset["zero_test_loss"] = xr.full_like(loss, 0.5)
+    table = plots.t_sweep_table(result)
+    test = table[table["split"] == "test"]
+    np.testing.assert_allclose(test["test_loss_error"], 0.04)
+    assert table.loc[table["split"] == "train", "test_loss_error"].isna().all()
+    figure = plots.t_sweep(result)
+    (bars,) = gid(figure, "test-samples")
+    heights = [np.ptp(segment[:, 1]) for segment in bars.get_segments()]
+    np.testing.assert_allclose(heights, 4 * 0.04)
+    assert any("Bars: two standard errors" in text for text in texts(figure))
+
+    several = Made(T=SIZES, m=[2, 4], seed=[0, 1])
+    several.dataset["test_loss_error"] = xr.full_like(several.dataset["test_loss"], 0.02)
+    several.dataset["test_loss_error"][..., 1] = 0.04
+    several.dataset["verdict"][0, 0, 1] = 2
+    errors = plots.plane_table(several)["test_loss_error"].to_numpy()
+    assert errors[0] == pytest.approx(0.02)
+    np.testing.assert_allclose(errors[1:], 0.03)
+    assert not gid(plots.t_sweep(several), "test-samples")
