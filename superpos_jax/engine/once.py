@@ -83,7 +83,6 @@ class _Number:
 def _watched_kind(kind: Any) -> Any:
     """A class of cells that note what is read of them."""
     names = [field.name for field in fields(kind)]
-
     get = object.__getattribute__
 
     def whole(twin: Any) -> Any:
@@ -92,6 +91,7 @@ def _watched_kind(kind: Any) -> Any:
         return get(twin, CELL)
 
     own: dict[str, Any] = {name: _Number(name) for name in names}
+    own["__class__"] = property(lambda _: kind)  # equal to other cells, replaced by one of them
     own["__dict__"] = property(lambda twin: vars(whole(twin)))
     # What is no number may be computed from any of them.
     own["__getattr__"] = lambda twin, name: getattr(whole(twin), name)
