@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from superpos_jax.cli.compare import compare
+from superpos_jax.cli.measure import measure
 from superpos_jax.cli.merge import merge
 from superpos_jax.cli.options import (
     DONE,
@@ -58,6 +59,7 @@ app = typer.Typer(
 
 app.command(epilog=ENDS)(run)
 app.command(epilog=ENDS)(merge)
+app.command(epilog=ENDS)(measure)
 app.command()(view)
 app.command(epilog=ENDS)(compare)
 

@@ -52,7 +52,13 @@ def compare(
         for pair in pairs
     ]
     if rows:
-        head = ("results", "cells in both", "differ", "largest difference", "trained in the run of")
+        head = (
+            "results",
+            "cells in both",
+            "differ",
+            "largest difference",
+            "trained by the commits",
+        )
         print_table("cells that two results hold", head, rows)
     out.print(in_short(pairs))
     return SOME_DIED if any(pair.strange for pair in pairs) else DONE

@@ -16,7 +16,7 @@ def merge(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            parser=a_folder, metavar="DIR...", help="Result folders of one sweep, as its shards'."
+            parser=a_folder, metavar="DIR", help="Result folders of one sweep, as its shards'."
         ),
     ],
     out_folder: Annotated[

@@ -27,7 +27,7 @@ def view(
         list[Path],
         typer.Argument(
             parser=a_folder,
-            metavar="RESULT...",
+            metavar="RESULT",
             help="Result folders or archives, `.zip`; several stand side by side on one page.",
         ),
     ],

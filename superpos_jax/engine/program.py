@@ -170,6 +170,18 @@ class Program:
             restored.append(self._sharded(jax.tree.unflatten(tree, host)))
         return restored
 
+    def restored(self, params: Sequence[PyTree]) -> list[State]:
+        """The cells at step 0, with parameters of each cell in place of the initial ones."""
+
+        def of_group(group: Group, state: State) -> State:
+            members = np.unique(group.slots[group.slots >= 0])
+            rows = np.searchsorted(members, np.maximum(group.slots, members[0]))
+            own = (params[i] for i in members)
+            stacked = jax.tree.map(lambda *leaves: np.stack(leaves)[rows], *own)
+            return state._replace(params=self._sharded(stacked))
+
+        return [of_group(*pair) for pair in zip(self.plan.groups, self.init(), strict=True)]
+
     def _redrawn(self, number: int) -> Tables:
         """The tables with a further draw of data sets; of those that have none, no samples.
 

@@ -367,6 +367,13 @@ class Study(abc.ABC):
         """What a trained cell adds to the result; nothing by default, the weights neither."""
         return {}
 
+    def restore(self, cell: Any, shapes: Shapes, arrays: Mapping[str, np.ndarray]) -> PyTree:
+        """The parameters of a trained cell from its arrays in a result, laid out as by `init`.
+
+        `superpos measure` measures them again. By default nothing that is stored gives them: None.
+        """
+        return None
+
     def result_bytes(self, cell: Any) -> int:
         """Bytes of the arrays that a trained cell adds to the result: of `report`, of `trace`."""
         return 0

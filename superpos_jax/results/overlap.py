@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from superpos_jax.engine.study import DataSet, Study
 from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.results.cells import CELL, HISTORY, STEP, cells_of
 from superpos_jax.results.store import read_table, study_of
 from superpos_jax.results.view import provenance, swept
-from superpos_jax.text import Labels, counted, written
+from superpos_jax.text import counted, written
 
 
 class Overlap(NamedTuple):
@@ -35,7 +36,7 @@ class Overlap(NamedTuple):
     largest: str
     """The largest difference and the cell that has it; empty if none differs."""
     trained: str
-    """The runs that trained the cells that differ; empty if none does."""
+    """The commits that trained the cells that differ, and when; empty if none does."""
     elsewhere: int = 0
     """How many of those that differ were trained on another platform in the second one, a GPU and
     a CPU say, where nobody promises the same bits."""
@@ -53,7 +54,7 @@ class _Trained(NamedTuple):
     """By study and what decides the training of a cell: its row in the table."""
     cells: Sequence[Any]
     table: xr.Dataset
-    labels: Labels
+    study: Study
 
 
 def overlaps(paths: Iterable[Path]) -> list[Overlap]:
@@ -108,7 +109,7 @@ def _trained(table: xr.Dataset) -> _Trained:
         (study.name(), study.alike(cells[row])): row for row in ended.tolist()
     }
     single = [name for name, array in table.data_vars.items() if {*array.dims} <= {CELL, STEP}]
-    return _Trained(rows, cells, table[single], study.labels)
+    return _Trained(rows, cells, table[single], study)
 
 
 def _compare(
@@ -121,17 +122,21 @@ def _compare(
     if all(STEP in part.dims for part in parts):
         steps = np.intersect1d(parts[0][STEP].values, parts[1][STEP].values)
         parts = [part.sel({STEP: steps}) for part in parts]
+    examples = (each.cells[each.rows[common[0]]] for each in (one, other))
+    datasets = [
+        each.study.datasets(cell) for each, cell in zip((one, other), examples, strict=True)
+    ]
     apart = {
         str(name): _apart(parts[0][name].values, parts[1][name].values)
         for name in parts[0].data_vars
-        if name != "run" and name in parts[1]
+        if name != "run" and name in parts[1] and _is_comparable(str(name), datasets)
     }
     differs = np.any([distance > 0 for distance in apart.values()], axis=0)
     largest = trained = ""
     if differs.any():
         name, place = _most_telling(apart)
         shown, axes = one.cells[places[0][place]], {*swept(one.table), *swept(other.table)}
-        cell = one.labels.describe({axis: getattr(shown, axis) for axis in sorted(axes)})
+        cell = one.study.labels.describe({axis: getattr(shown, axis) for axis in sorted(axes)})
         numbers = [part[name].values[place] for part in parts]
         largest = f"{name} {_in_words(numbers)}, {cell}"
         trained = " and ".join(_runs(part.isel({CELL: differs})) for part in parts)
@@ -178,10 +183,32 @@ def _platforms(table: xr.Dataset) -> np.ndarray:
 
 
 def _runs(table: xr.Dataset) -> str:
-    """The runs that trained the rows of a table: when, and of which commit."""
-    runs, told = provenance(table), []
+    """The commits of the runs that trained the rows of a table, each with its days."""
+    runs = provenance(table)
+    days: dict[str, list[str]] = {}
     for number in np.unique(table["run"].values).tolist():
         run = runs[number] if 0 <= number < len(runs) else {}
-        commit = run.get("commit") or "of no noted commit"
-        told.append(f"{run.get('started') or 'a run of no noted time'} ({commit})")
-    return ", ".join(told)
+        day = str(run.get("started") or "").partition("T")[0]
+        days.setdefault(run.get("commit") or "no noted commit", []).append(day)
+    return ", ".join(
+        f"{commit} ({' to '.join(sorted({min(own), max(own)}))})" if all(own) else commit
+        for commit, own in days.items()
+    )
+
+
+def _is_comparable(name: str, datasets: Sequence[Mapping[str, DataSet]]) -> bool:
+    """Whether two results measure a number of the same samples; it names its data set.
+
+    They do not where one has more test samples, or more draws of them at the end.
+
+    >>> one, more = ({"test": DataSet("a", 9, more=keys)} for keys in ((), ("b",)))
+    >>> [_is_comparable(n, (one, more)) for n in ("test_loss", "history_test_loss", "train_loss")]
+    [False, True, True]
+    """
+    for dataset in {**datasets[0], **datasets[1]}:
+        first, second = (each.get(dataset, DataSet(None, 0)) for each in datasets)
+        if name.startswith(HISTORY):
+            first, second = first._replace(more=()), second._replace(more=())
+        if f"_{dataset}_" in f"_{name}_" and first != second:
+            return False
+    return True

@@ -43,6 +43,31 @@ def test_equal_cells_are_found_under_other_names(kept):
     assert (pair.cells, pair.differing, pair.largest, pair.trained) == (1, 0, "", "")
 
 
+@pytest.mark.parametrize(
+    ("options", "compared"), [({"test_draws": 4}, {"history"}), ({"test_samples": 9}, set())]
+)
+def test_losses_of_other_test_samples_are_not_compared(kept, options, compared):
+    """Neither the mean over more draws, nor what the data alone give of them."""
+
+    def change(table):
+        table["test_loss"] += 1.0
+        table["zero_test_loss"] = table["test_loss"] * 0
+
+    def history(table):
+        table["history_test_loss"] += 1.0
+
+    def both(table):
+        change(table)
+        history(table)
+
+    one = kept("one", {"T": [3, 5]})
+    more = kept("more", {"T": [3, 5]}, options, change)
+    (pair,) = overlaps([one, more])
+    assert (pair.cells, pair.differing) == (2, 0)
+    other = kept("other", {"T": [3, 5]}, options, both)
+    assert overlaps([one, other])[0].differing == (2 if compared else 0)
+
+
 def test_a_number_that_differs_is_told(kept, superpos):
     def change(table):
         table["history_test_loss"][1, 1] += 1e-9
@@ -54,7 +79,7 @@ def test_a_number_that_differs_is_told(kept, superpos):
     (pair,) = overlaps([one, other])
     assert (pair.cells, pair.differing) == (3, 2)
     assert pair.largest.startswith("test_loss 5 and 7.5, T")
-    assert pair.trained.count("2026-11-22T07:12 (83d599be7e6e)") == 2
+    assert pair.trained == "83d599be7e6e (2026-11-22) and 83d599be7e6e (2026-11-22)"
     code, out, _ = superpos("compare", one, other)
     assert code == 1
     assert "test_loss 5 and 7.5, T = 5, seed = 0" in out

@@ -122,10 +122,9 @@ class DoubleDescent(Study):
         return ""
 
     def alike(self, cell: numbers.Cell) -> Hashable:
-        """The numbers with the seeds that are meant, and the options that are not about storing."""
+        """The numbers with the seeds that are meant, and n; not what is measured and stored."""
         seeds = {"seed": 0, "data_seed": cell.data_key, "init_seed": cell.init_key}
-        o = self.options
-        return replace(cell, **seeds), o.n, o.test_samples, o.test_draws
+        return replace(cell, **seeds), self.options.n
 
     def recorded(self, cell: numbers.Cell) -> tuple[int, ...]:
         """About `history_points` log-spaced steps."""
@@ -295,6 +294,21 @@ class DoubleDescent(Study):
                 reported["V"] = Variable(dims, V, long_name, True)
             reported["b"] = Variable(("feature",), b, {"long_name": "decoder bias"}, True)
         return reported
+
+    def restore(
+        self, cell: numbers.Cell, shapes: Shapes, arrays: Mapping[str, np.ndarray]
+    ) -> model.Params | None:
+        """W, b and V, padded."""
+        if "W" not in arrays or (cell.untied and "V" not in arrays):
+            return None
+        size: Size = shapes.size
+        n, width = self.options.n, size.tiles * size.columns
+
+        def padded(weights: np.ndarray) -> Any:
+            return np.pad(weights[: cell.m], ((0, size.hidden - cell.m), (0, width - n)))
+
+        b: Any = np.pad(arrays["b"], (0, width - n))
+        return model.Params(padded(arrays["W"]), b, padded(arrays["V"]) if cell.untied else None)
 
     def result_bytes(self, cell: numbers.Cell) -> int:
         """Of dimensionalities, weights and hidden vectors, and of what is kept along training."""

@@ -20,8 +20,8 @@ from superpos_jax.drawing.heatmap import edges, marks, numbers
 from superpos_jax.drawing.needs import Needs, missing
 from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
-from superpos_jax.results.runs import failed, runs, unfinished
-from superpos_jax.studies.double_descent.criteria import squash, unsquash
+from superpos_jax.results.runs import failed, fixed, runs, unfinished
+from superpos_jax.studies.double_descent.criteria import BUMP_FROM, squash, unsquash
 from superpos_jax.studies.double_descent.figures.loss_scale import loss_text, loss_ticks, tick_text
 from superpos_jax.studies.double_descent.figures.selection import narrow, sample_errors, tidy
 from superpos_jax.text import counted
@@ -57,10 +57,10 @@ def plane_table(result: Result, **select: Any) -> pd.DataFrame:
 
     Columns: T, m, runs, died, unfinished (seeds still training: their losses are those so far),
     test_loss (mean over surviving seeds, NaN where none), its min, max and standard error over
-    seeds (test_loss_sem), ridge (True at the T of the ridge of its m, once the row is trained),
-    test_loss_error (what test samples leave in one run's loss, where they were drawn several
-    times), and the value of every other swept axis. Losses are in units where the zero predictor
-    scores 1.
+    seeds (test_loss_sem), ridge (True at the T from n/10 on at which the loss of its m is
+    largest, once the row is trained), test_loss_error (what test samples leave in one run's loss,
+    where they were drawn several times), and the value of every other swept axis. Losses are in
+    units where the zero predictor scores 1.
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
@@ -71,7 +71,7 @@ def plane_table(result: Result, **select: Any) -> pd.DataFrame:
     rows = []
     for i, m in enumerate(dataset["m"].values):
         means = [_mean(loss[i, j][~died[i, j]]) for j in range(loss.shape[1])]
-        top = ridge(np.array(means)) if not training[i].any() else None
+        top = ridge(_late(np.array(means), dataset)) if not training[i].any() else None
         for j, T in enumerate(dataset["T"].values):
             alive = loss[i, j][~died[i, j] & np.isfinite(loss[i, j])]
             some, several = len(alive) > 0, len(alive) > 1
@@ -91,6 +91,15 @@ def plane_table(result: Result, **select: Any) -> pd.DataFrame:
                 }
             )
     return tidy(result, pd.DataFrame(rows), taken)
+
+
+def _late(means: np.ndarray, dataset: xr.Dataset) -> np.ndarray:
+    """Means over T from n/10 on, NaN below, where single T have peaks of their own.
+
+    All of them where fewer than three T are as large.
+    """
+    late = dataset["T"].values >= BUMP_FROM * fixed(dataset).get("n", 0)
+    return np.where(late, means, np.nan) if late.sum() > 2 else means
 
 
 def _mean(values: np.ndarray) -> float:

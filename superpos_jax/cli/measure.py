@@ -1,0 +1,61 @@
+"""`superpos measure`: trained cells measured again, from their stored weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from superpos_jax.cli.options import (
+    DONE,
+    DevicesOption,
+    ResultArgument,
+    StudyOption,
+    a_folder,
+)
+from superpos_jax.cli.slices import load_named
+from superpos_jax.cli.terminal import err, out, print_result
+from superpos_jax.errors import UserError
+
+
+def measure(
+    result: ResultArgument,
+    folder: Annotated[
+        Path,
+        typer.Option("--out", parser=a_folder, metavar="PATH", help="A new folder for the result."),
+    ],
+    overrides: Annotated[
+        list[str],
+        typer.Option(
+            "--set", metavar="OPTION=VALUE", help="An option of the study, as measured. Repeatable."
+        ),
+    ] = ["test_draws=64"],  # noqa: B006
+    devices: DevicesOption = None,
+    study: StudyOption = None,
+) -> int:
+    """Measure the final test loss of a trained result again, on more draws of held-out samples.
+
+    The weights are those that the result stores; nothing is trained. The new result has means over
+    all draws and their standard errors (`test_loss_error`).
+
+    Example:
+
+        superpos measure results/quickstart --set test_draws=64 --out results/quickstart_64
+    """
+    from superpos_jax.results.sweep import parse
+    from superpos_jax.training import measure as training
+
+    loaded = load_named(result, study)
+    if folder.exists():
+        raise UserError(f"--out {folder}: exists; allowed: a new folder")
+    names = tuple(type(loaded.grid.study).Options.model_fields)
+    options = dict(parse(override) for override in overrides)
+    if wrong := sorted({*options} - {*names}):
+        raise UserError(f"--set {wrong[0]}: not an option; allowed: {', '.join(names)}")
+    with err.status("measuring"):
+        again = training.measure(loaded, options, devices=devices)
+    written = again.save(folder)
+    print_result(again, {})
+    out.print(f"result: {written.parent}", soft_wrap=True)
+    return DONE

@@ -1,0 +1,142 @@
+"""Trained cells measured again, from their stored weights: on more held-out samples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+
+from superpos_jax.engine import memory
+from superpos_jax.engine.layout import TRAIN
+from superpos_jax.engine.numerics import pinned
+from superpos_jax.engine.program import Program, make_mesh
+from superpos_jax.engine.study import Study
+from superpos_jax.engine.verdicts import FAILED, UNFINISHED
+from superpos_jax.errors import UserError
+from superpos_jax.results import view
+from superpos_jax.results.result import Result
+from superpos_jax.training import provenance
+from superpos_jax.training.job import find_devices
+
+AGREES = 1e-3
+"""Relative difference of a cell's train loss, as stored and as its stored weights give it."""
+AGAIN = "measured"
+"""Of the last run in the provenance: when and by what the result was measured again."""
+
+
+@pinned()
+def measure(result: Result, options: Mapping[str, Any], *, devices: int | None = None) -> Result:
+    """The result with the final test loss of its trained cells measured again.
+
+    Losses of data sets that have several draws under these options become means over their draws,
+    with standard errors; so do baselines that depend on the data alone. Histories stay.
+
+    Args:
+        result: with weights.
+        options: of the study, in place of the result's: `{"test_draws": 64}`.
+        devices: how many devices to measure on.
+
+    Raises:
+        UserError: an option is wrong, no data set has several draws, a cell's weights are not
+            stored, or do not give its stored train loss.
+
+    >>> from superpos_jax.training.job import run
+    >>> from superpos_jax.results.sweep import Sweep
+    >>> result = run(Sweep(axes=dict(T=[3]), cell=dict(steps=5, S=0.9), options=dict(n=50)))
+    >>> again = measure(result, {"test_draws": 5}).dataset
+    >>> bool(abs(again.test_loss - result.dataset.test_loss) < 5 * again.test_loss_error)
+    True
+    """
+    before = result.dataset
+    given = result.sweep.model_dump() | {"options": {**result.sweep.options, **options}}
+    sweep = type(result.sweep)(**given)
+    grid = sweep.grid()
+    study, places = grid.study, np.argwhere(~np.isin(before["verdict"], (UNFINISHED, *FAILED)))
+    points = [
+        {axis: before[axis].values[i].item() for axis, i in zip(result.axes, place, strict=True)}
+        for place in places
+    ]
+    if not points:
+        raise UserError(f"{result.name}: no cell is trained to its end")
+    cells = [result.trained_cell(**point) for point in points]
+    if study.datasets(cells[0])[TRAIN] != result.grid.study.datasets(cells[0])[TRAIN]:
+        raise UserError(
+            f"measure: {', '.join(options)}: changes what the cells are trained on; allowed:"
+            " options of what is measured, as test_draws=64"
+        )
+    if not any(dataset.more for dataset in study.datasets(cells[0]).values()):
+        raise UserError("measure: every data set has one draw; set more, as test_draws=64")
+    mesh = make_mesh(find_devices(devices))
+    platform = mesh.devices.flat[0].platform
+    free = memory.available([*mesh.devices.flat])
+    measured: dict[str, list[np.ndarray]] = {}
+    stored = iter([result.at(**point) for point in points])
+    for plan in memory.split(study, cells, mesh.size, platform, free):
+        program = Program(study, plan, mesh)
+        arrays = [next(stored) for _ in plan.cells]
+        pairs = zip(plan.cells, arrays, strict=True)
+        state = program.restored([_restored(study, cell, own, platform) for cell, own in pairs])
+        values = program.finish(state)
+        _refuse_others(plan.cells, arrays, values["train_loss"])
+        for name in values:
+            if f"{name}_error" in values:
+                for key in (name, f"{name}_error"):
+                    measured.setdefault(key, []).append(values[key])
+    for cell in cells:
+        for name, variable in study.given(cell).items():
+            measured.setdefault(name, []).append(np.atleast_1d(variable.values))
+    dataset = before.assign(
+        {
+            name: _placed(before, name, places, np.concatenate(parts))
+            for name, parts in measured.items()
+        }
+    )
+    *earlier, latest = view.provenance(before)
+    again = {**latest, AGAIN: {"at": provenance.now(), **provenance.trainer(study)}}
+    told = again | ({"earlier": earlier} if earlier else {})
+    dataset = dataset.assign_attrs(
+        sweep=sweep.model_dump_json(),
+        options=study.options.model_dump_json(),
+        provenance=json.dumps(told),
+    )
+    return Result(dataset, grid)
+
+
+def _restored(study: Study, cell: Any, stored: xr.Dataset, platform: str) -> Any:
+    """The parameters of a cell, finite."""
+    arrays = {str(name): stored[name].values for name in stored.data_vars}
+    params = study.restore(cell, study.shapes(cell, platform), arrays)
+    if params is None or not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
+        raise UserError(
+            f"measure: the weights of {cell} were not stored; train with save_weights = true, and"
+            " measure the result folder where this is an archive"
+        )
+    return params
+
+
+def _refuse_others(cells: Any, stored: list[xr.Dataset], losses: np.ndarray) -> None:
+    """Refuse weights that give another train loss than the one that was stored with them."""
+    for cell, own, loss in zip(cells, stored, losses.tolist(), strict=True):
+        before = float(own["train_loss"])
+        if not np.isclose(loss, before, rtol=AGREES, atol=1e-6):
+            raise UserError(
+                f"measure: the stored weights of {cell} have the train loss {loss:g}, and"
+                f" {before:g} was stored with them"
+            )
+
+
+def _placed(before: xr.Dataset, name: str, places: np.ndarray, values: np.ndarray) -> xr.Variable:
+    """A number of each cell; of a cell that is not measured what it was, or NaN."""
+    verdict = before["verdict"]
+    if name in before:
+        old = before[name]
+        array, attrs = old.transpose(*verdict.dims).values.copy(), old.attrs
+    else:
+        attrs = {"long_name": name.replace("_", " ")}
+        array = np.full(verdict.shape, np.nan, values.dtype)
+    array[tuple(places.T)] = values
+    return xr.Variable(verdict.dims, array, attrs)

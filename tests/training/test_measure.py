@@ -1,0 +1,83 @@
+"""Stored weights measured on more draws: what training would have measured on them."""
+
+import numpy as np
+import pytest
+
+import superpos_jax as sp
+from superpos_jax.errors import UserError
+from superpos_jax.training.measure import AGAIN, measure
+
+DRAWS = 3
+
+
+def sweep(**options):
+    """Two hidden sizes, T in one block and in several; one cell dies."""
+    return sp.Sweep(
+        arms={"small": {"T": 1, "m": 1}, "large": {"T": 33, "m": 3}, "dead": {"T": 33, "lr": 3e38}},
+        axes={"seed": [0, 1]},
+        cell={"S": 0.5, "steps": 20, "lr": 3e-3, "untied": 1},
+        options={"n": 12, "test_samples": 40, **options},
+    )
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return sp.run(sweep())
+
+
+@pytest.fixture
+def folder(trained, tmp_path):
+    trained.save(tmp_path / "trained")
+    return tmp_path / "trained"
+
+
+def test_it_is_what_training_measures(trained):
+    """Bit for bit, of every quantity; only the provenance tells that it was done later."""
+    at_once = sp.run(sweep(test_draws=DRAWS)).dataset
+    later = measure(trained, {"test_draws": DRAWS}).dataset
+    assert {*later.data_vars} == {*at_once.data_vars}
+    assert np.isfinite(later.test_loss_error.sel(arm=["small", "large"])).all()
+    for name in at_once.data_vars:
+        assert later[name].dims == at_once[name].dims
+        np.testing.assert_array_equal(later[name], at_once[name], err_msg=str(name))
+    assert later.attrs["options"] == at_once.attrs["options"]
+    assert (later.test_loss != trained.dataset.test_loss).sel(arm=["small", "large"]).all()
+
+
+def test_the_command_writes_a_new_folder(folder, superpos, tmp_path):
+    new = tmp_path / "new"
+    code, out, _ = superpos("measure", folder, "--set", f"test_draws={DRAWS}", "--out", new)
+    assert (code, f"result: {new}" in out.replace("\n", "")) == (0, True)
+    written, before = sp.load(new), sp.load(folder)
+    assert written.sweep.options["test_draws"] == DRAWS
+    assert "test_loss_error" in written.dataset
+    assert "test_loss_error" not in before.dataset
+    assert AGAIN in written.dataset.attrs["provenance"]
+
+    code, _, told = superpos("measure", folder, "--out", new)
+    assert (code, "exists; allowed: a new folder" in told) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("draws=3", "--set draws: not an option; allowed: n, test_samples, test_draws"),
+        ("test_draws=1", "every data set has one draw"),
+        ("test_draws=many", "options.test_draws = 'many'"),
+        ("n=11", "n: changes what the cells are trained on"),
+    ],
+)
+def test_a_wrong_option_is_named(folder, superpos, tmp_path, setting, told):
+    code, _, words = superpos("measure", folder, "--set", setting, "--out", tmp_path / "new")
+    assert code == 2
+    assert told in words.replace("\n", " ")
+    assert not (tmp_path / "new").exists()
+
+
+def test_weights_that_are_not_there_or_others_are_refused(trained):
+    thin = sp.Result(trained.dataset.drop_vars("V"))
+    with pytest.raises(UserError, match=r"weights of Cell.* were not stored"):
+        measure(thin, {"test_draws": DRAWS})
+    other = sp.Result(trained.dataset.assign(b=trained.dataset["b"] + 0.1))
+    with pytest.raises(UserError, match="have the train loss"):
+        measure(other, {"test_draws": DRAWS})
