@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from superpos_jax.engine.once import Once
 from superpos_jax.engine.study import DataSet, Fresh, FullBatch, Minibatch, Shapes, Study
 from superpos_jax.errors import UserError
 
@@ -47,6 +49,14 @@ class Layout:
     beside: int = 1
     looks: bool = False
 
+    def __post_init__(self) -> None:
+        """Hash it once: each of a million cells is looked up by its layout."""
+        own = tuple(getattr(self, field.name) for field in fields(self))
+        object.__setattr__(self, "_hash", hash(own))
+
+    def __hash__(self) -> int:
+        return self._hash  # type: ignore[attr-defined]
+
 
 def datasets_of(study: Study, cell: Any) -> Mapping[str, DataSet]:
     """The data sets of a cell.
@@ -66,10 +76,25 @@ def datasets_of(study: Study, cell: Any) -> Mapping[str, DataSet]:
     return datasets
 
 
+def all_datasets(study: Study, cells: Iterable[Any]) -> Iterator[Mapping[str, DataSet]]:
+    """The data sets of each cell, one after another; cells that have the same share a mapping."""
+
+    def of_one(cell: Any) -> Mapping[str, DataSet]:
+        datasets = datasets_of(study, cell)
+        hash(tuple(datasets.values()))  # a key that holds the cell reads all of it
+        return datasets
+
+    return map(Once(of_one), cells)
+
+
 def layout_of(study: Study, cell: Any, platform: str) -> Layout:
     """The layout of a cell: it depends on the cell's own values alone."""
+    return layout_with(study, platform, cell, datasets_of(study, cell)[TRAIN].samples)
+
+
+def layout_with(study: Study, platform: str, cell: Any, samples: int) -> Layout:
+    """The layout of a cell that has so many samples to train on."""
     shapes, feed = study.shapes(cell, platform), study.feed(cell)
-    samples = datasets_of(study, cell)[TRAIN].samples
     seen = seen_by_update(study, cell, samples)
     if shapes.kernel:
         measures = type(study).measure is not Study.measure
@@ -103,7 +128,8 @@ def layout_of(study: Study, cell: Any, platform: str) -> Layout:
 
 def by_layout(study: Study, cells: Sequence[Any], platform: str) -> dict[Layout, list[int]]:
     """Indices of the cells of each layout, in the order in which groups are kept."""
-    return grouped([layout_of(study, cell, platform) for cell in cells])
+    layout, data = Once(functools.partial(layout_with, study, platform)), all_datasets(study, cells)
+    return grouped([layout(c, own[TRAIN].samples) for c, own in zip(cells, data, strict=True)])
 
 
 def seen_by_update(study: Study, cell: Any, samples: int) -> int:

@@ -12,6 +12,7 @@ import psutil
 
 from superpos_jax.engine import cgroups
 from superpos_jax.engine.layout import TRAIN
+from superpos_jax.engine.once import Once
 from superpos_jax.engine.plan import Plan, kernels_by_block, make_plan
 from superpos_jax.engine.study import DataSet, Study
 from superpos_jax.errors import UserError
@@ -69,7 +70,7 @@ def results(study: Study, cells: Collection[Any], platform: str, processes: int 
     Raises:
         UserError: the host of accelerators cannot hold them.
     """
-    largest = max((_result(study, cell) for cell in cells), default=0.0)
+    largest = max(map(Once(functools.partial(_result, study)), cells), default=0.0)
     need = processes * len(cells) * (COPIES * largest + ROW)
     if platform == "cpu":
         return need

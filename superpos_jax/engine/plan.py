@@ -8,6 +8,7 @@ device walks its own slots, so a shorter list costs no padding.
 
 from __future__ import annotations
 
+import functools
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +20,13 @@ import numpy as np
 from superpos_jax.engine.layout import (
     TRAIN,
     Layout,
-    datasets_of,
+    all_datasets,
     grouped,
-    layout_of,
+    layout_with,
     needed_work,
     seen_by_update,
 )
+from superpos_jax.engine.once import Once
 from superpos_jax.engine.study import DataSet, PyTree, Study
 from superpos_jax.errors import UserError
 
@@ -130,64 +132,82 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
     >>> plan.overhead < 1.1
     True
     """
-    layouts = [layout_of(study, cell, platform) for cell in cells]
-    data = [datasets_of(study, cell) for cell in cells]
-    names = tuple(data[0])
-    if len({tuple((n, d.evaluate, len(d.more)) for n, d in sets.items()) for sets in data}) > 1:
+    data = [*all_datasets(study, cells)]
+    asked = Once(functools.partial(_asked, study, platform))
+    asks = [asked(cell, own[TRAIN].samples) for cell, own in zip(cells, data, strict=True)]
+    # Of a million cells few differ in what they ask for: each is taken from its kind.
+    pairs = {(id(ask), id(own)): (ask, own) for ask, own in zip(asks, data, strict=True)}
+    number = {pair: i for i, pair in enumerate(pairs)}
+    kind = np.array([number[id(ask), id(own)] for ask, own in zip(asks, data, strict=True)])
+    kinds = [*pairs.values()]
+    alike = [{name: (d.evaluate, len(d.more)) for name, d in own.items()} for _, own in kinds]
+    if any(own != alike[0] for own in alike):
         raise UserError(
             f"study {type(study).__name__}: datasets: cells differ in names, in evaluate or in how"
             " many more draws there are; allowed: the same of all cells"
         )
-    streams, offsets = _streams(layouts, data)
-    seen = [seen_by_update(study, c, d[TRAIN].samples) for c, d in zip(cells, data, strict=True)]
-    every = [int(study.look_every(cell)) for cell in cells]
-
-    def padded(i: int) -> float:
-        layout = layouts[i]
-        rows = layout.batch or layout.shapes.rows
-        cost = layout.shapes.row_cost or study.sample_cost(cells[i])
-        return _blocks(seen[i], rows) * rows * cost + study.update_cost(cells[i])
-
-    updates = np.array([int(study.steps(cell)) for cell in cells])
-    work = np.array([padded(i) for i in range(len(cells))])
-    needed = [needed_work(study, cell, count) for cell, count in zip(cells, seen, strict=True)]
+    streams, offsets = _streams(kinds)
+    draws = {name: _draws(name, kinds, offsets) for name in data[0]}
+    pace = Pace(np.array([ask.seen for ask, _ in kinds]), np.array([ask.every for ask, _ in kinds]))
+    updates, work, needed = (
+        np.array([getattr(ask, name) for ask, _ in kinds])[kind]
+        for name in ("updates", "work", "needed")
+    )
     owner = deal(work * updates, devices)
     groups = []
-    for layout, members in grouped(layouts).items():
-        dealt: list[list[int]] = [[] for _ in range(devices)]
-        for i in sorted(members, key=lambda i: (-updates[i], -work[i], i)):  # like beside like
-            dealt[owner[i]].append(i)
-        slots, count = _ragged(dealt, layout.beside, platform)
-        start = offsets[layout.shapes.block]
-
-        def ranges(name: str, start: Mapping[Any, int] = start, slots: Any = slots) -> list[Range]:
-            """Of each draw of a data set, the first one first."""
-            samples = _taken([d[name].samples for d in data], slots)
-            keys = zip(*((d[name].key, *d[name].more) for d in data), strict=True)
-            return [Range(_taken([start.get(k, 0) for k in own], slots), samples) for own in keys]
-
-        draws = {name: ranges(name) for name in names}
-        more = tuple(
-            {name: own[i] for name, own in draws.items() if i < len(own)}
-            for i in range(1, max(len(own) for own in draws.values()))
+    for layout, members in grouped([ask.layout for ask in asks]).items():
+        own = np.array(members)
+        own = own[np.lexsort((own, -work[own], -updates[own]))]  # like beside like
+        slots, count = _ragged([own[owner[own] == i] for i in range(devices)], layout, platform)
+        taken = functools.partial(_taken, kind=kind, slots=slots)
+        laid = {
+            name: [Range(*map(taken, draw)) for draw in columns] for name, columns in draws.items()
+        }
+        first, *more = (
+            {name: own[i] for name, own in laid.items() if i < len(own)}
+            for i in range(max(map(len, laid.values())))
         )
-        pace = Pace(_taken(seen, slots), _taken(every, slots))
-        first = {name: own[0] for name, own in draws.items()}
-        groups.append(Group(layout, slots, count, first, more, pace))
+        groups.append(Group(layout, slots, count, first, tuple(more), Pace(*map(taken, pace))))
 
-    evaluate = {name: data[0][name].evaluate for name in names}
+    evaluate = {name: dataset.evaluate for name, dataset in data[0].items()}
     beside, lasts = _side_by_side(groups, work, updates)
     return Plan(
-        cells, tuple(groups), evaluate, streams,
-        updates, np.array(needed), beside, lasts, np.array(owner), devices,
-    )  # fmt: skip
+        cells, tuple(groups), evaluate, streams, updates, needed, beside, lasts, owner, devices
+    )
+
+
+class _Ask(NamedTuple):
+    """What a cell asks for, beside its data."""
+
+    layout: Layout
+    seen: int
+    """Samples of an update."""
+    every: int
+    updates: int
+    work: float
+    needed: float
+
+
+def _asked(study: Study, platform: str, cell: Any, samples: int) -> _Ask:
+    """What a cell with so many samples to train on asks for."""
+    layout, seen = layout_with(study, platform, cell, samples), seen_by_update(study, cell, samples)
+    rows = layout.batch or layout.shapes.rows
+    cost = layout.shapes.row_cost or study.sample_cost(cell)
+    work = _blocks(seen, rows) * rows * cost + study.update_cost(cell)
+    every, updates = int(study.look_every(cell)), int(study.steps(cell))
+    return _Ask(layout, seen, every, updates, work, needed_work(study, cell, seen))
 
 
 def works(study: Study, cells: Sequence[Any]) -> Iterator[float]:
     """Operations that it takes to train each of some cells, padding aside."""
-    for cell in cells:
-        seen = seen_by_update(study, cell, datasets_of(study, cell)[TRAIN].samples)
-        yield needed_work(study, cell, seen) * int(study.steps(cell))
+
+    def work(cell: Any, samples: int) -> float:
+        seen = seen_by_update(study, cell, samples)
+        return needed_work(study, cell, seen) * int(study.steps(cell))
+
+    once = Once(work)
+    for cell, data in zip(cells, all_datasets(study, cells), strict=True):
+        yield once(cell, data[TRAIN].samples)
 
 
 def load_blocks(study: Study, plan: Plan) -> dict[tuple[int, ...], PyTree]:
@@ -226,12 +246,12 @@ def kernels_by_block(plan: Plan) -> dict[tuple[int, ...], Any]:
 
 
 def _streams(
-    layouts: Sequence[Layout], data: Sequence[Any]
+    kinds: Sequence[tuple[_Ask, Mapping[str, DataSet]]],
 ) -> tuple[dict[tuple[int, ...], dict[Any, DataSet]], dict[tuple[int, ...], dict[Any, int]]]:
     """The longest data set of each stream, by shape of a block, and where its blocks start."""
     streams: dict[tuple[int, ...], dict[Any, DataSet]] = {}
-    for layout, datasets in zip(layouts, data, strict=True):
-        longest = streams.setdefault(layout.shapes.block, {})
+    for ask, datasets in kinds:
+        longest = streams.setdefault(ask.layout.shapes.block, {})
         for dataset in datasets.values():
             for key in (dataset.key, *dataset.more):
                 if key not in longest or longest[key].samples < dataset.samples:
@@ -244,31 +264,44 @@ def _streams(
     return streams, offsets
 
 
+def _draws(
+    name: str,
+    kinds: Sequence[tuple[_Ask, Mapping[str, DataSet]]],
+    offsets: Mapping[tuple[int, ...], Mapping[Any, int]],
+) -> list[Range]:
+    """Where each draw of a data set lies, of each kind of cells; the first draw first."""
+    samples = np.array([own[name].samples for _, own in kinds])
+    keys = [(own[name].key, *own[name].more) for _, own in kinds]
+    starts = [offsets[ask.layout.shapes.block] for ask, _ in kinds]
+    first = [[start[key] for key in own] for start, own in zip(starts, keys, strict=True)]
+    return [Range(column, samples) for column in np.array(first).T]
+
+
 def _side_by_side(
     groups: Sequence[Group], work: np.ndarray, updates: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(cells,) each: the largest work and the most updates of the cells computed with a cell."""
     most = work.copy(), updates.copy()
     for group in groups:
-        if group.layout.shapes.kernel:
+        if group.layout.shapes.kernel or group.beside == 1:
             continue
-        for device in group.slots:
-            for start in range(0, len(device), group.beside):
-                beside = device[start : start + group.beside]
-                beside = beside[beside >= 0]
-                for values in most:
-                    values[beside] = values[beside].max(initial=0)
+        together = group.slots.reshape(-1, group.beside)
+        for values in most:
+            own = np.where(together < 0, 0, values[together]).max(axis=1, keepdims=True)
+            own = np.broadcast_to(own, together.shape)
+            values[together[together >= 0]] = own[together >= 0]
     return most
 
 
-def deal(work: np.ndarray, devices: int) -> list[int]:
+def deal(work: np.ndarray, devices: int) -> np.ndarray:
     """Longest job first, each to the device that has least to do."""
-    owner = [0] * len(work)
+    owner = np.zeros(len(work), np.int64)
     load = [(0.0, device) for device in range(devices)]  # a heap
-    for i in sorted(range(len(work)), key=lambda i: (-work[i], i)):
-        least, device = heapq.heappop(load)
+    order = np.argsort(-work, kind="stable")
+    for i, own in zip(order.tolist(), work[order].tolist(), strict=True):
+        least, device = load[0]
         owner[i] = device
-        heapq.heappush(load, (least + work[i], device))
+        heapq.heapreplace(load, (least + own, device))
     return owner
 
 
@@ -276,17 +309,20 @@ def _blocks(samples: int, rows: int) -> int:
     return -(-samples // rows)
 
 
-def _ragged(cells: list[list[int]], beside: int, platform: str) -> tuple[np.ndarray, int]:
+def _ragged(cells: Sequence[np.ndarray], layout: Layout, platform: str) -> tuple[np.ndarray, int]:
     """Indices of cells, a row a device, filled up with -1; and how many are side by side.
 
     On a CPU that is always the same number, so that the last ones are computed in the same shape.
     """
-    width = max(MIN_SLOTS, *(len(row) for row in cells))
+    width, beside = max(MIN_SLOTS, *map(len, cells)), layout.beside
     parts = -(-width // beside)
     count = beside if platform == "cpu" else -(-width // parts)
-    return np.array([row + [-1] * (parts * count - len(row)) for row in cells], np.int32), count
+    slots = np.full((len(cells), parts * count), -1, np.int32)
+    for row, own in zip(slots, cells, strict=True):
+        row[: len(own)] = own
+    return slots, count
 
 
-def _taken(values: Sequence[int], slots: np.ndarray) -> np.ndarray:
-    """A number of each cell, by slot; 0 where a slot is empty."""
-    return np.where(slots < 0, 0, np.asarray(values)[slots]).astype(np.int32)
+def _taken(column: np.ndarray, kind: np.ndarray, slots: np.ndarray) -> np.ndarray:
+    """A number of each kind, by slot; 0 where a slot is empty."""
+    return np.where(slots < 0, 0, column[kind[slots]]).astype(np.int32)

@@ -138,9 +138,11 @@ class Program:
         """One tree a group, leaves (devices, slots, ...), as one of numpy a cell, in order."""
         cells: list[PyTree] = [None] * len(self.plan.cells)
         for group, tree in zip(self.plan.groups, collective.gathered(trees), strict=True):
-            for place in np.argwhere(group.slots >= 0):
-                at = tuple(place)
-                cells[group.slots[at]] = jax.tree.map(lambda leaf, at=at: leaf[at], tree)
+            taken = group.slots >= 0
+            leaves, structure = jax.tree.flatten(tree)
+            own = zip(*(leaf[taken] for leaf in leaves), strict=True)
+            for cell in group.slots[taken]:
+                cells[cell] = jax.tree.unflatten(structure, next(own, ()))
         return cells
 
     def params(self, state: list[State]) -> list[PyTree]:

@@ -155,7 +155,7 @@ def part_of(part: Part, most: int) -> dict[str, Any]:
 
 
 def _vectors(name: str, array: np.ndarray, most: int) -> dict[str, Any]:
-    length = np.linalg.norm(array, axis=1)
+    length = np.linalg.norm(array.astype(float), axis=1)  # weights of dead cells may be huge
     index, _ = representative(length, most - most // 2, most // 2)
     largest = float(np.abs(array).max(initial=0.0))
     scale = largest / LEVELS if largest > 0 else 1.0

@@ -14,6 +14,7 @@ other rows. What a cell lacks is missing: NaN, and -1 in arrays of whole numbers
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, get_type_hints
 
 import numpy as np
@@ -129,6 +130,17 @@ def keys(table: xr.Dataset) -> list[tuple[Any, ...]]:
     return list(zip(*columns, strict=True)) if columns else [()] * table.sizes[CELL]
 
 
+def rows_of(cells: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The numbers of each cell, in the order of their fields.
+
+    >>> from superpos_jax.studies.double_descent.cell import Cell
+    >>> rows_of([Cell(T=5, m=3)])[0][:3]
+    (5, 3, 0)
+    """
+    names = [field.name for field in fields(cells[0])] if cells else []
+    return [*zip(*([getattr(cell, name) for cell in cells] for name in names), strict=True)]
+
+
 def cells_of(table: xr.Dataset, study: Study) -> list[Any]:
     """The cells of a table's rows. A number that the study had not yet has its default.
 
@@ -139,7 +151,7 @@ def cells_of(table: xr.Dataset, study: Study) -> list[Any]:
     names = [str(name) for name in table.coords if name != STEP]
     if unknown := set(names) - set(study.cell_fields()):
         raise ValueError(f"numbers that the study does not have: {', '.join(sorted(unknown))}")
-    columns = [[hints[name](value) for value in table[name].values.tolist()] for name in names]
+    columns = [[*map(hints[name], table[name].values.tolist())] for name in names]
     rows = zip(*columns, strict=True) if columns else [()] * table.sizes[CELL]
     return [study.Cell(**dict(zip(names, row, strict=True))) for row in rows]
 

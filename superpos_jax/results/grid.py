@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from superpos_jax.engine.once import Once
 from superpos_jax.engine.study import Study
 from superpos_jax.errors import UserError
 from superpos_jax.results import ranges
@@ -75,12 +76,13 @@ class Grid:
     def cells(self) -> tuple[Any, ...]:
         """One cell of host numbers per point of the grid; the last dimension runs fastest."""
         cell = self.study.Cell
-        cells = []
-        for point in itertools.product(*self.settings.values()):
+        *slower, fastest = self.settings.values() or [({},)]
+        cells = list[Any]()
+        for point in itertools.product(*slower):
             numbers = dict(self.base)
             for setting in point:
                 numbers |= setting
-            cells.append(cell(**numbers))
+            cells += [cell(**{**numbers, **setting}) for setting in fastest]
         return tuple(cells)
 
     def points(self) -> Iterator[dict[str, Number | str]]:
@@ -185,7 +187,7 @@ def refuse_wrong(study: Study, cells: Iterable[Any]) -> None:
     Raises:
         UserError: with the first one's reason.
     """
-    if reason := next(filter(None, map(study.wrong, cells)), ""):
+    if reason := next(filter(None, map(Once(study.wrong), cells)), ""):
         raise UserError(f"cells: {reason}")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from superpos_jax.engine.once import Once
 from superpos_jax.engine.study import Study, Variable
 from superpos_jax.engine.verdicts import ALIVE, UNFINISHED
 from superpos_jax.errors import UserError
@@ -98,7 +99,7 @@ def make_table(
     columns: Columns = {
         name: ((), outcome[name].astype(kind), attrs) for name, (kind, _, attrs) in OUTCOME.items()
     }
-    given = [study.given(cell) for cell in cells]
+    given = [*map(Once(study.given), cells)]
     for name, value in ((n, v) for each in (*given, *reports) for n, v in each.items()):
         if not isinstance(value, Variable):
             raise UserError(
@@ -173,7 +174,7 @@ def histories(
 def _recorded(study: Study, cells: Sequence[Any], steps: Sequence[int]) -> np.ndarray:
     """(cells, steps) at which steps each cell records its history."""
     rows: dict[tuple[int, ...], np.ndarray] = {}
-    own = [study.recorded(cell) for cell in cells]
+    own = [*map(Once(study.recorded), cells)]
     for recorded in own:
         if recorded not in rows:
             rows[recorded] = np.isin(steps, recorded)

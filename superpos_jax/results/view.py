@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from superpos_jax.engine.once import Once
 from superpos_jax.engine.study import Study
 from superpos_jax.engine.verdicts import FAILED, NON_FINITE, UNFINISHED, VERDICTS
 from superpos_jax.results.cells import (
@@ -126,7 +127,10 @@ def to_grid(table: xr.Dataset, grid: Grid) -> xr.Dataset:
     rows, changes = shown_rows(table, grid)
     taken = np.flatnonzero(rows >= 0)
     shown = table if len(taken) else table[list(OUTCOME)]
-    trained = [replace(cell, **change) for cell, change in zip(grid.cells, changes, strict=True)]
+    trained = [
+        replace(cell, **change) if change else cell
+        for cell, change in zip(grid.cells, changes, strict=True)
+    ]
     steps = _steps(table.isel({CELL: rows[taken]}), grid.study, trained)
 
     def over_axes(name: str, variable: xr.DataArray) -> xr.Variable:
@@ -211,7 +215,7 @@ def flattened(
 
 def _steps(rows: xr.Dataset, study: Study, cells: Iterable[Any]) -> list[int]:
     """The steps that some cell records, and those at which some row has a history."""
-    steps = {step for own in {study.recorded(cell) for cell in cells} for step in own}
+    steps = {step for own in {*map(Once(study.recorded), cells)} for step in own}
     for array in rows.data_vars.values():
         if array.dims == (CELL, STEP):
             steps |= {*rows[STEP].values[np.isfinite(array.values).any(axis=0)].tolist()}

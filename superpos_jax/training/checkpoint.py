@@ -14,7 +14,6 @@ import shutil
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
@@ -25,6 +24,7 @@ from superpos_jax.engine.collective import Message
 from superpos_jax.engine.layout import by_layout
 from superpos_jax.engine.program import choose
 from superpos_jax.engine.study import Study
+from superpos_jax.results.cells import rows_of
 from superpos_jax.training.folder import CHECKPOINT
 from superpos_jax.training.provenance import Machine
 
@@ -90,7 +90,7 @@ class Checkpoints:
     def __init__(
         self, folder: str | Path, cells: Sequence[Any], every: float | None = None
     ) -> None:
-        numbers = np.array([astuple(cell) for cell in cells], np.float64)
+        numbers = np.array(rows_of(cells), np.float64)
         name = hashlib.sha256(numbers.tobytes()).hexdigest()[:16]
         self._path = Path(folder).resolve() / CHECKPOINT / name
         self._every, self._cost, self._last = every, 0.0, time.monotonic()
@@ -159,7 +159,7 @@ def find(folder: Path, study: Study) -> list[Saved]:
 def packed(checkpoints: Sequence[Saved]) -> Message:
     """Checkpoints as one process tells them to another."""
     said = [
-        [str(saved.path), [astuple(cell) for cell in saved.cells], saved.platform, saved.machines]
+        [str(saved.path), rows_of(saved.cells), saved.platform, saved.machines]
         for saved in checkpoints
     ]
     arrays = [saved.arrays.items() for saved in checkpoints]
@@ -192,7 +192,7 @@ def drop_finished(folder: Path, trained: set[Any], study: Study) -> None:
 
 def about(study: Study, cells: Sequence[Any], platform: str, machines: Sequence[Machine]) -> About:
     """What is said of a checkpoint of some cells."""
-    numbers = [list(astuple(cell)) for cell in cells]
+    numbers = [list(row) for row in rows_of(cells)]
     layouts = _layouts(study, cells, platform)
     return About(_name(study), platform, layouts, numbers, list(machines))
 

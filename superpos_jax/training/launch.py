@@ -22,6 +22,7 @@ from importlib.util import find_spec
 
 import jax
 import psutil
+from jax._src.distributed import global_state as coordination
 from jaxlib import _jax as jaxlib_client
 
 from superpos_jax.engine import cgroups
@@ -33,9 +34,6 @@ logger = logging.getLogger(__name__)
 
 SILENT = 100
 """Seconds without a sign of life after which a process on another machine is lost."""
-SUSPENDED = 30 * 24 * 3600
-"""Seconds that processes of one machine may be silent: it may sleep, and they stop and go on
-together. That one of them ended they notice without heartbeats."""
 
 WAITS = 300
 """Seconds that the processes of a cluster wait for each other before they give up."""
@@ -148,7 +146,12 @@ def _said_for_whom(coordinator: str | None, count: int | None, index: int | None
 
 
 def _join_here(coordinator: str, count: int | None, index: int | None, secret: bytes) -> None:
-    """Join the processes of this machine, over the loopback interface and past any proxy."""
+    """Join the processes of this machine, over the loopback interface and past any proxy.
+
+    Once they have met, they leave JAX's coordinator. It would take them for lost, and abort them,
+    where the machine slept or its clock was set back: it reads the silence since a heartbeat off
+    that clock. What gloo has connected stays so, and that one of them ended they notice by it.
+    """
     names = ("no_grpc_proxy", "no_proxy", "NO_PROXY")
     others = next((os.environ[name] for name in names if os.environ.get(name)), "")
     os.environ[names[0]] = f"{others},{LOOPBACK}" if others else LOOPBACK  # gRPC reads it
@@ -163,9 +166,10 @@ def _join_here(coordinator: str, count: int | None, index: int | None, secret: b
             index,
             cluster_detection_method="deactivate",
             coordinator_bind_address=coordinator,
-            heartbeat_timeout_seconds=SUSPENDED,
         )
         prove(secret)
+        assert coordination.client is not None
+        coordination.client.shutdown()
     finally:
         jaxlib_client.make_gloo_tcp_collectives = connect
 

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from superpos_jax.engine import collective, compilation
+from superpos_jax.engine.once import Once
 from superpos_jax.engine.program import Program
 from superpos_jax.errors import Interrupted
 from superpos_jax.results.cells import stack
@@ -110,7 +111,7 @@ def advance(
         Interrupted: someone asked to stop.
     """
     plan, study = training.program.plan, training.program.study
-    recorded = {step for cell in plan.cells for step in study.recorded(cell)}
+    recorded = {step for own in {*map(Once(study.recorded), plan.cells)} for step in own}
     stops = sorted(recorded | {int(plan.updates.max())})
     chunk, saved = 1, training.step
     while training.step < stops[-1]:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -98,7 +98,7 @@ def packed(job: Job) -> Message:
     said = {
         "sweep": job.sweep.model_dump_json(),
         "folder": None if job.folder is None else str(job.folder.path),
-        "cells": [astuple(cell) for cell in job.cells],
+        "cells": cells.rows_of(job.cells),
         "retry": dict(job.retry),
         "fresh": job.fresh,
         "shard": job.shard,

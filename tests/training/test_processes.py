@@ -6,6 +6,7 @@ Real processes on loopback, as on two hosts or launched by `superpos run` itself
 import itertools
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -36,6 +37,29 @@ SWEEP = sp.Sweep(
     axes={"T": [3, 40], "width": [3, 20], "lr": [1e-2, 1e30], "steps": [900, 2000]},
 )
 COUNT = itertools.count()
+CLOCK = """
+#define _GNU_SOURCE
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+#include <stdlib.h>
+
+int clock_gettime(clockid_t clock, struct timespec *t) {
+    int failed = syscall(SYS_clock_gettime, clock, t);
+    if (clock == CLOCK_REALTIME && access(getenv("SET_BACK"), F_OK) == 0) t->tv_sec -= 60;
+    return failed;
+}
+
+int gettimeofday(struct timeval *t, void *zone) {
+    struct timespec now;
+    int failed = clock_gettime(CLOCK_REALTIME, &now);
+    t->tv_sec = now.tv_sec;
+    t->tv_usec = now.tv_nsec / 1000;
+    return failed;
+}
+"""
+"""A wall clock that goes back by a minute once a file is there."""
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +81,14 @@ def start(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     started = []
 
-    def call(*arguments, largest_file=None):
+    def call(*arguments, largest_file=None, **variables):
         limit = [] if largest_file is None else ["prlimit", f"--fsize={largest_file}"]
         log = tmp_path / f"log{next(COUNT)}"
         with log.open("w") as file:
             process = subprocess.Popen(
                 [*limit, SUPERPOS, "run", *map(str, arguments)],
-                cwd=tmp_path, stdout=file, stderr=file, stdin=subprocess.DEVNULL, env=environment,
+                cwd=tmp_path, stdout=file, stderr=file, stdin=subprocess.DEVNULL,
+                env=environment | variables,
             )  # fmt: skip
         process.log = log
         started.append(process)
@@ -150,11 +175,24 @@ def training(process, folder):
         time.sleep(0.05)
 
 
-def test_launched_processes_end_together_and_go_on(one, start, tmp_path):
+@pytest.fixture
+def clock(tmp_path):
+    """Variables of a process whose clock `set_back` sets back; none where nothing compiles it."""
+    compiler, library, back = shutil.which("cc"), tmp_path / "clock.so", tmp_path / "back"
+    variables = {}
+    if compiler and sys.platform == "linux":
+        (tmp_path / "clock.c").write_text(CLOCK)
+        command = [compiler, "-shared", "-fPIC", "-o", library, tmp_path / "clock.c"]
+        subprocess.run(command, check=True)
+        variables = {"LD_PRELOAD": str(library), "SET_BACK": str(back)}
+    return SimpleNamespace(variables=variables, set_back=back.touch)
+
+
+def test_launched_processes_end_together_and_go_on(one, start, clock, tmp_path):
     longer = ("--set", "steps=[900, 200_000]", "--checkpoint-seconds", "0.1")
     out = tmp_path / "out"
     for victim in ("other", "leader", "all, gently"):
-        process = start("sweep.toml", "--out", out, "--processes", 2, *longer)
+        process = start("sweep.toml", "--out", out, "--processes", 2, *longer, **clock.variables)
         training(process, out)
         (other,) = children(process)
         if victim == "other":
@@ -165,6 +203,8 @@ def test_launched_processes_end_together_and_go_on(one, start, tmp_path):
             process.kill()
             process.wait(10)
         else:
+            clock.set_back()
+            time.sleep(2)  # JAX looks every second for who is silent
             process.send_signal(signal.SIGTERM)
             assert process.wait(20) == 130
         end = time.monotonic() + 10

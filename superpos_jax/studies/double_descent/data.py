@@ -14,7 +14,7 @@ later in the same stream.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import NamedTuple
 
 import jax
@@ -24,6 +24,8 @@ from superpos_jax.engine.numerics import pinned
 from superpos_jax.errors import UserError
 
 CHUNK = 1024
+FEW = 64
+"""Samples that are drawn at once where no more are asked for, instead of a chunk."""
 SPARSE = 256
 """Non-zeros of a sample, below which many chunks are kept after they were drawn: 5 MB each."""
 STREAMS = {"train": 0, "test": 1, "online": 2}
@@ -94,10 +96,12 @@ def _take(stream: Stream, wanted: np.ndarray) -> Samples:
     rows, cols, vals = [], [], []
     for number in np.unique(wanted // CHUNK):
         draw = _draw_chunk if stream.n * (1 - stream.S) < SPARSE else _draw_dense_chunk
-        row, col, val = draw(once, number * CHUNK)
         here = np.flatnonzero(wanted // CHUNK == number)
-        starts = np.searchsorted(row, np.arange(CHUNK + 1))
-        first, last = starts[wanted[here] % CHUNK], starts[wanted[here] % CHUNK + 1]
+        least, most = wanted[here[[0, -1]]].tolist()
+        size = FEW if least // FEW == most // FEW else CHUNK
+        start = least // size * size
+        starts, col, val = draw(once, start, size)
+        first, last = starts[wanted[here] - start], starts[wanted[here] - start + 1]
         length = last - first
         offset = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
         entry = np.repeat(first, length) + offset
@@ -107,12 +111,13 @@ def _take(stream: Stream, wanted: np.ndarray) -> Samples:
     return Samples(np.concatenate(rows), np.concatenate(cols), np.concatenate(vals), len(wanted))
 
 
-def _drawn(stream: Stream, start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _drawn(stream: Stream, start: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of so many samples: where the entries of each start, and where they end; features, values."""
     n, S = stream.n, stream.S
     mean = n * (1 - S)
     slots = min(n, int(mean + 8 * np.sqrt(mean * S)) + 16)
     while True:
-        gap_bits, value_bits = _bits(stream, start, slots)
+        gap_bits, value_bits = _bits(stream, start, size, slots)
         gaps = np.searchsorted(_gap_thresholds(n, S), gap_bits >> 1, side="right")
         positions = np.cumsum(gaps + 1, axis=1) - 1
         if slots == n or (positions[:, -1] >= n).all():
@@ -120,16 +125,18 @@ def _drawn(stream: Stream, start: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
         slots = min(n, 2 * slots)  # bits are prefix-stable: the same samples, seen further
 
     row, slot = np.nonzero(positions < n)
+    starts = np.searchsorted(row, np.arange(size + 1))
     values = np.where(positions < n, (value_bits >> 8) + 0.5, 0.0)
     norms = np.sqrt((values**2).sum(axis=1, keepdims=True))
     unit = np.divide(values, norms, out=np.zeros_like(values), where=norms > 0)  # 0 / 0 = 0
-    return row, positions[row, slot], unit[row, slot].astype(np.float32)
+    return starts, positions[row, slot], unit[row, slot].astype(np.float32)
 
 
 # Cells share streams: a chunk is drawn once, not once a cell.
 _draw_chunk, _draw_dense_chunk = lru_cache(maxsize=64)(_drawn), lru_cache(maxsize=2)(_drawn)
 
 
+@lru_cache(maxsize=4)
 def _gap_thresholds(n: int, S: float) -> np.ndarray:
     """2^31 P(gap < g) for g = 1 ... n; a 31-bit draw has passed as many as its gap is long."""
     with np.errstate(divide="ignore"):
@@ -137,14 +144,14 @@ def _gap_thresholds(n: int, S: float) -> np.ndarray:
     return np.ceil(below * 2**31).astype(np.uint32)
 
 
-def _bits(stream: Stream, start: int, slots: int) -> tuple[np.ndarray, np.ndarray]:
+def _bits(stream: Stream, start: int, size: int, slots: int) -> tuple[np.ndarray, np.ndarray]:
+    sparsity = np.float32(stream.S).view(np.uint32)
+    words = stream.data_seed, stream.n, sparsity, STREAMS[stream.stream]
     with pinned(), jax.default_device(_cpu()):
-        key = jax.random.key(stream.data_seed)
-        sparsity = int(np.float32(stream.S).view(np.uint32))
-        for value in (stream.n, sparsity, STREAMS[stream.stream]):
-            key = jax.random.fold_in(key, value)
-        gap_bits, value_bits = _chunk_bits(key, start, slots)
-        return np.asarray(gap_bits), np.asarray(value_bits)
+        draw = _few_bits if size == FEW else _chunk_bits
+        both = draw(np.array(words, np.uint32), np.uint32(start), size, slots)
+        gap_bits, value_bits = map(np.asarray, both)
+        return gap_bits, value_bits
 
 
 def _cpu() -> jax.Device:
@@ -157,10 +164,23 @@ def _cpu() -> jax.Device:
         ) from None
 
 
-@partial(jax.jit, static_argnums=2)
-def _chunk_bits(key: jax.Array, start: jax.Array, slots: int) -> tuple[jax.Array, jax.Array]:
+def _sample_bits(
+    words: jax.Array, start: jax.Array, size: int, slots: int
+) -> tuple[jax.Array, jax.Array]:
+    """Random bits (size, slots) of gaps and of values, from the words of a stream's key."""
+    key = jax.random.key(words[0])
+    for word in words[1:]:
+        key = jax.random.fold_in(key, word)
+
     def sample(t: jax.Array) -> tuple[jax.Array, jax.Array]:
         gaps, values = jax.random.split(jax.random.fold_in(key, t))
         return jax.random.bits(gaps, (slots,)), jax.random.bits(values, (slots,))
 
-    return jax.vmap(sample)(start + jax.numpy.arange(CHUNK))
+    return jax.vmap(sample)(start + jax.numpy.arange(size, dtype=start.dtype))
+
+
+_chunk_bits = jax.jit(_sample_bits, static_argnums=(2, 3))
+# Few take no longer unoptimized, and half as long to compile. Whole numbers have the same bits.
+_few_bits = jax.jit(
+    _sample_bits, static_argnums=(2, 3), compiler_options={"xla_backend_optimization_level": 0}
+)

@@ -53,6 +53,22 @@ def test_samples_are_nested(T):
     np.testing.assert_array_equal(dense(T), longest[:T])
 
 
+@pytest.mark.usefixtures("uncached")
+def test_no_whole_chunk_is_drawn_for_a_few_samples(monkeypatch):
+    """They are the same ones, wherever in a stream they begin."""
+    whole, bits, sizes = dense(data.CHUNK), data._bits, []
+
+    def counted(stream, start, size, slots):
+        sizes.append(size)
+        return bits(stream, start, size, slots)
+
+    monkeypatch.setattr(data, "_bits", counted)
+    for first, T in (0, 16), (70, data.FEW - 6), (data.CHUNK - 1, 1), (60, 16):
+        few = data.draw(data.Stream(0, 60, 0.9, "train", first=first), T)
+        np.testing.assert_array_equal(few.dense(60), whole[first : first + T])
+    assert sizes == [data.FEW] * 3 + [data.CHUNK]
+
+
 def test_samples_belong_to_the_caller():
     first = draw(100)
     before = first.dense(60)
@@ -180,9 +196,10 @@ def test_a_sample_longer_than_its_slots_is_drawn_whole(monkeypatch, n, S):
     whole = draw(1_500, n=n, S=S)
     bits, asked = data._bits, []
 
-    def few(stream, start, slots):
+    def few(stream, start, size, slots):
         asked.append(slots)
-        return tuple(b[:, : slots if slots == n else slots // 16] for b in bits(stream, start, n))
+        whole = bits(stream, start, size, n)
+        return tuple(each[:, : slots if slots == n else slots // 16] for each in whole)
 
     monkeypatch.setattr(data, "_bits", few)
     again = draw(1_500, n=n, S=S)
@@ -193,7 +210,7 @@ def test_a_sample_longer_than_its_slots_is_drawn_whole(monkeypatch, n, S):
 
 def test_more_slots_show_the_same_bits():
     stream = data.Stream(3, 100, 0.9, "train")
-    for few, many in zip(data._bits(stream, 0, 8), data._bits(stream, 0, 21), strict=True):
+    for few, many in zip(data._bits(stream, 0, 16, 8), data._bits(stream, 0, 16, 21), strict=True):
         np.testing.assert_array_equal(few, many[:, :8])
 
 
