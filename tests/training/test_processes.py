@@ -206,7 +206,7 @@ def test_launched_processes_end_together_and_go_on(one, start, clock, tmp_path):
             clock.set_back()
             time.sleep(2)  # JAX looks every second for who is silent
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 130
+            assert process.wait(100) == 130  # something may wait for the clock, 60 s at most
         end = time.monotonic() + 10
         while Path(f"/proc/{other}").exists():
             assert time.monotonic() < end
@@ -224,9 +224,7 @@ def test_processes_are_launched_where_they_pay(monkeypatch):
     two = load_sweep("quickstart", ["T=1500", "m=6", "seed=[0, 1]", "steps=1_000_000"]).grid()
     assert processes_for(long.study, long.cells, None) == 4
     assert processes_for(long.study, long.cells, 2) == 2
-    assert (
-        processes_for(long.study, long.cells, 5) == 1
-    )  # more devices than cores: they share one process
+    assert processes_for(long.study, long.cells, 5) == 1  # more devices than cores share one
     assert processes_for(short.study, short.cells, None) == 1
     assert processes_for(two.study, two.cells, None) == 2
     assert processes_for(two.study, two.cells[:1], None) == 1  # all that is left to do
