@@ -93,6 +93,7 @@ def _watched_kind(kind: Any) -> Any:
     own: dict[str, Any] = {name: _Number(name) for name in names}
     own["__class__"] = property(lambda _: kind)  # equal to other cells, replaced by one of them
     own["__dict__"] = property(lambda twin: vars(whole(twin)))
+    own["__reduce_ex__"] = lambda twin, protocol: whole(twin).__reduce_ex__(protocol)  # a copy
     # What is no number may be computed from any of them.
     own["__getattr__"] = lambda twin, name: getattr(whole(twin), name)
     watched = type(kind.__name__, (kind,), own)

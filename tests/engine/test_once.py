@@ -1,5 +1,7 @@
 """A function of a cell is computed once for all cells that cannot differ in its value."""
 
+import pickle
+from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import product
@@ -46,6 +48,8 @@ WAYS = {
     "another cell": lambda cell: replace(cell, T=1) == Cell(1, cell.seed, cell.repeats),
     "as a key": hash,
     "in words": str,
+    "a copy": copy,
+    "stored and loaded": lambda cell: pickle.loads(pickle.dumps(cell)),
     "nothing": lambda _: 3,
 }
 
