@@ -28,7 +28,9 @@ def measure(
     overrides: Annotated[
         list[str],
         typer.Option(
-            "--set", metavar="OPTION=VALUE", help="An option of the study, as measured. Repeatable."
+            "--set",
+            metavar="OPTION=VALUE",
+            help="An option of the study that adds draws of test samples. Repeatable.",
         ),
     ] = ["test_draws=64"],  # noqa: B006
     devices: DevicesOption = None,

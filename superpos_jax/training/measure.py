@@ -11,14 +11,14 @@ import numpy as np
 import xarray as xr
 
 from superpos_jax.engine import memory
-from superpos_jax.engine.layout import TRAIN
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.program import Program, make_mesh
-from superpos_jax.engine.study import Study
+from superpos_jax.engine.study import DataSet, Study
 from superpos_jax.engine.verdicts import FAILED, UNFINISHED
 from superpos_jax.errors import UserError
 from superpos_jax.results import view
-from superpos_jax.results.result import Result
+from superpos_jax.results.result import Best, Result
+from superpos_jax.results.sweep import Sweep
 from superpos_jax.training import provenance
 from superpos_jax.training.job import find_devices
 
@@ -33,7 +33,7 @@ def measure(result: Result, options: Mapping[str, Any], *, devices: int | None =
     """The result with the final test loss of its trained cells measured again.
 
     Losses of data sets that have several draws under these options become means over their draws,
-    with standard errors; so do baselines that depend on the data alone. Histories stay.
+    with standard errors. Numbers that depend on the data alone are computed again; all else stays.
 
     Args:
         result: with weights.
@@ -41,7 +41,7 @@ def measure(result: Result, options: Mapping[str, Any], *, devices: int | None =
         devices: how many devices to measure on.
 
     Raises:
-        UserError: an option is wrong, no data set has several draws, a cell's weights are not
+        UserError: an option is wrong or does anything but add draws, a cell's weights are not
             stored, or do not give its stored train loss.
 
     >>> from superpos_jax.training.job import run
@@ -52,24 +52,20 @@ def measure(result: Result, options: Mapping[str, Any], *, devices: int | None =
     True
     """
     before = result.dataset
-    given = result.sweep.model_dump() | {"options": {**result.sweep.options, **options}}
-    sweep = type(result.sweep)(**given)
+    if isinstance(result, Best):
+        raise UserError("measure: the best of a result; measure the result, then take its best")
+    sweep = _with(result.sweep, options)
     grid = sweep.grid()
-    study, places = grid.study, np.argwhere(~np.isin(before["verdict"], (UNFINISHED, *FAILED)))
+    study, trained = grid.study, ~before["verdict"].isin((UNFINISHED, *FAILED)).values
     points = [
         {axis: before[axis].values[i].item() for axis, i in zip(result.axes, place, strict=True)}
-        for place in places
+        for place in np.ndindex(trained.shape)
+        if trained[place]
     ]
     if not points:
         raise UserError(f"{result.name}: no cell is trained to its end")
     cells = [result.trained_cell(**point) for point in points]
-    if study.datasets(cells[0])[TRAIN] != result.grid.study.datasets(cells[0])[TRAIN]:
-        raise UserError(
-            f"measure: {', '.join(options)}: changes what the cells are trained on; allowed:"
-            " options of what is measured, as test_draws=64"
-        )
-    if not any(dataset.more for dataset in study.datasets(cells[0]).values()):
-        raise UserError("measure: every data set has one draw; set more, as test_draws=64")
+    _refuse_wrong(result, options, study, cells[0])
     mesh = make_mesh(find_devices(devices))
     platform = mesh.devices.flat[0].platform
     free = memory.available([*mesh.devices.flat])
@@ -88,10 +84,11 @@ def measure(result: Result, options: Mapping[str, Any], *, devices: int | None =
                     measured.setdefault(key, []).append(values[key])
     for cell in cells:
         for name, variable in study.given(cell).items():
-            measured.setdefault(name, []).append(np.atleast_1d(variable.values))
+            if not variable.dims:
+                measured.setdefault(name, []).append(np.atleast_1d(variable.values))
     dataset = before.assign(
         {
-            name: _placed(before, name, places, np.concatenate(parts))
+            name: _placed(before, name, trained, np.concatenate(parts))
             for name, parts in measured.items()
         }
     )
@@ -104,6 +101,32 @@ def measure(result: Result, options: Mapping[str, Any], *, devices: int | None =
         provenance=json.dumps(told),
     )
     return Result(dataset, grid)
+
+
+def _with(sweep: Sweep, options: Mapping[str, Any]) -> Sweep:
+    """The sweep with some options of its study in place of its own."""
+    return Sweep(**sweep.model_dump() | {"options": {**sweep.options, **options}})
+
+
+def _refuse_wrong(result: Result, options: Mapping[str, Any], study: Study, cell: Any) -> None:
+    """Refuse options that do anything but add draws: the rest of the result stays as it is."""
+    allowed = "allowed: options that add draws of test samples, as test_draws=64"
+    own, new = result.grid.study.datasets(cell), study.datasets(cell)
+    if _first_draws(own) != _first_draws(new):
+        raise UserError(
+            f"measure: {', '.join(options)}: changes what the cells are trained on, or measured on"
+            f" along training; {allowed}"
+        )
+    for name, value in options.items():
+        alone = _with(result.sweep, {name: value}).grid().study
+        if alone.options != result.grid.study.options and alone.datasets(cell) == own:
+            raise UserError(f"measure: {name}: changes nothing that is measured again; {allowed}")
+    if not any(dataset.more for dataset in new.values()):
+        raise UserError("measure: every data set has one draw; set more, as test_draws=64")
+
+
+def _first_draws(datasets: Mapping[str, DataSet]) -> dict[str, DataSet]:
+    return {name: dataset._replace(more=()) for name, dataset in datasets.items()}
 
 
 def _restored(study: Study, cell: Any, stored: xr.Dataset, platform: str) -> Any:
@@ -129,7 +152,7 @@ def _refuse_others(cells: Any, stored: list[xr.Dataset], losses: np.ndarray) -> 
             )
 
 
-def _placed(before: xr.Dataset, name: str, places: np.ndarray, values: np.ndarray) -> xr.Variable:
+def _placed(before: xr.Dataset, name: str, trained: np.ndarray, values: np.ndarray) -> xr.Variable:
     """A number of each cell; of a cell that is not measured what it was, or NaN."""
     verdict = before["verdict"]
     if name in before:
@@ -138,5 +161,5 @@ def _placed(before: xr.Dataset, name: str, places: np.ndarray, values: np.ndarra
     else:
         attrs = {"long_name": name.replace("_", " ")}
         array = np.full(verdict.shape, np.nan, values.dtype)
-    array[tuple(places.T)] = values
+    array[trained] = values
     return xr.Variable(verdict.dims, array, attrs)

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import superpos_jax as sp
+from superpos_jax.engine.study import Variable
 from superpos_jax.errors import UserError
+from superpos_jax.studies.double_descent.study import DoubleDescent
 from superpos_jax.training.measure import AGAIN, measure
 
 DRAWS = 3
@@ -65,6 +67,8 @@ def test_the_command_writes_a_new_folder(folder, superpos, tmp_path):
         ("test_draws=1", "every data set has one draw"),
         ("test_draws=many", "options.test_draws = 'many'"),
         ("n=11", "n: changes what the cells are trained on"),
+        ("test_samples=41", "test_samples: changes what the cells are trained on, or measured on"),
+        ("history_points=5", "history_points: changes nothing that is measured again"),
     ],
 )
 def test_a_wrong_option_is_named(folder, superpos, tmp_path, setting, told):
@@ -72,6 +76,22 @@ def test_a_wrong_option_is_named(folder, superpos, tmp_path, setting, told):
     assert code == 2
     assert told in words.replace("\n", " ")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.unoptimized
+def test_a_single_cell_is_measured_and_arrays_of_its_data_stay(trained, monkeypatch):
+    numbers = DoubleDescent.given
+    edges = {"edges": Variable(("edge",), np.arange(3.0), {})}
+    monkeypatch.setattr(DoubleDescent, "given", lambda study, cell: numbers(study, cell) | edges)
+    single = sp.Result(trained.dataset.sel(arm="small", seed=1))
+    dataset = measure(single, {"test_draws": DRAWS}).dataset
+    assert dataset.test_loss_error.shape == ()
+    assert dataset.test_loss_error > 0
+
+
+def test_the_best_of_a_result_is_refused(trained):
+    with pytest.raises(UserError, match="measure the result, then take its best"):
+        measure(trained.best("seed"), {"test_draws": DRAWS})
 
 
 def test_weights_that_are_not_there_or_others_are_refused(trained):

@@ -106,7 +106,12 @@ class Inspection(Inspected):
         """The loss on so many held-out samples, and its standard error.
 
         L = (1/N) sum_x sum_i |x_i - x'_i|^p, on the first N samples of the test stream.
+
+        Raises:
+            UserError: fewer than two samples have no standard error.
         """
+        if samples < 2:
+            raise UserError(f"test_loss: samples = {samples}; allowed: 2 or more")
         W, b, V = self.final
         each = []
         for part in data.chunks(self._stream._replace(stream="test", repeats=1), samples):

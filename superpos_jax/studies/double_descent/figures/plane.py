@@ -176,7 +176,10 @@ def _frames(axes: Axes, table: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> li
         frame = Rectangle((x[j], y[i]), *size, gid="ridge", zorder=3, **FRAME)
         frame.set_path_effects([withStroke(linewidth=3.2, foreground="white")])
         axes.add_patch(frame)
-    return [Patch(**FRAME, label="ridge: largest mean test loss of its row")] if len(tops) else []
+    largest = table.groupby("m")["test_loss"].max()
+    late = (tops["test_loss"] < tops["m"].map(largest)).any()
+    name = "ridge: largest mean test loss of its row" + ", from T = n/10 on" * late
+    return [Patch(**FRAME, label=name)] if len(tops) else []
 
 
 def _caption(table: pd.DataFrame) -> list[str]:
@@ -191,7 +194,7 @@ def _caption(table: pd.DataFrame) -> list[str]:
     elif table.groupby("m")["unfinished"].any().all():
         sentences.append("A ridge is marked once its row is trained to the end.")
     else:
-        sentences.append("No row has its largest loss inside the swept T: no ridge is marked.")
+        sentences.append("No row has a ridge inside the swept T.")
     some = table[(table["died"] > 0) & table["test_loss"].notna()]
     if len(some):
         lost = f"{counted(some['died'].sum(), 'run')} in {counted(len(some), 'cell')}"
