@@ -24,7 +24,7 @@ from superpos_jax.results.runs import failed, fixed, runs, unfinished
 from superpos_jax.studies.double_descent.criteria import BUMP_FROM, squash, unsquash
 from superpos_jax.studies.double_descent.figures.loss_scale import loss_text, loss_ticks, tick_text
 from superpos_jax.studies.double_descent.figures.selection import narrow, sample_errors, tidy
-from superpos_jax.text import counted
+from superpos_jax.text import NBSP, counted
 
 FRAME: dict[str, Any] = {"facecolor": "none", "edgecolor": "black", "lw": 1.6}
 """How the cells of the ridge look."""
@@ -177,8 +177,9 @@ def _frames(axes: Axes, table: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> li
         frame.set_path_effects([withStroke(linewidth=3.2, foreground="white")])
         axes.add_patch(frame)
     largest = table.groupby("m")["test_loss"].max()
-    late = (tops["test_loss"] < tops["m"].map(largest)).any()
-    name = "ridge: largest mean test loss of its row" + ", from T = n/10 on" * late
+    name = "ridge: largest mean test loss of its row"
+    if (tops["test_loss"] < tops["m"].map(largest)).any():
+        name += f" from T{NBSP}={NBSP}n/10 on"
     return [Patch(**FRAME, label=name)] if len(tops) else []
 
 

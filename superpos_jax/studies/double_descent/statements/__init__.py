@@ -62,9 +62,9 @@ PAGE = Page(
         " largest share (v · h)² / Σ_j (v · h_j)² that any direction v gives it.",
         "Losses are in units of what predicting zero scores, 1. Their axes and colours are linear"
         " within 1 % of 1 and logarithmic beyond.",
-        "A ridge is the largest mean test loss of a row that is not at its ends; an inner maximum,"
-        " one of a line. Where the train loss is near 0 every sample is stored. Of many vectors or"
-        " points the largest are drawn, and others at evenly spaced ranks; the spread of points"
+        "A ridge is the largest mean test loss of a row from T = n/10 on, if it is not at an end;"
+        " an inner maximum, one of a line. Where the train loss is near 0 every sample is stored. Of"
+        " many vectors or points the largest are drawn, and others at evenly spaced ranks; the spread of points"
         " sideways has no meaning. Up to 40 vectors are drawn as rays, if they are longer than half"
         " of the longest. Of sample dimensionalities the first 1,000 of a training set are stored,"
         " unless the sweep says otherwise.",

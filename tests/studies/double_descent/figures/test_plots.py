@@ -53,6 +53,16 @@ def test_plane_marks_no_ridge_at_either_end_of_the_range(sizes):
     assert not gid(plots.plane(result, m=[2]), "ridge")
 
 
+def test_plane_marks_the_ridge_beside_a_higher_peak_of_few_samples():
+    result = Made(n=300, T=[10, 20, 50, 100, 200], m=[2, 3])
+    assert "ridge: largest mean test loss of its row" in texts(plots.plane(result))
+    result.dataset["test_loss"][1] = 9.0  # at T = 20, below n/10
+    table = plots.plane_table(result)
+    assert table.loc[table["ridge"], "T"].unique().tolist() == [100]
+    said = " ".join(texts(plots.plane(result))).replace("\N{NO-BREAK SPACE}", " ")
+    assert "ridge: largest mean test loss of its row from T = n/10 on" in said
+
+
 def test_plane_is_silent_about_a_ridge_beside_dead_cells_at_the_end():
     dead = [(j, 0, k) for j in range(4, 7) for k in range(3)]
     table = plots.plane_table(Made(T=SIZES, m=[4, 8], seed=[0, 1, 2], dead=dead))
