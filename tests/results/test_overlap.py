@@ -7,6 +7,7 @@ import superpos_jax as sp
 from superpos_jax.engine.verdicts import FINISHED, UNFINISHED
 from superpos_jax.results import cells, store, view
 from superpos_jax.results.overlap import overlaps
+from superpos_jax.studies.double_descent import DoubleDescent
 from superpos_jax.text import NBSP
 
 RUN = {"started": "2026-11-22T07:12", "commit": "83d599be7e6e"}
@@ -66,6 +67,13 @@ def test_losses_of_other_test_samples_are_not_compared(kept, options, compared):
     assert (pair.cells, pair.differing) == (2, 0)
     other = kept("other", {"T": [3, 5]}, options, both)
     assert overlaps([one, other])[0].differing == (2 if compared else 0)
+
+
+def test_data_that_are_not_here_are_not_asked_for(kept, monkeypatch):
+    """A corpus of text, where both results have the same options."""
+    results = [kept(name, {"T": [3, 5]}) for name in ("one", "other")]
+    monkeypatch.setattr(DoubleDescent, "datasets", None)
+    assert overlaps(results)[0].differing == 0
 
 
 def test_a_number_that_differs_is_told(kept, superpos):
