@@ -63,11 +63,11 @@ PAGE = Page(
         "Losses are in units of what predicting zero scores, 1. Their axes and colours are linear"
         " within 1 % of 1 and logarithmic beyond.",
         "A ridge is the largest mean test loss of a row from T = n/10 on, if it is not at an end;"
-        " an inner maximum, one of a line. Where the train loss is near 0 every sample is stored. Of"
-        " many vectors or points the largest are drawn, and others at evenly spaced ranks; the spread of points"
-        " sideways has no meaning. Up to 40 vectors are drawn as rays, if they are longer than half"
-        " of the longest. Of sample dimensionalities the first 1,000 of a training set are stored,"
-        " unless the sweep says otherwise.",
+        " an inner maximum, one of a line. Where the train loss is near 0 every sample is stored."
+        " Of many vectors or points the largest are drawn, and others at evenly spaced ranks; the"
+        " spread of points sideways has no meaning. Up to 40 vectors are drawn as rays, if they are"
+        " longer than half of the longest. Of sample dimensionalities the first 1,000 of a training"
+        " set are stored, unless the sweep says otherwise.",
         "Memorizing: samples within a factor of 2 of m/T, an even share, hold half of the hidden"
         " space or more; hidden vectors lie around a circle, and feature vectors lie along them"
         " while they are few. Middle: neither memorizing nor generalizing.",
