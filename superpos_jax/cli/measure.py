@@ -46,7 +46,9 @@ def measure(
         superpos measure results/quickstart --set test_draws=64 --out results/quickstart_64
     """
     from superpos_jax.results.sweep import parse
+    from superpos_jax.results.view import from_grid
     from superpos_jax.training import measure as training
+    from superpos_jax.training.folder import Folder
 
     loaded = load_named(result, study)
     if folder.exists():
@@ -55,9 +57,11 @@ def measure(
     options = dict(parse(override) for override in overrides)
     if wrong := sorted({*options} - {*names}):
         raise UserError(f"--set {wrong[0]}: not an option; allowed: {', '.join(names)}")
-    with err.status("measuring"):
-        again = training.measure(loaded, options, devices=devices)
-    written = again.save(folder)
+    with Folder(folder, loaded.sweep, loaded.grid).locked():
+        with err.status("measuring"):
+            again = training.measure(loaded, options, devices=devices)
+        table = from_grid(again.dataset, again.grid)
+        Folder(folder, again.sweep, again.grid, checked=True).write(table)
     print_result(again, {})
-    out.print(f"result: {written.parent}", soft_wrap=True)
+    out.print(f"result: {folder}", soft_wrap=True)
     return DONE

@@ -54,7 +54,8 @@ def test_the_command_writes_a_new_folder(folder, superpos, tmp_path):
     assert written.sweep.options["test_draws"] == DRAWS
     assert "test_loss_error" in written.dataset
     assert "test_loss_error" not in before.dataset
-    assert AGAIN in written.dataset.attrs["provenance"]
+    assert AGAIN in (new / "provenance.json").read_text()
+    assert sp.load_sweep(new / "sweep.toml") == written.sweep
 
     code, _, told = superpos("measure", folder, "--out", new)
     assert (code, "exists; allowed: a new folder" in told) == (2, True)
