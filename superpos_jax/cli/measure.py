@@ -18,6 +18,8 @@ from superpos_jax.cli.slices import load_named
 from superpos_jax.cli.terminal import err, out, print_result
 from superpos_jax.errors import UserError
 
+DRAWS = "test_draws=64"
+
 
 def measure(
     result: ResultArgument,
@@ -30,9 +32,11 @@ def measure(
         typer.Option(
             "--set",
             metavar="OPTION=VALUE",
-            help="An option of the study that adds draws of test samples. Repeatable.",
+            help="An option of the study that adds draws of test samples. Repeatable. By default"
+            f" {DRAWS}, of studies that have it.",
+            show_default=False,
         ),
-    ] = ["test_draws=64"],  # noqa: B006
+    ] = [],  # noqa: B006
     devices: DevicesOption = None,
     study: StudyOption = None,
 ) -> int:
@@ -54,9 +58,11 @@ def measure(
     if folder.exists():
         raise UserError(f"--out {folder}: exists; allowed: a new folder")
     names = tuple(type(loaded.grid.study).Options.model_fields)
-    options = dict(parse(override) for override in overrides)
+    usual = [DRAWS] if DRAWS.partition("=")[0] in names else []
+    options = dict(parse(override) for override in overrides or usual)
     if wrong := sorted({*options} - {*names}):
-        raise UserError(f"--set {wrong[0]}: not an option; allowed: {', '.join(names)}")
+        allowed = ", ".join(names) or "none, the study has no options"
+        raise UserError(f"--set {wrong[0]}: not an option; allowed: {allowed}")
     with Folder(folder, loaded.sweep, loaded.grid).locked():
         with err.status("measuring"):
             again = training.measure(loaded, options, devices=devices)

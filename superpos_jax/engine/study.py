@@ -90,7 +90,8 @@ class Study(abc.ABC):
     of the static choices. Both are checked before anything is compiled.
 
     A traced cell holds 0-d arrays: never branch on its values in Python. Methods that say *host*
-    are called outside of the compiled program, with plain numbers.
+    are called outside of the compiled program, with plain numbers; several of them once for all
+    cells that agree in the numbers that the method reads.
     """
 
     Cell: ClassVar[type]

@@ -110,6 +110,11 @@ def _with(sweep: Sweep, options: Mapping[str, Any]) -> Sweep:
 
 def _refuse_wrong(result: Result, options: Mapping[str, Any], study: Study, cell: Any) -> None:
     """Refuse options that do anything but add draws: the rest of the result stays as it is."""
+    if type(study).restore is Study.restore:
+        raise UserError(
+            f"measure: the study {type(study).__name__} does not say how stored arrays give weights"
+            " back; allowed: a study with restore, as double_descent"
+        )
     allowed = "allowed: options that add draws of test samples, as test_draws=64"
     own, new = result.grid.study.datasets(cell), study.datasets(cell)
     if _first_draws(own) != _first_draws(new):
@@ -122,7 +127,7 @@ def _refuse_wrong(result: Result, options: Mapping[str, Any], study: Study, cell
         if alone.options != result.grid.study.options and alone.datasets(cell) == own:
             raise UserError(f"measure: {name}: changes nothing that is measured again; {allowed}")
     if not any(dataset.more for dataset in new.values()):
-        raise UserError("measure: every data set has one draw; set more, as test_draws=64")
+        raise UserError(f"measure: every data set has one draw; {allowed}")
 
 
 def _first_draws(datasets: Mapping[str, DataSet]) -> dict[str, DataSet]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import superpos_jax as sp
-from superpos_jax.engine.study import Variable
+from superpos_jax.engine.study import Study, Variable
 from superpos_jax.errors import UserError
 from superpos_jax.studies.double_descent.study import DoubleDescent
 from superpos_jax.training.measure import AGAIN, measure
@@ -88,6 +88,12 @@ def test_a_single_cell_is_measured_and_arrays_of_its_data_stay(trained, monkeypa
     dataset = measure(single, {"test_draws": DRAWS}).dataset
     assert dataset.test_loss_error.shape == ()
     assert dataset.test_loss_error > 0
+
+
+def test_a_study_that_gives_no_weights_back_is_told(trained, monkeypatch):
+    monkeypatch.setattr(DoubleDescent, "restore", Study.restore)
+    with pytest.raises(UserError, match="DoubleDescent does not say how stored arrays give"):
+        measure(trained, {"test_draws": DRAWS})
 
 
 def test_the_best_of_a_result_is_refused(trained):
