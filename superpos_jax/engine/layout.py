@@ -78,13 +78,7 @@ def datasets_of(study: Study, cell: Any) -> Mapping[str, DataSet]:
 
 def all_datasets(study: Study, cells: Iterable[Any]) -> Iterator[Mapping[str, DataSet]]:
     """The data sets of each cell, one after another; cells that have the same share a mapping."""
-
-    def of_one(cell: Any) -> Mapping[str, DataSet]:
-        datasets = datasets_of(study, cell)
-        hash(tuple(datasets.values()))  # a key that holds the cell reads all of it
-        return datasets
-
-    return map(Once(of_one), cells)
+    return map(Once(functools.partial(datasets_of, study)), cells)
 
 
 def layout_of(study: Study, cell: Any, platform: str) -> Layout:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import weakref
 from collections.abc import Callable, Hashable
 from dataclasses import fields
 from operator import attrgetter
@@ -25,8 +26,8 @@ class Once(Generic[T]):
     """A function of a cell, computed once for all cells that agree in the numbers it reads.
 
     Args:
-        function: of a cell, and of other hashable arguments; it depends on nothing else, and its
-            value does not hold the cell, unless all numbers of it were read.
+        function: of a cell, and of other hashable arguments; it depends on nothing else. Where its
+            value holds the cell, all numbers count as read.
 
     >>> from superpos_jax.studies.double_descent.cell import Cell
     >>> asked = []
@@ -47,7 +48,12 @@ class Once(Generic[T]):
         if key in self._values:
             return self._values[key]
         read: set[str] = set()
-        value = self._function(_watched(cell, read), *others)
+        twin = _watched(cell, read)
+        value = self._function(twin, *others)
+        watch = weakref.ref(twin)
+        del twin
+        if watch() is not None:  # the value holds it, and may read more of it later
+            read.update(field.name for field in fields(cell))
         if not read <= self._read:
             self._read |= read
             self._numbers = attrgetter(*sorted(self._read))

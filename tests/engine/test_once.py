@@ -3,7 +3,7 @@
 import pickle
 from copy import copy
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import product
 
 import pytest
@@ -48,6 +48,8 @@ WAYS = {
     "another cell": lambda cell: replace(cell, T=1) == Cell(1, cell.seed, cell.repeats),
     "as a key": hash,
     "in words": str,
+    "the cell": lambda cell: cell,
+    "within": lambda cell: [cell],
     "a copy": copy,
     "stored and loaded": lambda cell: pickle.loads(pickle.dumps(cell)),
     "nothing": lambda _: 3,
@@ -60,6 +62,12 @@ WAYS = {
 def test_every_cell_has_the_value_of_the_function(way, cells):
     once = Once(WAYS[way])
     assert [once(cell) for cell in cells] == [WAYS[way](cell) for cell in cells]
+
+
+def test_what_is_read_of_a_cell_later_counts():
+    """The key of a data set may hold the cell and read nothing of it yet."""
+    once = Once(lambda cell: partial(getattr, cell, "T"))
+    assert [once(Cell(T))() for T in (5, 6)] == [5, 6]
 
 
 def test_other_arguments_matter():
