@@ -42,7 +42,7 @@ from superpos_jax.results.grid import Grid
 from superpos_jax.results.sweep import load_sweep
 from superpos_jax.studies.large_lr.study import LOOK_EVERY, LargeLR
 
-STEPS, FIXED_STEPS = 3000, 300
+STEPS = 3000
 """Updates in a turn: at most where cells stop, of each where they do not."""
 IN_PYTORCH = 37
 """PyTorch trains every 37th cell: 7 of 224, of different learning rates, shares and seeds."""
@@ -145,10 +145,10 @@ def pytorch(grid: Grid) -> Way:
     return lambda: sum(map(train, grid.cells[::IN_PYTORCH]))
 
 
-def ways(steps: int, fixed_steps: int, *changed: str) -> Ways:
+def ways(steps: int, *changed: str) -> Ways:
     """Until cells have learned; for a number of steps; the same with nobody looking."""
     stopping = load_sweep("large_lr/boolean", [f"steps={steps}", *changed]).grid()
-    for_all = [f"steps={fixed_steps}", "protocol=fixed", *changed]
+    for_all = [f"steps={steps}", "protocol=fixed", *changed]
     fixed = load_sweep("large_lr/boolean", for_all).grid()
     unseen = Grid(Unseen(fixed.study.options), fixed.base, fixed.axes)
     return {
@@ -200,12 +200,12 @@ def main() -> None:
     """Measure processes, then everything else on one core, and write."""
     processes = of_processes()
     one_core()
-    rates = in_turns(ways(STEPS, FIXED_STEPS))
+    rates = in_turns(ways(STEPS))
     pairs = [
         ("until learned", "stop", "by hand", "2.0"),
         ("until learned", "stop", "PyTorch", "20"),
-        (f"{FIXED_STEPS} updates with looks", "fixed", "by hand", "1.0"),
-        (f"{FIXED_STEPS} updates, no looks", "unseen", "by hand", "1.0"),
+        (f"{STEPS:,} updates with looks", "fixed", "by hand", "1.0"),
+        (f"{STEPS:,} updates, no looks", "unseen", "by hand", "1.0"),
     ]
     rows = [
         compared(f"{what}, {other}", rates, f"engine, {kind}", f"{other}, {kind}", goal)

@@ -28,7 +28,7 @@ def benchmark(monkeypatch):
     [
         ("grokking", (10, "seed=[0]"), ["by hand, unseen"], 4 * 10),
         ("bows", (32, "m=[2, 4]"), ["engine", "shared"], 48 * 32),
-        ("large_lr", (10, 10, "lr=[0.1]"), ["engine, fixed", "by hand, fixed"], 32 * 10),
+        ("large_lr", (10, "lr=[0.1]"), ["engine, fixed", "by hand, fixed"], 32 * 10),
     ],
 )
 def test_the_ways_train_all_cells(benchmark, script, arguments, chosen, updates):
