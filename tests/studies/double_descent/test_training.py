@@ -198,6 +198,8 @@ def test_test_loss_on_samples_of_choice():
         more, smaller = inspected.test_loss(100 * 40 * run.draws)
         assert abs(more - loss) < 5 * error
         assert 0 < smaller < error / 5
+    with pytest.raises(sp.UserError, match="samples = 1; allowed: 2 or more"):
+        run.inspected[0].test_loss(1)
 
 
 @every_sweep
