@@ -26,6 +26,7 @@ def compare(
 
     A cell that stands in two results has the same data, initial weights and training in both. Of
     one code, on one kind of processor, its numbers and histories are the same to the last digit.
+    Losses that the two measure on other samples (`test_samples`, `test_draws`) are left out.
     Exit code 1 if one is not: then the two runs differ in code, versions or machine, and at most
     one of them is what this version trains. `superpos audit` says which.
 

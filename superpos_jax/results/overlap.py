@@ -61,7 +61,7 @@ def overlaps(paths: Iterable[Path]) -> list[Overlap]:
     """The pairs of results that have cells in common, in the order of the paths.
 
     Numbers one a cell and their histories are compared, to the last digit, where both results have
-    them; arrays are not, since archives hold parts of them.
+    them and measure them on the same samples; arrays are not, since archives hold parts of them.
 
     Args:
         paths: of result folders or archives.
