@@ -59,7 +59,7 @@ app = typer.Typer(
 
 app.command(epilog=ENDS)(run)
 app.command(epilog=ENDS)(merge)
-app.command(epilog=ENDS)(measure)
+app.command()(measure)
 app.command()(view)
 app.command(epilog=ENDS)(compare)
 
