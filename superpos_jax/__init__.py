@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from superpos_jax.results.result import Result, load
     from superpos_jax.results.sweep import Sweep, load_sweep
     from superpos_jax.training.job import run
+    from superpos_jax.training.measure import measure
     from superpos_jax.training.merge import merge
 
 __all__ = [
     "Interrupted", "Result", "Study", "Sweep", "UserError", "__version__", "load", "load_sweep",
-    "merge", "plots", "run",
+    "measure", "merge", "plots", "run",
 ]  # fmt: skip
 
 __version__: str
@@ -38,6 +39,7 @@ _HOME = {
     "UserError": "errors",
     "load": "results.result",
     "load_sweep": "results.sweep",
+    "measure": "training.measure",
     "merge": "training.merge",
     "run": "training.job",
 }

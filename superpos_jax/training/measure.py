@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -44,10 +44,11 @@ def measure(result: Result, options: Mapping[str, Any], *, devices: int | None =
         UserError: an option is wrong or does anything but add draws, a cell's weights are not
             stored, or do not give its stored train loss.
 
-    >>> from superpos_jax.training.job import run
-    >>> from superpos_jax.results.sweep import Sweep
-    >>> result = run(Sweep(axes=dict(T=[3]), cell=dict(steps=5, S=0.9), options=dict(n=50)))
-    >>> again = measure(result, {"test_draws": 5}).dataset
+    >>> import superpos_jax as sp
+    >>> result = sp.run(sp.Sweep(
+    ...     axes=dict(T=[3]), cell=dict(steps=5, S=0.9), options=dict(n=50)
+    ... ))
+    >>> again = sp.measure(result, {"test_draws": 5}).dataset
     >>> bool(abs(again.test_loss - result.dataset.test_loss) < 5 * again.test_loss_error)
     True
     """
@@ -66,31 +67,9 @@ def measure(result: Result, options: Mapping[str, Any], *, devices: int | None =
         raise UserError(f"{result.name}: no cell is trained to its end")
     cells = [result.trained_cell(**point) for point in points]
     _refuse_wrong(result, options, study, cells[0])
-    mesh = make_mesh(find_devices(devices))
-    platform = mesh.devices.flat[0].platform
-    free = memory.available([*mesh.devices.flat])
-    measured: dict[str, list[np.ndarray]] = {}
-    stored = iter([result.at(**point) for point in points])
-    for plan in memory.split(study, cells, mesh.size, platform, free):
-        program = Program(study, plan, mesh)
-        arrays = [next(stored) for _ in plan.cells]
-        pairs = zip(plan.cells, arrays, strict=True)
-        state = program.restored([_restored(study, cell, own, platform) for cell, own in pairs])
-        values = program.finish(state)
-        _refuse_others(plan.cells, arrays, values["train_loss"])
-        for name in values:
-            if f"{name}_error" in values:
-                for key in (name, f"{name}_error"):
-                    measured.setdefault(key, []).append(values[key])
-    for cell in cells:
-        for name, variable in study.given(cell).items():
-            if not variable.dims:
-                measured.setdefault(name, []).append(np.atleast_1d(variable.values))
+    measured = _measured(study, cells, [result.at(**point) for point in points], devices)
     dataset = before.assign(
-        {
-            name: _placed(before, name, trained, np.concatenate(parts))
-            for name, parts in measured.items()
-        }
+        {name: _placed(before, name, trained, values) for name, values in measured.items()}
     )
     *earlier, latest = view.provenance(before)
     again = {**latest, AGAIN: {"at": provenance.now(), **provenance.trainer(study)}}
@@ -101,6 +80,33 @@ def measure(result: Result, options: Mapping[str, Any], *, devices: int | None =
         provenance=json.dumps(told),
     )
     return Result(dataset, grid)
+
+
+def _measured(
+    study: Study, cells: Sequence[Any], stored: Sequence[xr.Dataset], devices: int | None
+) -> dict[str, np.ndarray]:
+    """(cells,) by name: metrics that have several draws, their errors, and what data alone give."""
+    mesh = make_mesh(find_devices(devices))
+    platform = mesh.devices.flat[0].platform
+    free = memory.available([*mesh.devices.flat])
+    parts: dict[str, list[np.ndarray]] = {}
+    rest = iter(stored)
+    for plan in memory.split(study, cells, mesh.size, platform, free):
+        program = Program(study, plan, mesh)
+        own = [next(rest) for _ in plan.cells]
+        pairs = zip(plan.cells, own, strict=True)
+        params = [_restored(study, cell, arrays, platform) for cell, arrays in pairs]
+        values = program.finish(program.restored(params))
+        _refuse_others(plan.cells, own, values["train_loss"])
+        for name in values:
+            if f"{name}_error" in values:
+                for key in (name, f"{name}_error"):
+                    parts.setdefault(key, []).append(values[key])
+    for cell in cells:
+        for name, variable in study.given(cell).items():
+            if not variable.dims:
+                parts.setdefault(name, []).append(np.atleast_1d(variable.values))
+    return {name: np.concatenate(values) for name, values in parts.items()}
 
 
 def _with(sweep: Sweep, options: Mapping[str, Any]) -> Sweep:
@@ -146,7 +152,7 @@ def _restored(study: Study, cell: Any, stored: xr.Dataset, platform: str) -> Any
     return params
 
 
-def _refuse_others(cells: Any, stored: list[xr.Dataset], losses: np.ndarray) -> None:
+def _refuse_others(cells: Sequence[Any], stored: Sequence[xr.Dataset], losses: np.ndarray) -> None:
     """Refuse weights that give another train loss than the one that was stored with them."""
     for cell, own, loss in zip(cells, stored, losses.tolist(), strict=True):
         before = float(own["train_loss"])
