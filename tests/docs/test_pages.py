@@ -13,6 +13,7 @@ from superpos_jax.cli.app import app
 DOCS = Path(__file__).parents[2] / "docs"
 OWN = [path.relative_to(DOCS) for path in DOCS.rglob("*.md") if "_build" not in path.parts]
 PAGES = ["../README.md", *sorted(path.as_posix() for path in OWN)]
+INDEX = (DOCS / "index.md").read_text()
 NOTEBOOK = json.loads((DOCS / "notebook.ipynb").read_text())
 
 pytestmark = pytest.mark.unoptimized
@@ -92,6 +93,25 @@ def test_the_links_of_a_page_lead_somewhere(page):
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (DOCS.parent / page).read_text())
     assert links
     assert [link for link in links if not (DOCS.parent / link).exists()] == []
+
+
+def test_the_site_lists_every_page_and_no_other():
+    """`make docs`, which the gate does not run, fails on a page that is in no list."""
+    lists = "".join(re.findall(r"^```{toctree}\n(.*?)^```", INDEX, re.DOTALL | re.MULTILINE))
+    entries = re.findall(r"^(?:.*<(.+)>|([^:\s].*))$", lists, re.MULTILINE)
+    listed = {(DOCS / (target or plain)).resolve() for target, plain in entries}
+    pages = [
+        *DOCS.rglob("*.md"),
+        *DOCS.rglob("*.ipynb"),
+        *(DOCS.parent / "benchmarks").glob("*.md"),
+    ]
+    there = {page.resolve().with_suffix("") for page in pages if "_build" not in page.parts}
+    assert there - {DOCS / "index"} <= listed
+    assert [page for page in listed if not any(map(Path.exists, sources(page)))] == []
+
+
+def sources(page):
+    return [page.with_name(page.name + ending) for ending in (".md", ".ipynb")]
 
 
 def test_the_page_of_commands_has_every_command():
