@@ -58,11 +58,11 @@ def measure(result: Result, options: Mapping[str, Any], *, devices: int | None =
     sweep = _with(result.sweep, options)
     grid = sweep.grid()
     study, trained = grid.study, ~before["verdict"].isin((UNFINISHED, *FAILED)).values
-    points = [
+    every = [
         {axis: before[axis].values[i].item() for axis, i in zip(result.axes, place, strict=True)}
         for place in np.ndindex(trained.shape)
-        if trained[place]
     ]
+    points = [point for point, is_trained in zip(every, trained.flat, strict=True) if is_trained]
     if not points:
         raise UserError(f"{result.name}: no cell is trained to its end")
     cells = [result.trained_cell(**point) for point in points]
@@ -70,6 +70,7 @@ def measure(result: Result, options: Mapping[str, Any], *, devices: int | None =
     measured = _measured(study, cells, [result.at(**point) for point in points], devices)
     dataset = before.assign(
         {name: _placed(before, name, trained, values) for name, values in measured.items()}
+        | _given(study, before, [result.trained_cell(**point) for point in every])
     )
     *earlier, latest = view.provenance(before)
     again = {**latest, AGAIN: {"at": provenance.now(), **provenance.trainer(study)}}
@@ -85,7 +86,7 @@ def measure(result: Result, options: Mapping[str, Any], *, devices: int | None =
 def _measured(
     study: Study, cells: Sequence[Any], stored: Sequence[xr.Dataset], devices: int | None
 ) -> dict[str, np.ndarray]:
-    """(cells,) by name: metrics that have several draws, their errors, and what data alone give."""
+    """(cells,) by name: metrics that have several draws, and their errors."""
     mesh = make_mesh(find_devices(devices))
     platform = mesh.devices.flat[0].platform
     free = memory.available([*mesh.devices.flat])
@@ -102,11 +103,22 @@ def _measured(
             if f"{name}_error" in values:
                 for key in (name, f"{name}_error"):
                     parts.setdefault(key, []).append(values[key])
+    return {name: np.concatenate(values) for name, values in parts.items()}
+
+
+def _given(study: Study, before: xr.Dataset, cells: Sequence[Any]) -> dict[str, xr.Variable]:
+    """What data alone give of all cells of a grid that have it, the dead ones among them."""
+    columns: dict[str, list[Any]] = {}
     for cell in cells:
         for name, variable in study.given(cell).items():
             if not variable.dims:
-                parts.setdefault(name, []).append(np.atleast_1d(variable.values))
-    return {name: np.concatenate(values) for name, values in parts.items()}
+                columns.setdefault(name, []).append(variable.values)
+    placed = {}
+    for name, column in columns.items():
+        known = before[name] if name in before else before["train_loss"]  # an earlier version's
+        there = known.transpose(*before["verdict"].dims).notnull().values
+        placed[name] = _placed(before, name, there, np.array(column)[there.ravel()])
+    return placed
 
 
 def _with(sweep: Sweep, options: Mapping[str, Any]) -> Sweep:

@@ -77,6 +77,11 @@ def test_of_many_vectors_the_largest_stay_and_some_others():
     assert kept[-1, 0] == 0
 
 
+def test_the_weights_of_a_dead_cell_may_be_huge():
+    group = contents_of._vectors("huge", np.full((3, 2), 1e30, np.float32), 10)
+    assert group["scale"] == pytest.approx(1e30 / contents_of.LEVELS)
+
+
 def test_nothing_in_a_result_can_leave_its_place():
     text = page([Made("</script><script>alert(1)</script>")])
     assert "<script>alert" not in text

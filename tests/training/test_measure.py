@@ -17,7 +17,7 @@ def sweep(**options):
     return sp.Sweep(
         arms={"small": {"T": 1, "m": 1}, "large": {"T": 33, "m": 3}, "dead": {"T": 33, "lr": 3e38}},
         axes={"seed": [0, 1]},
-        cell={"S": 0.5, "steps": 20, "lr": 3e-3, "untied": 1},
+        cell={"S": 0.8, "steps": 20, "lr": 3e-3, "untied": 1},
         options={"n": 12, "test_samples": 40, **options},
     )
 
