@@ -8,7 +8,6 @@ A window lies in one document, and so does a split: whole documents are held out
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -22,12 +21,12 @@ from superpos_jax.errors import UserError
 from superpos_jax.studies.bows import corpora, planted
 from superpos_jax.studies.bows.features import Features
 from superpos_jax.studies.bows.words import GROUPS, content, expand
+from superpos_jax.text import counted
 
 HELD_OUT = 0.1
 """Share of the documents that are held out."""
-VERSION = 1
+VERSION = 2
 """Of what bags are made of a text; another one makes them anew."""
-logger = logging.getLogger(__name__)
 
 
 class Text(NamedTuple):
@@ -66,7 +65,7 @@ def vocabulary(documents: Sequence[Sequence[str]], forced: Sequence[str], size: 
     if absent := [word for word in forced if word not in counts]:
         raise UserError(
             f"forced: {absent[0]!r} is not in the documents that are trained on; allowed: words"
-            f" that occur, or names of groups ({', '.join(GROUPS)})"
+            f" that occur, names of groups ({', '.join(GROUPS)}), or none: --set 'forced=[]'"
         )
     others = [word for word in counts if word not in set(forced)]
     ranked = sorted(others, key=lambda word: (-counts[word], word))
@@ -109,8 +108,6 @@ def text_features(text: Text) -> Features:
             f" {corpora.WIKIPEDIA} or planted"
         )
     sources = [corpora.read(name) for name in text.corpus]
-    for source in sources:
-        logger.info("%s", source.told())
     made_of = (VERSION, [source.sha256 for source in sources], text._replace(corpus=()))
     path = _cache() / f"{hashlib.sha256(repr(made_of).encode()).hexdigest()[:24]}.npz"
     if not path.exists():
@@ -126,14 +123,9 @@ def text_features(text: Text) -> Features:
         for group, words in GROUPS.items()
         if all(word in place for word in words)
     }
-    return Features(train, validation, names, groups, "months" if "months" in groups else "")
-
-
-def read_from(text: Text) -> list[str]:
-    """What was read for a text, a line a corpus."""
-    if text.corpus == (corpora.PLANTED,):
-        return []
-    return [corpora.read(name).told() for name in text.corpus]
+    ring = "months" if "months" in groups else ""
+    told = {f"corpus {source.name}": source.told() for source in sources}
+    return Features(train, validation, names, groups, ring, told)
 
 
 def _make(documents: Sequence[str], text: Text) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -144,7 +136,8 @@ def _make(documents: Sequence[str], text: Text) -> tuple[list[str], np.ndarray, 
     held_out = max(1, round(HELD_OUT * len(tokens)))
     if held_out >= len(tokens):
         raise UserError(
-            f"corpus: {len(tokens)} document; allowed: at least 2, of which one is held out"
+            f"corpus: {counted(len(tokens), 'document')}; allowed: at least 2, of which one is held"
+            " out (files of a folder, or parts of one file with empty lines between them)"
         )
     train, test = [tokens[i] for i in order[held_out:]], [tokens[i] for i in order[:held_out]]
     words = vocabulary(train, forced, text.vocabulary)

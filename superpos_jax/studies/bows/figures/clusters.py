@@ -26,7 +26,7 @@ from superpos_jax.results.runs import axes, runs
 from superpos_jax.studies.bows import geometry
 from superpos_jax.studies.bows.features import Spectrum
 from superpos_jax.studies.bows.figures.categories import NONE, categories_of, chance
-from superpos_jax.studies.bows.figures.setting import tidy
+from superpos_jax.studies.bows.figures.setting import features_of, tidy
 from superpos_jax.studies.bows.labels import LABELS
 
 NEEDS = Needs(swept=("weight_decay",))
@@ -73,7 +73,7 @@ def clusters_table(result: Result, **select: Any) -> pd.DataFrame:
     swept = {axis: value for axis, value in point.items() if axis in axes(result.dataset)}
     study: Any = result.grid.study
     cell = result.grid.cell(**swept)
-    features, data = study.features(cell), study.spectrum(cell)
+    features, data = features_of(result, cell), study.spectrum(cell)
     names, categories = categories_of(features.names)
     of_words = (features.names, names, categories)
     weights = runs(dataset["W"], KEEP)

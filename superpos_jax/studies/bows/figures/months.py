@@ -20,7 +20,7 @@ from superpos_jax.drawing.style import DEAD, GRID, INK, SOFT
 from superpos_jax.results.result import Result
 from superpos_jax.results.runs import axes, seed_values
 from superpos_jax.studies.bows import geometry, pca
-from superpos_jax.studies.bows.figures.setting import tidy
+from superpos_jax.studies.bows.figures.setting import features_of, tidy
 from superpos_jax.studies.bows.labels import LABELS
 
 COLUMNS, ROWS = 5, 5
@@ -60,7 +60,7 @@ def months_table(result: Result, group: str = "months", **select: Any) -> pd.Dat
     point = taken | {axis: dataset[axis].values[0].item() for axis in swept - set(taken)}
     study: Any = result.grid.study
     cell = result.grid.cell(**point)
-    features, data = study.features(cell), study.spectrum(cell)
+    features, data = features_of(result, cell), study.spectrum(cell)
     if group not in features.groups:
         allowed = ", ".join(features.groups) or "none"
         raise ValueError(f"group = {group!r}: not among the words; allowed: {allowed}")
