@@ -19,6 +19,7 @@ from superpos_jax.studies.bows.figures.months import (
     months_table,
 )
 from superpos_jax.studies.bows.figures.regimes import REGIMES, regimes, regimes_table
+from superpos_jax.studies.bows.figures.seasons import SEASONS, seasons, seasons_table
 from superpos_jax.studies.bows.figures.settings import SETTINGS, settings, settings_table
 
 __all__ = [
@@ -39,11 +40,24 @@ __all__ = [
     "months_table",
     "regimes",
     "regimes_table",
+    "seasons",
+    "seasons_table",
     "settings",
     "settings_table",
 ]
 
 FIGURES: dict[str, FigureSpec] = {
     spec.name: spec
-    for spec in (GRAM, MEASURES, SETTINGS, MONTHS, DAYS, GROUPS, CLUSTERS, REGIMES, MECHANISM)
+    for spec in (
+        GRAM,
+        MEASURES,
+        SETTINGS,
+        MONTHS,
+        DAYS,
+        SEASONS,
+        GROUPS,
+        CLUSTERS,
+        REGIMES,
+        MECHANISM,
+    )
 }
