@@ -8,7 +8,10 @@ A window lies in one document, and so does a split: whole documents are held out
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
@@ -27,6 +30,7 @@ HELD_OUT = 0.1
 """Share of the documents that are held out."""
 VERSION = 2
 """Of what bags are made of a text; another one makes them anew."""
+logger = logging.getLogger(__name__)
 
 
 class Text(NamedTuple):
@@ -38,6 +42,14 @@ class Text(NamedTuple):
     window: int
     stride: int
     seed: int
+
+
+class Bags(NamedTuple):
+    """A vocabulary, and the bags of documents that are trained on and of those held out, (N, V)."""
+
+    names: tuple[str, ...]
+    train: np.ndarray
+    test: np.ndarray
 
 
 def windows(length: int, window: int, stride: int) -> list[slice]:
@@ -102,6 +114,8 @@ def text_features(text: Text) -> Features:
     """
     if text.corpus == (corpora.PLANTED,):
         return planted.features(text.seed)
+    if corpora.PLANTED in text.corpus:
+        raise UserError(f"corpus: {corpora.PLANTED!r} is no text to add; allowed: alone, or texts")
     if not text.corpus:
         raise UserError(
             "structure = 'text' reads the option corpus; allowed: paths or names, as"
@@ -110,13 +124,11 @@ def text_features(text: Text) -> Features:
     sources = [corpora.read(name) for name in text.corpus]
     made_of = (VERSION, [source.sha256 for source in sources], text._replace(corpus=()))
     path = _cache() / f"{hashlib.sha256(repr(made_of).encode()).hexdigest()[:24]}.npz"
-    if not path.exists():
-        _write(path, *_make([d for source in sources for d in source.documents], text))
-    with np.load(path, allow_pickle=False) as stored:
-        names = tuple(stored["names"].tolist())
-        train, validation = (
-            np.unpackbits(stored[split], axis=1, count=len(names)) for split in ("train", "test")
-        )
+    bags = _read(path)
+    if bags is None:
+        bags = _make([d for source in sources for d in source.documents], text)
+        _keep(path, bags)
+    names, train, validation = bags
     place = {word: i for i, word in enumerate(names)}
     groups = {
         group: tuple(place[word] for word in words)
@@ -128,8 +140,8 @@ def text_features(text: Text) -> Features:
     return Features(train, validation, names, groups, ring, told)
 
 
-def _make(documents: Sequence[str], text: Text) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Vocabulary, and bags of the documents that are trained on and of those held out."""
+def _make(documents: Sequence[str], text: Text) -> Bags:
+    """Count words and cut windows."""
     forced = expand(text.forced)
     tokens = [list(content(document, frozenset(forced))) for document in documents]
     order = np.random.default_rng(text.seed).permutation(len(tokens))
@@ -144,15 +156,33 @@ def _make(documents: Sequence[str], text: Text) -> tuple[list[str], np.ndarray, 
     bags = bag(train, words, text), bag(test, words, text)
     if not all(map(len, bags)):
         raise UserError("corpus: no window of its held-out documents holds a word; give more text")
-    return words, *bags
+    return Bags(tuple(words), *bags)
 
 
-def _write(path: Path, names: list[str], train: np.ndarray, test: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _read(path: Path) -> Bags | None:
+    """The bags of a file; None if it is not there, or is damaged."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            names = tuple(stored["names"].tolist())
+            train, test = (
+                np.unpackbits(stored[split], axis=1, count=len(names))
+                for split in ("train", "test")
+            )
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+        return None
+    return Bags(names, train, test)
+
+
+def _keep(path: Path, bags: Bags) -> None:
+    """Write bags to a file; where that cannot be, say so and go on without it."""
     part = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    train, test = np.packbits(train, axis=1), np.packbits(test, axis=1)
-    np.savez(part, names=np.array(names), train=train, test=test)
-    os.replace(part, path)
+    train, test = np.packbits(bags.train, axis=1), np.packbits(bags.test, axis=1)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(part, names=np.array(bags.names), train=train, test=test)
+        os.replace(part, path)
+    except OSError as error:
+        logger.warning("bags of words are not kept for next time: %s", error)
 
 
 def _cache() -> Path:

@@ -110,12 +110,26 @@ def test_bags_are_made_once_and_again_when_the_text_changes(folder, monkeypatch)
         text_features(text_of(folder))
 
 
+def test_a_damaged_or_missing_cache_costs_time_only(folder, monkeypatch, tmp_path, caplog):
+    first = text_features(text_of(folder))
+    (kept,) = (tmp_path / "cache").rglob("*.npz")
+    kept.write_bytes(kept.read_bytes()[:300])
+    text_features.cache_clear()
+    np.testing.assert_array_equal(text_features(text_of(folder)).train, first.train)
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    text_features.cache_clear()
+    np.testing.assert_array_equal(text_features(text_of(folder)).train, first.train)
+    assert "bags of words are not kept" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"vocabulary": 5000}, "vocabulary = 5000: allowed: 0"),
         ({"forced": ("months",)}, "forced: 'April' is not in the documents"),
         ({"corpus": ()}, "reads the option corpus"),
+        ({"corpus": ("planted", "own")}, "'planted' is no text to add"),
         ({"corpus": ("nowhere",)}, "'nowhere': no such folder or file; allowed:.*npm pack"),
     ],
 )

@@ -9,10 +9,10 @@ import xarray as xr
 from superpos_jax.statements.checks import SHARE, SIGNED, Statement
 from superpos_jax.studies.bows import features, pca, reconstruction
 from superpos_jax.studies.bows.cell import Cell
-from superpos_jax.studies.bows.statements.statistics import mean, quotient, ratio
+from superpos_jax.studies.bows.statements.statistics import difference, mean, quotient, ratio
 from superpos_jax.studies.bows.synthetic import Source
 
-SETS, DECAY = "bows/sets", "bows/decay"
+SETS, DECAY, STRUCTURES = "bows/sets", "bows/decay", "bows/structures"
 MAIN, PAIRS = "S-fun", {"S-fun": 0.6, "S-sparse": 0.9, "S-cli": 0.6}
 """The main setting, and the least share of features with an antipode that counts as pairs."""
 CYCLIC, ANTIPODES, NORM = "cyclic_correlation", "antipodality", "W_norm2"
@@ -95,4 +95,18 @@ OF_SETS: tuple[Statement, ...] = tuple(
                   (5.4, 6.6), mean(NORM), _at(arm, 6, 1, "linear")),
     )
 )  # fmt: skip
-STATEMENTS = (*OF_SETS, *CENTRED)
+OF_DECAY: tuple[Statement, ...] = tuple(
+    Statement(DECAY, f"Decay or an L2 term: m = 6, {called}: correlation of ReLU's W^T W with the"
+              " ring", "the ring is back", (0.95, 1), mean(CYCLIC), {"arm": arm, "m": 6},
+              limits=SIGNED, control=True)
+    for arm, called in (("decoupled-6", "decay 6"), ("L2-5e-2", "L2 term 0.05"))
+)  # fmt: skip
+OF_STRUCTURES: tuple[Statement, ...] = tuple(
+    Statement(STRUCTURES, f"{structure}, m = 4: correlation of cosines with the data's at wd 6 less"
+              " that at wd 0, ReLU", "above 0", (1e-3, 2),
+              difference("geometry_follows_data", 6, 0),
+              {"structure": structure, "m": 4, "activation": "relu", "weight_decay": [0, 6]},
+              limits=(-2, 2))
+    for structure in ("circular", "figure8", "sphere")
+)  # fmt: skip
+STATEMENTS = (*OF_STRUCTURES, *OF_SETS, *CENTRED, *OF_DECAY)

@@ -17,6 +17,7 @@ from superpos_jax.studies.bows.statements.statistics import (
 )
 
 TEXT, STRUCTURE, WINDOW = "bows/text", "bows/structure", "bows/window"
+PLANTED = "bows/planted"
 INF = float("inf")
 RARE = (
     "months are rare words here, and at this m a linear decoder reconstructs only the most frequent"
@@ -53,6 +54,8 @@ def _lengths(least: int, most: int) -> dict[str, object]:
 
 
 STATEMENTS: tuple[Statement, ...] = (
+    Statement(PLANTED, "B1: planted text, m = 12, wd 1: share of seeds whose months are a ring",
+              "a ring", (1, 1), above("ring_score", "ring_level"), _at(12, 1), limits=SHARE),
     Statement(TEXT, "B1: ring score of months in the data less its level", "a ring", (0, 1),
               less("data_ring_score", "data_ring_level"), _at(120, 4), limits=SIGNED),
     *(
