@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from superpos_jax.drawing import spec
 from superpos_jax.drawing.curves import CURVES
 from superpos_jax.drawing.history import HISTORY
+from superpos_jax.drawing.needs import unmet
 from superpos_jax.drawing.plane import PLANE
 from superpos_jax.drawing.spec import FORMATS, FigureSpec, is_file, refuse
 from superpos_jax.errors import UserError
@@ -106,6 +107,8 @@ def check_figures(sweep: Sweep, grid: Grid, changed: bool = False) -> None:
     shared |= grid.study.options.model_dump()
     for i, name in enumerate(sweep.figures):
         reason = refuse(specs[name], axes, shared)
+        if unmet(name, specs[name].needs.of_axes(), axes, shared) and name in GENERIC:
+            reason = refuse(GENERIC[name], axes, shared) and reason  # it stands in
         if reason and not changed:
             raise UserError(f"figures[{i}]: {reason}")
         if reason:
@@ -159,8 +162,7 @@ def draw(
     if axis := result.sweep.best if best is None else best:
         result = result.best(axis)
     if only is None:
-        if not names:
-            specs = {name: drawable(result, name, select or ()) for name in specs}
+        specs = {name: drawable(result, name, select or ()) for name in specs}
         paths = spec.draw(result, specs, target, names, dark=dark, **(select or {}))
     else:
         chosen = drawable(result, only, select or ())

@@ -24,7 +24,8 @@ from superpos_jax.drawing.lines import (
     seed_key,
     seed_words,
 )
-from superpos_jax.drawing.needs import missing
+from superpos_jax.drawing.needs import Needs, missing
+from superpos_jax.drawing.panels import fewer
 from superpos_jax.drawing.select import Result, narrow, tidy
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.results.runs import axes as axes_of
@@ -32,15 +33,18 @@ from superpos_jax.text import seed_axes, written
 
 RING: dict[str, Any] = {"ls": "none", "marker": "o", "ms": 6, "mfc": "none", "mec": look.SOFT}
 """Round a point of which some runs are not trained to their end."""
+LINES = 24
+"""At most; of more values of their axis so many are drawn, evenly spaced."""
+NEEDS = Needs(several=1)
 
 
 def applies(dataset: xr.Dataset) -> str | None:
     """None if an axis is swept and a number is measured, else why not."""
-    if lack := missing(dataset, "curves", ()):
+    if lack := missing(dataset, "curves", (), NEEDS):
         return lack
     if not scalars.scalars(dataset):
         return "curves needs a number a cell, and nothing is measured yet"
-    return None if scalars.shown_axes(dataset, {}) else "curves needs a swept axis; swept: none"
+    return None
 
 
 def curves_table(
@@ -68,12 +72,13 @@ def curves_table(
         raise ValueError(f"x and by are both {x}; choose two axes")
     keep = (x,) if by is None else (by, x)
     part, taken = narrow(dataset, keep, select, tuple(seed for seed in seeds if seed not in keep))
+    part, some = fewer(part, by, LINES, select)
     frame = scalars.summary(part, value, keep).assign(quantity=value)
     frame = tidy(result, frame, taken)
     names = {name: scalars.name_of(dataset, name) for name in (*keep, value)}
     texts = {axis: scalars.named_values(dataset, axis, part[axis].values) for axis in keep}
     frame.attrs |= {"x": x, "by": by, "value": value, "names": names, "texts": texts}
-    frame.attrs["only"] = scalars.only(dataset, part, taken)
+    frame.attrs |= {"only": scalars.only(dataset, part, taken), "some": some}
     return frame
 
 
@@ -87,7 +92,8 @@ def curves(
     """A number against a swept axis, a line for each value of a second one.
 
     Lines are medians over seeds; bands reach from the smallest to the largest seed, or over the
-    middle half of them from 8 seeds on. An axis is logarithmic where its values are positive and
+    middle half of them from 8 seeds on. Of more than 24 values of the axis of the lines, 24 are
+    drawn, evenly spaced. An axis is logarithmic where its values are positive and
     span more than a decade, the axis x of geometric values (2, 4, 8) too. Over values with names,
     which have no order, there are points and bars in place of lines and bands.
 
@@ -186,7 +192,7 @@ def _caption(table: pd.DataFrame) -> list[str]:
         )
         of = {"min": " of all seeds", "q25": " of the middle half of the seeds"}.get(low, "")
         sentences.append(f"{names[value].capitalize()}{of}: from {lowest} to {highest}.")
-    return [*sentences, table.attrs["only"]]
+    return [*sentences, table.attrs["some"], table.attrs["only"]]
 
 
 CURVES = FigureSpec(
@@ -195,4 +201,5 @@ CURVES = FigureSpec(
     _draw,
     "a number against a swept axis, a line per value of another",
     applies,
+    NEEDS,
 )

@@ -21,6 +21,11 @@ CROSS: dict[str, Any] = {
     "marker": "X", "ms": 4.5, "mfc": "white", "mec": INK, "mew": 0.6, "ls": "none", "zorder": 5,
 }  # fmt: skip
 """How a cell is marked of which some runs died."""
+CROSS_WIDTH = 300.0
+"""Points that the crosses of a whole row of cells may take, by which they are smaller."""
+
+FEW = 0.2
+"""Of so small a share of the cells no numbers are printed."""
 
 
 def edges(centres: np.ndarray, log: bool = True) -> np.ndarray:
@@ -61,6 +66,8 @@ def numbers(
 ) -> None:
     """Print the number in the cells, or in as many as have room where the cells are small.
 
+    Where fewer than one in five has room none is printed: they would hide the map.
+
     Arguments:
         axes: where; its scales are set.
         x, y: edges of the cells.
@@ -79,6 +86,8 @@ def numbers(
     size = float(np.clip(np.median(np.diff(place[0], prepend=0)) / 0.0475, 5.2, 7.5))
     columns, rows = _spaced(place[0], 0.0425 * size), _spaced(place[1], 0.024 * size)
     columns = [j for j in columns if abs(place[0][j] - inches[0] / 2) < inches[0] / 2 - 0.02 * size]
+    if len(rows) * len(columns) < FEW * mean.size:
+        return
     dark = colour @ np.array([0.299, 0.587, 0.114]) < 0.55
     for i, j in ((i, j) for i in rows for j in columns if np.isfinite(mean[i, j])):
         # A stroke in the cell's colour keeps the hatching away from a number.
@@ -110,19 +119,33 @@ def marks(
     gone = (died > 0) & ~np.isfinite(mean)
     grey = np.ma.masked_invalid(np.where(gone, 0.0, np.nan))
     axes.pcolormesh(x, y, grey, cmap=ListedColormap([DEAD]))
-    for i, j in np.argwhere(unfinished > 0):
-        size = x[j + 1] - x[j], y[i + 1] - y[i]
-        axes.add_patch(Rectangle((x[j], y[i]), *size, gid="unfinished", **HATCH))
+    for i, first, end in _stretches(unfinished > 0):
+        size = x[end] - x[first], y[i + 1] - y[i]
+        axes.add_patch(Rectangle((x[first], y[i]), *size, gid="unfinished", **HATCH))
     some = np.argwhere((died > 0) & np.isfinite(mean))
     if len(some):
         right, top = within(x, 0.84, logs[0]), within(y, 0.82, logs[1])
-        axes.plot(right[some[:, 1]], top[some[:, 0]], gid="some-died", **CROSS)
+        small = {"ms": min(CROSS["ms"], CROSS_WIDTH / len(right))}
+        axes.plot(right[some[:, 1]], top[some[:, 0]], gid="some-died", **{**CROSS, **small})
         keys.append(Line2D([], [], label="some seeds died", **CROSS))
     if gone.any():
         keys.append(Patch(color=DEAD, label="all seeds died"))
     if (unfinished > 0).any():
         keys.append(Patch(**HATCH, label="not trained to the end"))
     return keys
+
+
+def _stretches(is_marked: np.ndarray) -> list[tuple[int, int, int]]:
+    """Row, first column and the column behind the last of each stretch of marked cells.
+
+    >>> _stretches(np.array([[1, 1, 0, 1], [0, 0, 0, 0]]) > 0)
+    [(0, 0, 2), (0, 3, 4)]
+    """
+    padded = np.pad(is_marked.astype(np.int8), ((0, 0), (1, 1)))
+    change = np.diff(padded, axis=1)
+    rows, first = np.nonzero(change > 0)
+    end = np.nonzero(change < 0)[1]
+    return [*zip(rows.tolist(), first.tolist(), end.tolist(), strict=True)]
 
 
 def _spaced(place: np.ndarray, gap: float) -> list[int]:

@@ -18,7 +18,7 @@ from superpos_jax.drawing import style as look
 from superpos_jax.drawing.curves import line_looks
 from superpos_jax.drawing.lines import CROSS, band, drawn, seed_words
 from superpos_jax.drawing.needs import missing
-from superpos_jax.drawing.panels import evenly, step_axis
+from superpos_jax.drawing.panels import fewer, step_axis
 from superpos_jax.drawing.select import Result, narrow, tidy
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.engine.verdicts import NOT_ENDED
@@ -64,8 +64,7 @@ def history_table(
     by = by or scalars.line_axis(dataset, select)
     keep = () if by is None else (by,)
     part, taken = narrow(dataset, keep, select, tuple(seed for seed in seeds if seed != by))
-    if by is not None and by not in select:
-        part = part.isel({by: evenly(part.sizes[by], LINES)})
+    part, some = fewer(part, by, LINES, select)
     quantities = [value] if value else list(names[:PANELS])
     frames = [_rows(part, name, keep) for name in quantities]
     frame = tidy(result, pd.concat(frames, ignore_index=True), taken)
@@ -77,6 +76,7 @@ def history_table(
         "names": words,
         "texts": texts,
         "only": scalars.only(dataset, part, taken),
+        "some": some,
     }
     frame.attrs["stops"] = "ended" in part and bool((part["ended"] != NOT_ENDED).any())
     return frame
@@ -244,7 +244,7 @@ def _line(panel: Any, rows: pd.DataFrame, how: dict[str, Any]) -> None:
 def _caption(table: pd.DataFrame) -> list[str]:
     by = table.attrs["by"]
     if table.empty:
-        return ["No finite number was recorded.", table.attrs["only"]]
+        return ["No finite number was recorded.", table.attrs["some"], table.attrs["only"]]
     each = table.groupby(by, sort=False) if by else [("", table)]
     died = sum(int(rows["died"].max()) for _, rows in each)
     training = sum(int(rows["unfinished"].max()) for _, rows in each)
@@ -255,7 +255,7 @@ def _caption(table: pd.DataFrame) -> list[str]:
         sentences.append(f"Rings: {counted(training, 'run')} not trained to the end.")
     if table.attrs["stops"] and table["runs"].max() > 1:
         sentences.append("A run that has ended keeps its last number where others still train.")
-    return [*sentences, table.attrs["only"]]
+    return [*sentences, table.attrs["some"], table.attrs["only"]]
 
 
 HISTORY = FigureSpec(

@@ -15,6 +15,8 @@ from superpos_jax.drawing.style import DEAD, INK, SOFT
 from superpos_jax.text import counted
 
 QUARTILES_FROM = 8
+MARKED = 60
+"""Points of a line at most that are marked; more would hide it."""
 CROSS: Any = {"ls": "none", "marker": "X", "ms": 5, "color": DEAD, "mec": SOFT, "mew": 0.5}
 
 
@@ -29,7 +31,8 @@ def line(axes: Axes, x: str, rows: pd.DataFrame, alpha: float = 0.16, **how: Any
     rows = rows.sort_values(x)
     if (edges := band(rows)) is not None:
         axes.fill_between(rows[x], *(rows[e] for e in edges), color=how["color"], alpha=alpha, lw=0)
-    axes.plot(rows[x], rows["median"], **{"lw": 1.5, "marker": "o", "ms": 2.8, **how})
+    look = {"lw": 1.5, "marker": "o", "ms": 2.8, **how}
+    axes.plot(rows[x], rows["median"], **look if len(rows) <= MARKED else look | {"marker": ""})
 
 
 def points(axes: Axes, x: str, rows: pd.DataFrame, alpha: float = 0.4, **how: Any) -> None:
@@ -43,18 +46,6 @@ def drawn(table: pd.DataFrame) -> np.ndarray:
     """All finite numbers that `line` draws of a table."""
     numbers = table[["median", *(band(table) or ())]].to_numpy(float)
     return numbers[np.isfinite(numbers)]
-
-
-def round_steps(low: float, high: float) -> np.ndarray:
-    """1, 2 and 5 times powers of ten between two positive numbers, as ticks of a log axis.
-
-    Example:
-        >>> round_steps(0.3, 12)
-        array([ 0.5,  1. ,  2. ,  5. , 10. ])
-    """
-    powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.log10(high) + 1)
-    steps = np.outer(powers, [1, 2, 5]).ravel()
-    return np.asarray(steps[(steps >= low) & (steps <= high)])
 
 
 def crosses(axes: Axes, x: str, table: pd.DataFrame) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import xarray as xr
@@ -21,12 +21,18 @@ class Needs:
         one_of: axes of which one must have several values.
         holds: numbers of a cell, and the value that some cells must have.
         options: options of the study, and the value that they must have.
+        several: how many axes, whichever, must have several values.
     """
 
     swept: tuple[str, ...] = ()
     one_of: tuple[str, ...] = ()
     holds: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    several: int = 0
+
+    def of_axes(self) -> Needs:
+        """Which axes must be swept, and nothing else."""
+        return replace(self, holds={}, options={})
 
 
 def unmet(
@@ -52,6 +58,9 @@ def unmet(
     if not set(needs.swept) <= set(several):
         count = "a swept axis" if len(needs.swept) == 1 else "two swept axes"
         return f"{figure} needs {count} {' and '.join(needs.swept)}; {swept}"
+    if len(several) < needs.several:
+        count = "a swept axis" if needs.several == 1 else "two swept axes"
+        return f"{figure} needs {count}; {swept}"
     if needs.one_of and not set(needs.one_of) & set(several):
         return f"{figure} needs a swept axis {_either(needs.one_of)}; {swept}"
     for name, value in needs.holds.items():

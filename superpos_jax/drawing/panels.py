@@ -1,7 +1,8 @@
-"""Single runs: what they share, and the panels they are drawn in."""
+"""Which of many lines or panels are drawn, what they share, and the panels they are drawn in."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from superpos_jax.drawing.style import GRID, SOFT
+from superpos_jax.results.registry import labels_of
 from superpos_jax.results.runs import fixed
+from superpos_jax.text import counted
 
 
 def evenly(count: int, most: int) -> np.ndarray:
@@ -20,6 +23,20 @@ def evenly(count: int, most: int) -> np.ndarray:
         (array([0, 1, 2]), array([0, 4, 8]))
     """
     return np.linspace(0, count - 1, min(count, most)).round().astype(int)
+
+
+def fewer(
+    dataset: xr.Dataset, axis: str | None, most: int, select: Mapping[str, Any]
+) -> tuple[xr.Dataset, str]:
+    """At most so many values of an axis, evenly spaced, unless the user selects some of them.
+
+    Returns the dataset, and a sentence that says how many of how many; empty if all stay.
+    """
+    if axis is None or axis in select or dataset.sizes[axis] <= most:
+        return dataset, ""
+    name = labels_of(dataset).axis(axis)
+    sentence = f"{most} of {counted(dataset.sizes[axis], 'value')} of {name}, evenly spaced."
+    return dataset.isel({axis: evenly(dataset.sizes[axis], most)}), sentence
 
 
 def constants(dataset: xr.Dataset, *names: str) -> dict[str, Any]:

@@ -14,22 +14,21 @@ from matplotlib.figure import Figure
 from superpos_jax.drawing import scalars, scales
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.heatmap import edges, marks, numbers
-from superpos_jax.drawing.needs import missing
+from superpos_jax.drawing.needs import Needs, missing
 from superpos_jax.drawing.select import Result, narrow, tidy
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.results.runs import axes as axes_of
 from superpos_jax.text import counted, seed_axes, written
 
+NEEDS = Needs(several=2)
+
 
 def applies(dataset: xr.Dataset) -> str | None:
     """None if two axes are swept and a number is measured, else why not."""
-    if lack := missing(dataset, "plane", ()):
+    if lack := missing(dataset, "plane", (), NEEDS):
         return lack
     if not scalars.scalars(dataset):
         return "plane needs a number a cell, and nothing is measured yet"
-    several = scalars.shown_axes(dataset, {})
-    if len(several) < 2:
-        return f"plane needs two swept axes; swept: {', '.join(several) or 'none'}"
     return None
 
 
@@ -174,4 +173,6 @@ def _caption(table: pd.DataFrame) -> list[str]:
     return [*sentences, table.attrs["only"]]
 
 
-PLANE = FigureSpec("plane", plane_table, _draw, "heat map of a number over two swept axes", applies)
+PLANE = FigureSpec(
+    "plane", plane_table, _draw, "heat map of a number over two swept axes", applies, NEEDS
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ SPLITS = ("train_", "test_")
 """Prefixes of one quantity on several data sets."""
 DECADE = 10.0
 """Positive values that span more are drawn on a logarithmic axis."""
+POINTS = {"min": 0, "q25": 25, "median": 50, "q75": 75, "max": 100}
+"""Percentiles by which numbers are summarised."""
 EVEN, SPAN = 1.5, 3.0
 """Geometric values: ratios of neighbours differ by less, the largest is so many smallest ones."""
 
@@ -167,27 +170,38 @@ def summary(dataset: xr.Dataset, value: str, keep: tuple[str, ...]) -> pd.DataFr
     """
     numbers = runs(dataset[value], keep).astype(float)
     died, training = failed(dataset, keep), unfinished(dataset, keep)
-    rows = []
-    for index in np.ndindex(died.shape[: len(keep)]):
-        at = {axis: dataset[axis].values[i] for axis, i in zip(keep, index, strict=True)}
-        counts = {"runs": died.shape[-1], "died": int(died[index].sum())}
-        counts["unfinished"] = int(training[index].sum())
-        rows.append(at | counts | spread(numbers[index][~died[index]]))
-    return pd.DataFrame(rows)
+    columns = {
+        "runs": np.full(died.shape[:-1], died.shape[-1]),
+        "died": died.sum(axis=-1),
+        "unfinished": training.sum(axis=-1),
+        **spread(np.where(died, np.nan, numbers)),
+    }
+    points = itertools.product(*(dataset[axis].values for axis in keep))
+    frame = pd.DataFrame(list(points), columns=list(keep))
+    return frame.assign(**{name: values.ravel() for name, values in columns.items()})
 
 
-def spread(numbers: np.ndarray) -> dict[str, float]:
-    """Mean, median, quartiles and extremes of the finite numbers; NaN where there is none.
+def spread(numbers: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean, median, quartiles and extremes of the finite numbers along the last axis.
+
+    NaN where there is none.
 
     Example:
-        >>> spread(np.array([1.0, 2.0, np.nan, 6.0]))["median"]
-        2.0
+        >>> spread(np.array([[1.0, 2.0, np.nan, 6.0], [np.inf] * 4]))["median"]
+        array([ 2., nan])
     """
-    finite = numbers[np.isfinite(numbers)]
-    points = np.percentile(finite, [0, 25, 50, 75, 100]) if len(finite) else np.full(5, np.nan)
-    mean = float(finite.mean()) if len(finite) else float("nan")
-    names = ("min", "q25", "median", "q75", "max")
-    return {"mean": mean, **dict(zip(names, points.tolist(), strict=True))}
+    finite = np.isfinite(numbers)
+    first = np.argsort(~finite, axis=-1, kind="stable")
+    finite_first, counts = np.take_along_axis(numbers, first, axis=-1), finite.sum(axis=-1)
+    summary = {name: np.full(counts.shape, np.nan) for name in ("mean", *POINTS)}
+    for count in np.unique(counts[counts > 0]).tolist():
+        at = counts == count
+        values = finite_first[at][:, :count]
+        summary["mean"][at] = values.mean(axis=-1)
+        percentiles = np.percentile(values, list(POINTS.values()), axis=-1)
+        for name, percentile in zip(POINTS, percentiles, strict=True):
+            summary[name][at] = percentile
+    return {name: values[()] for name, values in summary.items()}
 
 
 def distinct(table: pd.DataFrame, column: str) -> np.ndarray:

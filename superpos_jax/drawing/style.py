@@ -54,6 +54,8 @@ RC: Any = {
 
 style = mpl_style.context(["default", RC])
 """Whatever a matplotlibrc says: matplotlib's own defaults, and what the figures change of them."""
+DENSE = 6
+"""Values of an axis in an inch, from which on its ticks stand at round numbers."""
 SHARP = 2
 """Pixels of a notebook's picture for each that it takes."""
 
@@ -195,6 +197,18 @@ def dress(axes: Axes, grid: str | None = None) -> None:
         axes.grid(axis=grid, color=GRID, linewidth=0.6)  # type: ignore[arg-type]
 
 
+def round_steps(low: float, high: float) -> np.ndarray:
+    """1, 2 and 5 times powers of ten between two positive numbers, as ticks of a log axis.
+
+    Example:
+        >>> round_steps(0.3, 12)
+        array([ 0.5,  1. ,  2. ,  5. , 10. ])
+    """
+    powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.log10(high) + 1)
+    steps = np.outer(powers, [1, 2, 5]).ravel()
+    return np.asarray(steps[(steps >= low * (1 - 1e-9)) & (steps <= high * (1 + 1e-9))])
+
+
 def log_ticks(
     axis: Axis,
     values: Sequence[float] | np.ndarray,
@@ -205,8 +219,13 @@ def log_ticks(
 
     Below an x axis values that do not fit beside the others have their labels in a second and a
     third line, where the ends come first; beside an upright axis, before all but powers of ten.
+    Values that stand closer than labels do have round numbers for labels.
     """
     values = np.unique(np.asarray(values, float))
+    steps = round_steps(values[0], values[-1])
+    is_dense = len(values) > DENSE * inches and len(steps) > 1
+    if is_dense:
+        values, text = np.asarray(steps, float), "{:,.10g}".format
     place = np.log(values)
     scale = inches / max(float(np.ptp(place)), 1e-9)
     texts = [text(value) for value in values]
@@ -214,7 +233,7 @@ def log_ticks(
     sizes = np.array([0.19 if upright else 0.075 * len(text) + 0.12 for text in texts])
     mantissa = np.round(values / 10.0 ** np.floor(np.log10(values) + 1e-9), 9)
     labels: dict[int, str] = {}
-    for line in range(1 if upright else 3):
+    for line in range(1 if upright or is_dense else 3):
         ends = (0, len(values) - 1) if upright or line else ()
         rank = [
             0 if x == 1 else 1 if i in ends else 2 if x in (2, 5) else 3

@@ -347,6 +347,37 @@ def test_a_generic_figure_stands_in_where_that_of_the_study_lacks_something():
         plots.plane(part, at="T")
 
 
+def test_a_large_grid_stays_readable():
+    many = np.geomspace(1e-4, 1, 120).round(9).tolist()
+    result = made(lr=many, decay=many, unfinished=[(slice(None), slice(100, None))])
+    plane = PLANE.draw(PLANE.table(result))
+    assert len(plane.axes[0].texts) == 0
+    ticks = [label.get_text() for label in plane.axes[0].get_xticklabels()]
+    assert {"0.0001", "0.01", "1"} <= set(ticks)
+    assert all(text.strip("0.e-") in {"1", "2", "5"} for text in ticks)
+    assert len(gid(plane, "unfinished")) == 20  # one stretch a row of the map
+    curves = CURVES.draw(CURVES.table(result))
+    lines = curves.findobj(lambda artist: str(artist.get_gid()).startswith("line:"))
+    assert len(lines) == 24
+    assert {line.get_marker() for line in lines} == {""}
+    for figure, drawn in ((curves, 24), (HISTORY.draw(HISTORY.table(result)), 8)):
+        words = f"{drawn} of 120 values of "
+        assert any(words in text.replace(NBSP, " ").replace("\n", " ") for text in texts(figure))
+    assert CURVES.table(result, decay=many[:30])["decay"].nunique() == 30
+
+
+def test_a_sweep_without_the_axes_of_a_study_s_figure_may_name_the_generic_one(tmp_path):
+    sweep = Sweep(
+        figures=["plane"],
+        axes={"lr": [0.1, 0.2], "weight_decay": [0.1, 1]},
+        cell={"T": 5, "m": 2, "steps": 10},
+    )
+    choose.check_figures(sweep, sweep.grid())
+    result = made(lr=[0.1, 0.2], weight_decay=[0.1, 1.0])
+    result.dataset.attrs |= {"study": "double_descent", "sweep": sweep.model_dump_json()}
+    assert [path.name for path in choose.draw(result, tmp_path)] == ["plane.png", "plane.csv"]
+
+
 def test_a_need_is_refused_by_axes_and_options_alone():
     needs = Needs(("T",), ("lr", "seed"), {"m": 2}, {"trace": True})
     spec = FigureSpec("mine", None, None, "", None, needs)

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
-from superpos_jax.drawing.lines import round_steps
 from superpos_jax.drawing.needs import missing
 from superpos_jax.drawing.select import Result, narrow, tidy
 from superpos_jax.drawing.spec import FigureSpec
@@ -120,7 +119,7 @@ def _draw(table: pd.DataFrame) -> Figure:
     axes.axhline(1.0, color=SOFT, lw=1.0, ls=(0, (4, 3)), zorder=1)
     axes.set(xscale="log", yscale="log", xlabel="rank of the image, by D*")
     axes.set_ylabel("D* in units of m/T")
-    look.log_ticks(axes.yaxis, round_steps(*axes.get_ylim()), 2.2)
+    look.log_ticks(axes.yaxis, look.round_steps(*axes.get_ylim()), 2.2)
     for line, part in enumerate(("odd", "typical")):
         rows = table[table["part"] == part].sort_values("rank")
         for column in range(SHOWN):

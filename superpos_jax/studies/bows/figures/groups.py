@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import scalars
 from superpos_jax.drawing import style as look
-from superpos_jax.drawing.lines import crosses, line, lost_words, round_steps, seed_key, seed_words
+from superpos_jax.drawing.lines import crosses, line, lost_words, seed_key, seed_words
 from superpos_jax.drawing.needs import Needs, missing
 from superpos_jax.drawing.select import Result, narrow
 from superpos_jax.drawing.spec import FigureSpec
@@ -114,7 +114,7 @@ def _draw(table: pd.DataFrame) -> Figure:
                 axes.set_title(text, size=9)
         panels[0].set_ylabel(LABELS.describe({"weight_decay": decay}))
     for axes in grid[0]:
-        look.log_ticks(axes.yaxis, round_steps(*axes.get_ylim()), 1.8)
+        look.log_ticks(axes.yaxis, look.round_steps(*axes.get_ylim()), 1.8)
     keys: list[Artist] = [
         Line2D([], [], color=colours[name], lw=1.5, marker="o", ms=2.8, label=name)
         for name in names

@@ -19,7 +19,6 @@ from superpos_jax.drawing.lines import (
     drawn,
     line,
     lost_words,
-    round_steps,
     seed_words,
 )
 from superpos_jax.drawing.needs import Needs, missing
@@ -188,7 +187,7 @@ def _draw(table: pd.DataFrame) -> Figure:
     first[2].set(yscale="log", ylabel="largest norm over T")
     low, high = norms.min() / 1.3, norms.max() * 1.3
     first[2].set_ylim(low, high)
-    look.log_ticks(first[2].yaxis, round_steps(low, high), 1.2)
+    look.log_ticks(first[2].yaxis, look.round_steps(low, high), 1.2)
     _keys(grid[:, -1], table, scales)
     figure.align_ylabels()
     return figure

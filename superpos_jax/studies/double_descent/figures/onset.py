@@ -18,7 +18,6 @@ from superpos_jax.drawing.lines import (
     crosses,
     line,
     lost_words,
-    round_steps,
     seed_key,
     seed_words,
 )
@@ -185,7 +184,7 @@ def _draw(table: pd.DataFrame) -> Figure:
         if column == 0:
             top.set_ylabel("feature dimensionality $D_f$")
             bottom.set_ylabel("onset", rotation=0, ha="right", va="center")
-    ticks = places if x == "T" else round_steps(places[0], places[-1])
+    ticks = places if x == "T" else look.round_steps(places[0], places[-1])
     look.log_ticks(grid[0, 0].xaxis, ticks, 5.0 if columns == 1 else 2.4)
     _legend(figure, table, colours)
     return figure

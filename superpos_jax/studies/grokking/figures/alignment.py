@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
-from superpos_jax.drawing.lines import round_steps, seed_key, seed_words
+from superpos_jax.drawing.lines import seed_key, seed_words
 from superpos_jax.drawing.scalars import histories
 from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
@@ -95,7 +95,7 @@ def _draw(table: pd.DataFrame) -> Figure:
                 along.line(panel, rows, shade=0.12, color=colour, lw=1.2)
         grid[0, column].set_title(heading, loc="left", weight="bold")
         grid[0, column].set_yscale("log")
-        look.log_ticks(grid[0, 0].yaxis, round_steps(*grid[0, 0].get_ylim()), 1.5)
+        look.log_ticks(grid[0, 0].yaxis, look.round_steps(*grid[0, 0].get_ylim()), 1.5)
         grid[-1, column].set_xlabel("training step")
     for panel, words in zip(grid[:, 0], KINDS.values(), strict=True):
         panel.set_ylabel(words)
