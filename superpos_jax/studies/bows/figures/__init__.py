@@ -6,6 +6,7 @@ Example:
 
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.studies.bows.figures.clusters import CLUSTERS, clusters, clusters_table
+from superpos_jax.studies.bows.figures.decay import DECAY, decay, decay_table
 from superpos_jax.studies.bows.figures.gram import GRAM, gram, gram_table
 from superpos_jax.studies.bows.figures.groups import GROUPS, groups, groups_table
 from superpos_jax.studies.bows.figures.measures import MEASURES, measures, measures_table
@@ -28,6 +29,8 @@ __all__ = [
     "clusters_table",
     "days",
     "days_table",
+    "decay",
+    "decay_table",
     "gram",
     "gram_table",
     "groups",
@@ -52,6 +55,7 @@ FIGURES: dict[str, FigureSpec] = {
         GRAM,
         MEASURES,
         SETTINGS,
+        DECAY,
         MONTHS,
         DAYS,
         SEASONS,
