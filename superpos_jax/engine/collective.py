@@ -13,7 +13,7 @@ import secrets
 import socket
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -89,49 +89,45 @@ def shared(
 
 
 def divided(
-    function: Callable[[int], T],
+    function: Callable[[range], T],
     count: int,
     pack: Callable[[T], Message],
     unpack: Callable[[Message], T],
-) -> list[T]:
-    """Call a function for 0, 1, ... count - 1, each process for its share; all get all values.
+) -> list[tuple[range, T]]:
+    """Call a function on each process for its share of 0, 1, ... count - 1; all get all values.
 
     Args:
-        function: of a number; its error is raised on all processes.
+        function: of a share; its error is raised on all processes.
         count: how many numbers there are.
         pack: a value as JSON and arrays, for the others.
         unpack: makes the value of a message again.
+
+    Returns the share and the value of every process.
     """
     if not several():
-        return [function(number) for number in range(count)]
-    error, text = None, encoded(True, ([], {}))
+        return [(range(count), function(range(count)))]
+    shares = [range(i, count, jax.process_count()) for i in range(jax.process_count())]
+    error = None
     try:
-        own = [pack(function(i)) for i in range(jax.process_index(), count, jax.process_count())]
-        named = {f"{i} {name}": a for i, (_, each) in enumerate(own) for name, a in each.items()}
-        text = encoded(True, ([said for said, _ in own], named))
+        text = encoded(True, pack(function(shares[jax.process_index()])))
     except BaseException as caught:  # also Ctrl-C: the others must not wait for ever
         error, text = caught, encoded(False, (str(caught), {}))
-    sizes = np.asarray(multihost_utils.process_allgather(np.array([len(text)], np.int32)))
-    padded = np.resize(text, int(sizes.max()))
+    size = np.array(divmod(len(text), PIECE), np.int32)
+    sizes = np.asarray(multihost_utils.process_allgather(size)).astype(np.int64)
+    padded = np.resize(text, int((sizes @ [PIECE, 1]).max()))
     pieces = [
         np.asarray(multihost_utils.process_allgather(padded[start : start + PIECE]))
         for start in range(0, len(padded), PIECE)
     ]
     if error is not None:
         raise error
-    values: list[T | None] = [None] * count
-    for index, of_one in enumerate(np.hstack(pieces)):
-        fine, (said, arrays) = decoded(
-            of_one.tobytes()
-        )  # what fills up the shorter ones is after it
+    values = []
+    for share, of_one in zip(shares, np.hstack(pieces), strict=True):
+        fine, message = decoded(of_one.tobytes())  # what fills up the shorter ones is after it
         if not fine:
-            raise UserError(said)
-        parts: list[dict[str, np.ndarray]] = [{} for _ in said]
-        for key, array in arrays.items():
-            number, _, name = key.partition(" ")
-            parts[int(number)][name] = array
-        values[index :: jax.process_count()] = map(unpack, zip(said, parts, strict=True))
-    return cast(list[T], values)
+            raise UserError(message[0])
+        values.append((share, unpack(message)))
+    return values
 
 
 def encoded(fine: bool, message: Message) -> np.ndarray:

@@ -12,7 +12,7 @@ import xarray as xr
 
 from superpos_jax.drawing import scalars
 from superpos_jax.drawing.choose import figures_of
-from superpos_jax.drawing.panels import evenly
+from superpos_jax.drawing.panels import evenly, fewer
 from superpos_jax.drawing.select import Result, representative, unusual
 from superpos_jax.drawing.story import Part, Vectors
 from superpos_jax.engine.verdicts import ALIVE, FAILED, NOT_ENDED, UNFINISHED, VERDICTS
@@ -22,6 +22,8 @@ from superpos_jax.text import is_seed
 
 HISTORY_NUMBERS, STORY_NUMBERS = 500_000, 500_000
 """Of all histories and of all stories of a result that many numbers at most: a page stays small."""
+CELLS = 5_000
+"""Of a larger grid a page shows so many cells at most."""
 MOST_STEPS = 200
 MOST, FEWEST = 400, 20
 """Vectors of one kind that a cell shows: half of them the largest, the others spread over ranks."""
@@ -40,7 +42,7 @@ def contents(result: Result) -> dict[str, Any]:
     dataset = result.dataset
     swept = axes_of(dataset)
     numeric = [axis for axis in swept if scalars.is_numeric(dataset, axis)]
-    dataset = dataset.sortby(numeric).transpose(*swept, ...)
+    dataset, left_out = _fewer_cells(dataset.sortby(numeric).transpose(*swept, ...))
     names = scalars.scalars(dataset)
     if not names:
         raise ValueError("a page needs a number a cell, and nothing is measured yet")
@@ -48,7 +50,7 @@ def contents(result: Result) -> dict[str, Any]:
     lines = scalars.line_axis(dataset, {}, across) or ""
     return {
         "name": result.name,
-        "setting": labels_of(dataset).describe(unusual(dataset)),
+        "setting": ". ".join([labels_of(dataset).describe(unusual(dataset)), *left_out]),
         "axes": [_axis(dataset, axis) for axis in swept],
         "numbers": [_number(dataset, name) for name in names],
         "first": {
@@ -64,6 +66,22 @@ def contents(result: Result) -> dict[str, Any]:
         "histories": _histories(dataset),
         "stories": list(_stories(result, dataset)),
     }
+
+
+def _fewer_cells(dataset: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
+    """Of a large grid the values of its longest axes, evenly spaced, that a page has room for.
+
+    Returns what stays, and of each axis that has fewer values a sentence that says how many.
+    """
+    sizes = {axis: dataset.sizes[axis] for axis in axes_of(dataset)}
+    while np.prod([*sizes.values()], dtype=float) > CELLS:
+        longest = max(sizes, key=sizes.__getitem__)
+        sizes[longest] -= -(-sizes[longest] // 20)
+    sentences = []
+    for axis, size in sizes.items():
+        dataset, sentence = fewer(dataset, axis, size, {})
+        sentences.append(sentence.removesuffix("."))
+    return dataset, [sentence for sentence in sentences if sentence]
 
 
 def _axis(dataset: xr.Dataset, name: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,7 +76,7 @@ def make_table(
     measured: Measured,
     run: int,
     verdicts: np.ndarray | None = None,
-    reports: Sequence[Mapping[str, Variable]] = (),
+    reports: Columns | None = None,
 ) -> xr.Dataset:
     """The table of cells that were trained together.
 
@@ -86,7 +86,7 @@ def make_table(
         measured: at the steps so far.
         run: which of the runs in the provenance trains them.
         verdicts: (cells,) how their training ended; by default they are still training.
-        reports: what the study reports of each cell; of cells that are training nothing.
+        reports: what the study reports of them, as `reported` gives it; by default nothing.
 
     Raises:
         UserError: the study reports something under the name of a number of its cells.
@@ -99,26 +99,19 @@ def make_table(
     columns: Columns = {
         name: ((), outcome[name].astype(kind), attrs) for name, (kind, _, attrs) in OUTCOME.items()
     }
-    given = [*map(Once(study.given), cells)]
-    for name, value in ((n, v) for each in (*given, *reports) for n, v in each.items()):
-        if not isinstance(value, Variable):
-            raise UserError(
-                f"study {type(study).__name__}: report: {name} is a {type(value).__name__};"
-                " allowed: Variable(dims, values, attrs)"
-            )
-    reserved = {*OUTCOME, *STATE}
-    if clash := sorted(reserved & {*measured.now()}):
+    if clash := sorted({*OUTCOME, *STATE} & {*measured.now()}):
         raise UserError(
             f"study {type(study).__name__}: {clash[0]!r} is the engine's; give it another name"
         )
-    taken = reserved | {*measured.now()}
-    for name in {n for each in (*given, *reports) for n in each}:
-        if name in taken or name.startswith((HISTORY, RETRY)):
+    given = [*map(Once(study.given), cells)]
+    of_data, reports = reported(study, given, np.zeros_like(dead)), reports or {}
+    for name in (*of_data, *reports):
+        if name in {*OUTCOME, *STATE, *measured.now()} or name.startswith((HISTORY, RETRY)):
             raise UserError(
                 f"study {type(study).__name__}: report: {name!r} is the engine's; give it another"
                 " name"
             )
-    columns |= _reported(given, np.zeros_like(dead))
+    columns |= of_data
     is_past = past(study, cells, measured)
     is_kept = _recorded(study, cells, measured.steps).any(axis=0)
 
@@ -138,7 +131,7 @@ def make_table(
         columns[f"{HISTORY}{name}"] = (STEP, *dims), _trimmed(history(name)), attrs
     if study.ends:
         columns |= _stopped(study, measured)
-    columns |= _reported(reports, dead)
+    columns |= reports
     return labelled(study, cells, columns, np.array(measured.steps)[is_kept].tolist())
 
 
@@ -150,8 +143,8 @@ def past(study: Study, cells: Sequence[Any], measured: Measured) -> np.ndarray:
 
 def histories(
     study: Study, cells: Sequence[Any], measured: Measured
-) -> list[dict[str, np.ndarray]]:
-    """The history of each cell as its study sees it: `step`, and quantities at these steps.
+) -> Callable[[int], dict[str, np.ndarray]]:
+    """Gives the history of the i-th cell as its study sees it: `step`, quantities at these steps.
 
     The last entry is the end of its training, where that is not at a recorded step either.
     """
@@ -159,16 +152,19 @@ def histories(
     now = measured.now()
     names = [name for name in now if name in measured.values[0]]
     values = {name: np.array([v[name] for v in measured.values]) for name in names}
-    seen = []
-    for i, own in enumerate(past(study, cells, measured)):
+    is_past = past(study, cells, measured)
+
+    def of(i: int) -> dict[str, np.ndarray]:
+        own = is_past[i]
         history = {STEP: steps[own]} | {name: values[name][own, i] for name in names}
         if updates[i] not in history[STEP]:
             history = {
                 name: np.append(column, updates[i] if name == STEP else now[name][i])
                 for name, column in history.items()
             }
-        seen.append(history)
-    return seen
+        return history
+
+    return of
 
 
 def _recorded(study: Study, cells: Sequence[Any], steps: Sequence[int]) -> np.ndarray:
@@ -199,11 +195,20 @@ def _stopped(study: Study, measured: Measured) -> Columns:
     }
 
 
-def _reported(reports: Sequence[Mapping[str, Variable]], dead: np.ndarray) -> Columns:
-    """Columns of what the study says of each cell; of dead ones only what outlives them."""
+def reported(study: Study, reports: Sequence[Mapping[str, Variable]], dead: np.ndarray) -> Columns:
+    """Columns of what a study says of each cell; of dead ones only what outlives them.
+
+    Raises:
+        UserError: it says something that is not a `Variable`.
+    """
     examples: dict[str, Variable] = {}
-    for report in reports:
-        examples = {**report, **examples}
+    for name, variable in (item for report in reports for item in report.items()):
+        if not isinstance(variable, Variable):
+            raise UserError(
+                f"study {type(study).__name__}: report: {name} is a {type(variable).__name__};"
+                " allowed: Variable(dims, values, attrs)"
+            )
+        examples.setdefault(name, variable)
     columns: Columns = {}
     for name, example in examples.items():
         kind = _signed(np.asarray(example.values)).dtype
@@ -215,6 +220,27 @@ def _reported(reports: Sequence[Mapping[str, Variable]], dead: np.ndarray) -> Co
             values.append(np.full_like(value, missing(value.dtype)) if blank else value)
         columns[name] = tuple(example.dims), stack(values), dict(example.attrs)
     return columns
+
+
+def placed(parts: Sequence[tuple[Sequence[int], Columns]], count: int) -> Columns:
+    """Columns of so many cells, of columns of some of them and the places of these cells.
+
+    What no part says of a cell is missing.
+    """
+    examples: Columns = {}
+    for _, columns in parts:
+        examples = {**columns, **examples}
+    result: Columns = {}
+    for name, (dims, _, attrs) in examples.items():
+        own = [(places, columns[name][1]) for places, columns in parts if name in columns]
+        kind = np.result_type(*(part.dtype for _, part in own))
+        shape = np.max([part.shape[1:] for _, part in own], axis=0).astype(int).tolist()
+        values = np.full((count, *shape), missing(kind), kind)
+        for places, part in own:
+            corner: list[Any] = [np.asarray(places), *map(slice, part.shape[1:])]
+            values[tuple(corner)] = part
+        result[name] = dims, values, attrs
+    return result
 
 
 def _signed(values: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,13 @@ from superpos_jax.engine.study import Study, Trained, Variable, end_verdicts
 from superpos_jax.engine.verdicts import ALIVE, DIVERGED, FINISHED, NON_FINITE, NOT_ENDED
 from superpos_jax.errors import UserError
 from superpos_jax.results import rows
+from superpos_jax.results.cells import Columns
 from superpos_jax.training.loop import Training
 
-Report = Mapping[str, Variable]
+TOGETHER = 4096
+"""Cells whose reports are held one by one before they are columns."""
+ENDS = ""
+"""The column of verdicts beside those of reports: no number has this name."""
 
 
 def finished_rows(training: Training, run: int) -> xr.Dataset:
@@ -34,22 +38,30 @@ def finished_rows(training: Training, run: int) -> xr.Dataset:
     program, measured = training.program, training.measured
     study, trained = program.study, program.plan.cells
     params, memos = program.params(training.state), program.memos(training.state)
-    histories = rows.histories(study, trained, measured)
+    history_of = rows.histories(study, trained, measured)
     updates = measured.outcome("updates")
     is_dead, ended = measured.died_at() != ALIVE, measured.outcome("ended")
-    ends = [
-        _end(study, cell, history, bool(dead), int(rule))
-        for cell, history, dead, rule in zip(trained, histories, is_dead, ended, strict=True)
-    ]
 
-    def report(index: int) -> Report:
-        reason, verdict = ends[index]
-        own = params[index], histories[index], memos[index]
-        return study.report(trained[index], Trained(*own, verdict, reason, int(updates[index])))
+    def report(index: int) -> tuple[int, Mapping[str, Variable]]:
+        cell, history = trained[index], history_of(index)
+        reason, verdict = _end(study, cell, history, bool(is_dead[index]), int(ended[index]))
+        own = params[index], history, memos[index]
+        return verdict, study.report(cell, Trained(*own, verdict, reason, int(updates[index])))
+
+    def columns(places: Sequence[int]) -> Columns:
+        verdicts, reports = zip(*map(report, places), strict=True)
+        said = rows.reported(study, reports, is_dead[np.asarray(places)])
+        return {**said, ENDS: ((), np.array(verdicts), {})}
+
+    def of_share(share: range) -> Columns:
+        few = (range(i, min(i + TOGETHER, len(share))) for i in range(0, len(share), TOGETHER))
+        parts = [(some, columns(share[some.start : some.stop])) for some in few]
+        return rows.placed(parts, len(share))
 
     with np.errstate(all="ignore"):  # a dead cell's weights may be huge; they are blanked
-        reports = collective.divided(report, len(trained), packed, unpacked)
-    verdicts = np.array([verdict for _, verdict in ends])
+        shares = collective.divided(of_share, len(trained), packed, unpacked)
+    reports = rows.placed(shares, len(trained))
+    _, verdicts, _ = reports.pop(ENDS)
     return rows.make_table(study, trained, measured, run, verdicts, reports)
 
 
@@ -70,32 +82,30 @@ def _end(
     return why, DIVERGED if why else FINISHED
 
 
-def packed(report: Report) -> collective.Message:
-    """A report as JSON and arrays of numbers; arrays of words are JSON."""
+def packed(columns: Columns) -> collective.Message:
+    """Columns as JSON and arrays of numbers; arrays of words are JSON."""
     said, arrays = {}, {}
-    for name, variable in report.items():
-        values = np.asarray(variable.values)
+    for name, (dims, values, attrs) in columns.items():
         words = None
         if values.dtype.kind in "biufc":
             arrays[name] = values
         else:
             words = values.dtype.str, values.tolist()
-        said[name] = variable.dims, dict(variable.attrs), variable.of_dead, words
+        said[name] = dims, dict(attrs), words
     return said, arrays
 
 
-def unpacked(message: collective.Message) -> Report:
-    """The report of a message.
+def unpacked(message: collective.Message) -> Columns:
+    """The columns of a message.
 
-    >>> report = {"norm": Variable((), np.float32(2), {"units": "1"})}
-    >>> unpacked(packed(report))["norm"]
-    Variable(dims=(), values=array(2., dtype=float32), attrs={'units': '1'}, of_dead=False)
-    >>> unpacked(packed({"words": Variable(("word",), ["a", "bc"], {})}))["words"].values
-    array(['a', 'bc'], dtype='<U2')
+    >>> unpacked(packed({"norm": ((), np.float32([2, 3]), {"units": "1"})}))
+    {'norm': ((), array([2., 3.], dtype=float32), {'units': '1'})}
+    >>> unpacked(packed({"words": (("word",), np.array([["a", "bc"]]), {})}))["words"][1]
+    array([['a', 'bc']], dtype='<U2')
     """
     said, arrays = message
-    report = {}
-    for name, (dims, attrs, of_dead, words) in said.items():
+    columns: Columns = {}
+    for name, (dims, attrs, words) in said.items():
         values = arrays[name] if words is None else np.array(words[1], dtype=words[0])
-        report[name] = Variable(tuple(dims), values, attrs, of_dead)
-    return report
+        columns[name] = tuple(dims), values, attrs
+    return columns

@@ -12,6 +12,7 @@ from superpos_jax import UserError
 from superpos_jax.page import contents as contents_of
 from superpos_jax.page.contents import contents
 from superpos_jax.page.write import page
+from superpos_jax.text import NBSP
 
 
 def floats(text):
@@ -65,6 +66,15 @@ def test_the_figures_of_a_study_tell_of_each_cell_that_is_trained():
     numbers = floats(ranked["groups"][0]["values"])
     assert len(numbers) == FEATURES
     assert (np.diff(numbers) <= 0).all()
+
+
+def test_of_a_large_grid_a_page_shows_some_values_of_the_longest_axes(monkeypatch):
+    monkeypatch.setattr(contents_of, "CELLS", 8)
+    shown = contents(Made())
+    held = {axis["name"]: axis["values"] for axis in shown["axes"]}
+    assert (held["T"], len(held["m"]) * len(held["seed"])) == (["10", "1000"], 4)
+    assert len(shown["stories"]) == len(shown["verdicts"]) == 8
+    assert "2 of 3 values of T, evenly spaced" in shown["setting"].replace(NBSP, " ")
 
 
 def test_of_many_vectors_the_largest_stay_and_some_others():

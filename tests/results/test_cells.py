@@ -10,9 +10,9 @@ from ridge import Ridge
 
 import superpos_jax as sp
 from superpos_jax.engine.study import Trained, Variable
-from superpos_jax.engine.verdicts import DIVERGED, FINISHED, NON_FINITE, UNFINISHED
+from superpos_jax.engine.verdicts import ALIVE, DIVERGED, FINISHED, NON_FINITE, UNFINISHED
 from superpos_jax.results.cells import cells_of, join, outcome_table, stack, take
-from superpos_jax.results.rows import Measured, make_table
+from superpos_jax.results.rows import Measured, make_table, placed, reported
 from superpos_jax.results.view import describe, from_grid, to_grid
 
 SWEEP = sp.Sweep(study="ridge:Ridge", axes={"T": [3, 5], "steps": [2, 4]})
@@ -45,7 +45,9 @@ def measured(cells, died_at=None, until=4):
 def table(cells=GRID.cells, verdict=FINISHED, run=0, study=GRID.study, died_at=None):
     reports = [study.report(cell, Trained(np.arange(24, dtype=np.float32), {})) for cell in cells]
     verdicts = np.full(len(cells), verdict)
-    rows = make_table(study, cells, measured(cells, died_at), run, verdicts, reports)
+    values = measured(cells, died_at)
+    columns = reported(study, reports, values.died_at() != ALIVE)
+    rows = make_table(study, cells, values, run, verdicts, columns)
     return describe(rows, SWEEP, GRID, [])
 
 
@@ -98,6 +100,20 @@ def test_of_a_dead_cell_stays_what_outlives_it(dtype):
     blank = rows["weight"].values[0]
     assert ((blank < 0) | np.isnan(blank)).all()
     assert np.isnan(rows["train_loss"].values[0])
+
+
+def test_columns_of_shares_come_to_the_places_of_their_cells():
+    words = np.array(["a", "bcd"])
+    first = {"x": (("k",), np.float32([[1, 2], [3, 4]]), {"units": "1"}), "word": ((), words, {})}
+    second = {"x": (("k",), np.float64([[5], [6]]), {}), "count": ((), np.array([7, 8]), {})}
+    columns = placed([(range(0, 5, 3), first), (range(1, 5, 3), second)], 5)
+    dims, values, attrs = columns["x"]
+    assert (dims, attrs, values.dtype) == (("k",), {"units": "1"}, np.float64)
+    nan = np.nan
+    np.testing.assert_array_equal(values, [[1, 2], [5, nan], [nan, nan], [3, 4], [6, nan]])
+    assert columns["count"][1].tolist() == [-1, 7, -1, -1, 8]
+    assert columns["word"][1][[0, 3]].tolist() == ["a", "bcd"]
+    assert placed([(range(0), {})], 0) == {}
 
 
 def test_a_report_under_the_name_of_a_number_is_refused():

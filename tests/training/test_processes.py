@@ -22,7 +22,6 @@ from same import assert_same_bits
 
 import superpos_jax as sp
 from superpos_jax.engine import collective, memory
-from superpos_jax.engine.study import Variable
 from superpos_jax.errors import UserError
 from superpos_jax.results.sweep import load_sweep
 from superpos_jax.training import estimate, launch, reports
@@ -326,27 +325,33 @@ def in_turn(monkeypatch, function, count, processes=3):
 def test_processes_report_of_a_share_each_and_have_all(monkeypatch):
     asked = []
 
-    def report(number):
-        asked.append(number)
-        loss = Variable((), np.float32(number / 7), {"long_name": "loss"})
-        return {"loss": loss, "norms": Variable(("layer",), np.arange(number), {}, True)}
+    def columns(share):
+        asked.append([*share])
+        norms = np.arange(2 * len(share)).reshape(len(share), 2)
+        words = np.array([f"cell {number}" for number in share], "<U9")
+        return {
+            "loss": ((), np.float32(share) / 7, {"long_name": "loss"}),
+            "norms": (("layer",), norms, {}),
+            "words": ((), words, {}),
+        }
 
-    for values in in_turn(monkeypatch, report, 5):
-        for number, (value, own) in enumerate(zip(values, map(report, range(5)), strict=True)):
-            assert value["loss"] == own["loss"], number
-            assert value["norms"].values.tolist() == own["norms"].values.tolist()
-            assert (value["norms"].dims, value["norms"].of_dead) == (("layer",), True)
-    assert asked[:2] == [0, 3]
-    assert [len(values) for values in in_turn(monkeypatch, report, 1)] == [1, 1, 1]
+    for values in in_turn(monkeypatch, columns, 5):
+        assert [[*share] for share, _ in values] == [[0, 3], [1, 4], [2]]
+        for share, held in values:
+            for name, (dims, own, attrs) in columns(share).items():
+                assert (held[name][0], held[name][2]) == (dims, attrs)
+                np.testing.assert_array_equal(held[name][1], own)
+    assert asked[:3] == [[0, 3], [1, 4], [2]]
+    assert [len(values) for values in in_turn(monkeypatch, columns, 1)] == [3, 3, 3]
 
 
 def test_an_error_in_one_report_is_raised_in_all_processes(monkeypatch):
-    def report(number):
-        if number == 4:
+    def columns(share):
+        if 4 in share:
             raise ValueError("no such word")
         return {}
 
-    errors = in_turn(monkeypatch, report, 5)
+    errors = in_turn(monkeypatch, columns, 5)
     assert [str(error) for error in errors] == ["no such word"] * 3
     assert [type(error) for error in errors] == [UserError, ValueError, UserError]
 
