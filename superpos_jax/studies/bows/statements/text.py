@@ -54,8 +54,9 @@ def _lengths(least: int, most: int) -> dict[str, object]:
 
 
 STATEMENTS: tuple[Statement, ...] = (
-    Statement(PLANTED, "B1: planted text, m = 12, wd 1: share of seeds whose months are a ring",
-              "a ring", (1, 1), above("ring_score", "ring_level"), _at(12, 1), limits=SHARE),
+    Statement(PLANTED, "Planted text: m = 12, wd 1: share of seeds whose months are a ring",
+              "a ring", (1, 1), above("ring_score", "ring_level"), _at(12, 1), limits=SHARE,
+              control=True),
     Statement(TEXT, "B1: ring score of months in the data less its level", "a ring", (0, 1),
               less("data_ring_score", "data_ring_level"), _at(120, 4), limits=SIGNED),
     *(
