@@ -123,7 +123,7 @@ def cut(text: str, pieces: int) -> tuple[str, ...]:
     """A text in so many documents of about equal length, or fewer, cut at its empty lines.
 
     >>> cut("a\\nb\\n\\nc\\n\\n\\nd", 3)
-    ('a\\nb', 'c', 'd')
+    ('a\\nb\\n\\nc', 'd')
     >>> cut("a\\nb\\n\\nc\\n\\n\\nd", 2)
     ('a\\nb', 'c\\n\\nd')
     """
