@@ -73,6 +73,7 @@ def print_result(result: Result, select: Mapping[str, Any] | None = None) -> Non
     """
     from superpos_jax.engine.verdicts import FAILED, UNFINISHED
     from superpos_jax.results.cells import RETRY
+    from superpos_jax.results.view import data_sources
 
     (dataset, taken), grid = slice_of(result, select or {}), result.grid
     describe = grid.study.labels.describe
@@ -127,6 +128,8 @@ def print_result(result: Result, select: Mapping[str, Any] | None = None) -> Non
         if name.startswith(RETRY):
             again = int(dataset[name].notnull().sum())
             out.print(f"{again} cells were trained again with another {name.removeprefix(RETRY)}.")
+    for source in data_sources(dataset):
+        out.print(printable(source), soft_wrap=True)
 
 
 def _is_at(cell: Mapping[str, Any], dataset: Dataset, taken: Mapping[str, Any]) -> bool:

@@ -157,6 +157,14 @@ class Study(abc.ABC):
         """
         raise UserError(f"study {type(self).__name__}: defines neither load nor blocks")
 
+    def data_sources(self, cell: Any) -> Mapping[str, str]:
+        """What the cell's data are read from outside of the package (host); nothing by default.
+
+        By name, each in words that change when the data do, a hash among them: the provenance of a
+        result holds them.
+        """
+        return {}
+
     def blocks(self, dataset: DataSet, block: tuple[int, ...]) -> PyTree:
         """The data set in ceil(samples / rows) blocks, a leading axis of numpy arrays.
 

@@ -18,6 +18,7 @@ class Run(BaseModel):
 
     model_config = ConfigDict(extra="allow")
     versions: dict[str, str] = {}
+    data_sources: dict[str, str] = {}
     continued: list[Run] = []
 
 

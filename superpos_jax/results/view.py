@@ -71,6 +71,12 @@ def provenance(dataset: xr.Dataset) -> list[Any]:
     return [run for run in (*latest.pop("earlier", []), latest) if run]
 
 
+def data_sources(dataset: xr.Dataset) -> list[str]:
+    """What was read for the cells of a dataset, beside the package: a line each, with a hash."""
+    read = (run.get("data_sources", {}).items() for run in provenance(dataset))
+    return [*dict.fromkeys(f"{name}: {text}" for own in read for name, text in own)]
+
+
 def retries(table: xr.Dataset) -> list[dict[str, Any]]:
     """The values of the retries that were made, in order of time."""
     return json.loads(table.attrs.get("retries", "[]"))

@@ -25,7 +25,7 @@ from superpos_jax.results.registry import labels_of
 from superpos_jax.results.result import Result, load
 from superpos_jax.results.runs import fixed
 from superpos_jax.results.store import STORE
-from superpos_jax.results.view import provenance
+from superpos_jax.results.view import data_sources, provenance
 from superpos_jax.statements.checks import Finding, check, tally
 from superpos_jax.statements.pages import Collection, Entry, Page, collections
 from superpos_jax.text import counted
@@ -181,6 +181,7 @@ def _section(
     archive = os.path.relpath(_archive(entry, data), own)
     made = f"{_made(result, page.named)} {_stored(archive, result, page.weights)}"
     lines = [f"## {entry.title}", f"    superpos run {entry.key}", made + doubts]
+    lines += [_plain(f"Read: {source}.") for source in data_sources(result.dataset)]
     for name in entry.sweep.figures:
         if (picture := figures / entry.key / f"{name}.png").exists():
             lines.append(f"![{name}]({os.path.relpath(picture, own)})")

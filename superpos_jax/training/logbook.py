@@ -19,7 +19,7 @@ from superpos_jax.results.result import Result
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.training import provenance
 from superpos_jax.training.folder import Folder
-from superpos_jax.training.provenance import PARTS, SHARD, THREADS, Machine
+from superpos_jax.training.provenance import PARTS, SHARD, SOURCES, THREADS, Machine
 
 
 class Logbook:
@@ -65,9 +65,12 @@ class Logbook:
         """
         study = self.grid.study
         present, run = provenance.trainer(study), provenance.begun(mesh, study)
+        if sources := provenance.data_sources(study, self.grid.cells):
+            run[SOURCES] = sources
         if self.runs and "finished" not in self.runs[-1]:
             *finished, interrupted = self.runs
-            if {key: interrupted.get(key) for key in present} == present:
+            same_code = {key: interrupted.get(key) for key in present} == present
+            if same_code and interrupted.get(SOURCES, {}) == sources:
                 self.runs, run = finished, interrupted
         others: list[Machine] = []
         for machine in (*run.get("continued", []), *before):

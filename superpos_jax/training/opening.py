@@ -20,7 +20,7 @@ from superpos_jax.results.grid import Grid, refuse_wrong
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.training.checkpoint import cells_from
 from superpos_jax.training.folder import Folder
-from superpos_jax.training.provenance import changed_source
+from superpos_jax.training.provenance import changed_data, changed_source, data_sources
 from superpos_jax.training.shards import Shard
 
 logger = logging.getLogger(__name__)
@@ -82,11 +82,14 @@ def opened(
             todo = tuple(cell for cell in todo if cell in own)
         refuse_wrong(grid.study, todo)
         if folder and table is not None and not mix:
-            changed = changed_source(view.provenance(table), type(grid.study))
+            runs = view.provenance(table)
+            changed = changed_source(runs, type(grid.study)) or changed_data(
+                runs, data_sources(grid.study, grid.cells)
+            )
             if changed and todo:
                 raise UserError(
-                    f"--out {folder.path}: {changed}; --mix trains the other cells with the code "
-                    "of now, or choose another --out"
+                    f"--out {folder.path}: {changed}; --mix trains the other cells with what is"
+                    " there now, or choose another --out"
                 )
             if changed:
                 logger.warning("%s; --fresh trains them again", changed)

@@ -8,7 +8,7 @@ import hashlib
 import os
 import platform as host_platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -18,6 +18,7 @@ from typing import Any
 import jax
 
 from superpos_jax.engine.bits import ANY
+from superpos_jax.engine.once import Once
 from superpos_jax.engine.study import Study
 from superpos_jax.results.registry import (
     code_of,
@@ -28,6 +29,8 @@ from superpos_jax.results.registry import (
 )
 
 Machine = dict[str, Any]
+SOURCES = "data_sources"
+"""What data were read from, by name."""
 SOURCE, ENGINE, FLAGS, SHARD = "study_source", "engine_source", "XLA_FLAGS", "shard"
 COMMIT, CHANGED = "commit", "changed_code"
 """The commit of the checkout, and the files that compute whose code the commit does not have."""
@@ -107,6 +110,30 @@ def changed_source(runs: Sequence[Machine], study: type[Study]) -> str:
         f"the code of {study.name()} has changed since its cells were trained "
         f"({SOURCE} {', '.join(sorted(others))}, now {present})"
     )
+
+
+def data_sources(study: Study, cells: Iterable[Any]) -> dict[str, str]:
+    """What the data of these cells are read from outside of the package, by name."""
+    of = Once(study.data_sources)
+    return {name: text for cell in cells for name, text in of(cell).items()}
+
+
+def changed_data(runs: Sequence[Machine], present: Mapping[str, str]) -> str:
+    """In words, that data are not those that some cells were trained on; empty if they are.
+
+    >>> changed_data([{"data_sources": {"corpus own": "sha256 1f"}}], {"corpus own": "sha256 a0"})
+    'corpus own has changed since cells were trained on it (sha256 1f, now sha256 a0)'
+    >>> changed_data([{}], {"corpus own": "sha256 a0"})
+    ''
+    """
+    for run in runs:
+        for name, text in run.get(SOURCES, {}).items():
+            if text != present.get(name, text):
+                return (
+                    f"{name} has changed since cells were trained on it"
+                    f" ({text}, now {present[name]})"
+                )
+    return ""
 
 
 def now() -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
@@ -22,10 +24,11 @@ from superpos_jax.errors import UserError
 from superpos_jax.studies.bows import corpora, planted
 from superpos_jax.studies.bows.features import Features
 from superpos_jax.studies.bows.words import GROUPS, content, expand
+from superpos_jax.text import counted
 
 HELD_OUT = 0.1
 """Share of the documents that are held out."""
-VERSION = 1
+VERSION = 2
 """Of what bags are made of a text; another one makes them anew."""
 logger = logging.getLogger(__name__)
 
@@ -39,6 +42,14 @@ class Text(NamedTuple):
     window: int
     stride: int
     seed: int
+
+
+class Bags(NamedTuple):
+    """A vocabulary, and the bags of documents that are trained on and of those held out, (N, V)."""
+
+    names: tuple[str, ...]
+    train: np.ndarray
+    test: np.ndarray
 
 
 def windows(length: int, window: int, stride: int) -> list[slice]:
@@ -66,7 +77,7 @@ def vocabulary(documents: Sequence[Sequence[str]], forced: Sequence[str], size: 
     if absent := [word for word in forced if word not in counts]:
         raise UserError(
             f"forced: {absent[0]!r} is not in the documents that are trained on; allowed: words"
-            f" that occur, or names of groups ({', '.join(GROUPS)})"
+            f" that occur, names of groups ({', '.join(GROUPS)}), or none: --set 'forced=[]'"
         )
     others = [word for word in counts if word not in set(forced)]
     ranked = sorted(others, key=lambda word: (-counts[word], word))
@@ -103,63 +114,75 @@ def text_features(text: Text) -> Features:
     """
     if text.corpus == (corpora.PLANTED,):
         return planted.features(text.seed)
+    if corpora.PLANTED in text.corpus:
+        raise UserError(f"corpus: {corpora.PLANTED!r} is no text to add; allowed: alone, or texts")
     if not text.corpus:
         raise UserError(
             "structure = 'text' reads the option corpus; allowed: paths or names, as"
             f" {corpora.WIKIPEDIA} or planted"
         )
     sources = [corpora.read(name) for name in text.corpus]
-    for source in sources:
-        logger.info("%s", source.told())
     made_of = (VERSION, [source.sha256 for source in sources], text._replace(corpus=()))
     path = _cache() / f"{hashlib.sha256(repr(made_of).encode()).hexdigest()[:24]}.npz"
-    if not path.exists():
-        _write(path, *_make([d for source in sources for d in source.documents], text))
-    with np.load(path, allow_pickle=False) as stored:
-        names = tuple(stored["names"].tolist())
-        train, validation = (
-            np.unpackbits(stored[split], axis=1, count=len(names)) for split in ("train", "test")
-        )
+    bags = _read(path)
+    if bags is None:
+        bags = _make([d for source in sources for d in source.documents], text)
+        _keep(path, bags)
+    names, train, validation = bags
     place = {word: i for i, word in enumerate(names)}
     groups = {
         group: tuple(place[word] for word in words)
         for group, words in GROUPS.items()
         if all(word in place for word in words)
     }
-    return Features(train, validation, names, groups, "months" if "months" in groups else "")
+    ring = "months" if "months" in groups else ""
+    told = {f"corpus {source.name}": source.told() for source in sources}
+    return Features(train, validation, names, groups, ring, told)
 
 
-def read_from(text: Text) -> list[str]:
-    """What was read for a text, a line a corpus."""
-    if text.corpus == (corpora.PLANTED,):
-        return []
-    return [corpora.read(name).told() for name in text.corpus]
-
-
-def _make(documents: Sequence[str], text: Text) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Vocabulary, and bags of the documents that are trained on and of those held out."""
+def _make(documents: Sequence[str], text: Text) -> Bags:
+    """Count words and cut windows."""
     forced = expand(text.forced)
     tokens = [list(content(document, frozenset(forced))) for document in documents]
     order = np.random.default_rng(text.seed).permutation(len(tokens))
     held_out = max(1, round(HELD_OUT * len(tokens)))
     if held_out >= len(tokens):
         raise UserError(
-            f"corpus: {len(tokens)} document; allowed: at least 2, of which one is held out"
+            f"corpus: {counted(len(tokens), 'document')}; allowed: at least 2, of which one is held"
+            " out (files of a folder, or parts of one file with empty lines between them)"
         )
     train, test = [tokens[i] for i in order[held_out:]], [tokens[i] for i in order[:held_out]]
     words = vocabulary(train, forced, text.vocabulary)
     bags = bag(train, words, text), bag(test, words, text)
     if not all(map(len, bags)):
         raise UserError("corpus: no window of its held-out documents holds a word; give more text")
-    return words, *bags
+    return Bags(tuple(words), *bags)
 
 
-def _write(path: Path, names: list[str], train: np.ndarray, test: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _read(path: Path) -> Bags | None:
+    """The bags of a file; None if it is not there, or is damaged."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            names = tuple(stored["names"].tolist())
+            train, test = (
+                np.unpackbits(stored[split], axis=1, count=len(names))
+                for split in ("train", "test")
+            )
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+        return None
+    return Bags(names, train, test)
+
+
+def _keep(path: Path, bags: Bags) -> None:
+    """Write bags to a file; where that cannot be, say so and go on without it."""
     part = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    train, test = np.packbits(train, axis=1), np.packbits(test, axis=1)
-    np.savez(part, names=np.array(names), train=train, test=test)
-    os.replace(part, path)
+    train, test = np.packbits(bags.train, axis=1), np.packbits(bags.test, axis=1)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(part, names=np.array(bags.names), train=train, test=test)
+        os.replace(part, path)
+    except OSError as error:
+        logger.warning("bags of words are not kept for next time: %s", error)
 
 
 def _cache() -> Path:

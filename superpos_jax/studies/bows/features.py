@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +32,7 @@ class Features(NamedTuple):
         names: of the d features.
         groups: name -> numbers of features that belong together, in their order.
         ring: the name of the group whose order is a ring; empty if there is none.
+        sources: what was read, by name: how much, its hash and licence.
     """
 
     train: np.ndarray
@@ -38,6 +40,7 @@ class Features(NamedTuple):
     names: tuple[str, ...]
     groups: Mapping[str, tuple[int, ...]]
     ring: str = ""
+    sources: Mapping[str, str] = MappingProxyType({})
 
 
 @lru_cache(maxsize=4)

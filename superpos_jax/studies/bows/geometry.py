@@ -181,9 +181,13 @@ def neighbour_purity(W: np.ndarray, categories: np.ndarray, neighbours: int = 10
         W: (m, d).
         categories: (d,) whole numbers; words below 0 are in none, and count as neighbours only.
         neighbours: of each word in a category.
+
+    NaN where no word is in one.
     """
+    members = np.flatnonzero(categories >= 0)
+    if not len(members):
+        return np.nan
     C = np.nan_to_num(cosines(W), nan=-2.0)
     np.fill_diagonal(C, -3.0)
-    members = np.flatnonzero(categories >= 0)
     nearest = np.argsort(-C[members], axis=1, kind="stable")[:, :neighbours]
     return float((categories[nearest] == categories[members, None]).mean())

@@ -25,7 +25,7 @@ from superpos_jax.engine.study import (
 )
 from superpos_jax.studies.bows import cell as numbers
 from superpos_jax.studies.bows import measured, model, planted, reconstruction, synthetic
-from superpos_jax.studies.bows.bags import Text, read_from, text_features
+from superpos_jax.studies.bows.bags import Text, text_features
 from superpos_jax.studies.bows.cell import DATA, TEXT
 from superpos_jax.studies.bows.corpora import PLANTED
 from superpos_jax.studies.bows.features import (
@@ -122,6 +122,11 @@ class Bows(Study):
         X: np.ndarray = getattr(features_of(source), split)[: dataset.samples]
         return X.astype(np.float32) if isinstance(source, Source) else X
 
+    def data_sources(self, cell: numbers.Cell) -> Mapping[str, str]:
+        """The corpora of a text: how much was read, its hash and licence."""
+        source = self.source(cell)
+        return features_of(source).sources if isinstance(source, Text) else {}
+
     def feed(self, cell: numbers.Cell) -> Feed:
         """Minibatches in shuffled epochs."""
         return Minibatch(cell.batch)
@@ -195,7 +200,7 @@ class Bows(Study):
         return {"W_norm2": jnp.sum(params.W**2)}
 
     def given(self, cell: numbers.Cell) -> dict[str, Variable]:
-        """The measures of the best linear autoencoder of m dimensions; of a text, what was read."""
+        """The measures of the best linear autoencoder of m dimensions; of a text, of its bags."""
         source = self.source(cell)
         measures = _pca_measures(source, cell.m)
         given = {
@@ -203,7 +208,7 @@ class Bows(Study):
             for name, value in measures.items()
         }
         if isinstance(source, Text):
-            about = {"long_name": "share of ones in the bags", "corpora": read_from(source)}
+            about = {"long_name": "share of ones in the bags"}
             for name, value in _data_measures(source).items():
                 given[name] = Variable((), np.float32(value), about if name == DENSITY else {})
         return given

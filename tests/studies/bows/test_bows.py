@@ -157,6 +157,22 @@ def test_settings_need_beta_and_s(result):
     FIGURES["settings"].draw(table)
 
 
+@pytest.mark.unoptimized
+def test_decay_is_drawn_beside_an_l2_term(result):
+    with pytest.raises(ValueError, match="decay needs"):
+        FIGURES["decay"].table(result)
+    arms = {"a": {"weight_decay": 6}, "b": {"weight_decay": 0, "l2": 0.05}}
+    trained = sp.run(sp.Sweep(study="bows", arms=arms, axes={"m": [2, 6]}, cell=SHORT))
+    table = FIGURES["decay"].table(trained)
+    kinds = table[table["m"] == 6].set_index("kind")
+    assert kinds["strength"].loc[["decoupled", "L2 term"]].tolist() == [6, 0.05]
+    for kind, arm, prefix in (("decoupled", "a", ""), ("L2 term", "b", ""), ("PCA", "a", "pca_")):
+        values = trained.at(arm=arm, m=6)
+        for name, measure in (("error", "validation_loss"), ("ring", "cyclic_correlation")):
+            assert kinds[f"{name}_median"][kind] == pytest.approx(values[prefix + measure].item())
+    FIGURES["decay"].draw(table)
+
+
 @pytest.mark.parametrize("name", ["circular", "structures", "sets", "settings", "decay"])
 def test_shipped_sweeps_are_right(name):
     from superpos_jax.drawing.choose import check_figures

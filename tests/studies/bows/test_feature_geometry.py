@@ -115,6 +115,7 @@ def test_neighbours_of_tight_clusters_are_pure():
     assert geometry.neighbour_purity(W, categories, neighbours=3) == 1
     mixed = np.tile(np.arange(3), 4)
     assert geometry.neighbour_purity(W, mixed, neighbours=3) < 0.5
+    assert np.isnan(geometry.neighbour_purity(W, np.full(len(mixed), -1)))
 
 
 def test_a_page_shows_vectors_in_their_principal_directions():

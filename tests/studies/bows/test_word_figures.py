@@ -1,5 +1,7 @@
 """Figures and measures of words, on planted text; and the statements' sweeps."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,40 @@ def test_months_show_the_planted_ring(result):
     data = table[table["part"] == "data"].pivot(index="i", columns="j", values="value")
     assert geometry.cyclic_correlation(data.to_numpy()) > 0.8
     FIGURES["months"].draw(table)
+
+
+@pytest.fixture
+def planted_seasons(result, monkeypatch):
+    """The result, with four of the planted words, a quarter of a year apart, as words of a season.
+
+    The first of them takes the place of Christmas.
+    """
+    quarters = {0: (11, 0, 1), 6: (2, 3, 4), 12: (5, 6, 7), 18: (8, 9, 10)}
+    own = {f"season{k}": months for k, months in quarters.items()}
+    module = sys.modules["superpos_jax.studies.bows.figures.seasons"]
+    monkeypatch.setattr(module, "SEASONAL", own)
+    monkeypatch.setattr(module, "CHRISTMAS", "season0")
+    dataset = result.dataset.assign(seasonal_share=result.dataset["months_r2"])
+    return sp.Result(dataset, result.grid)
+
+
+def test_words_of_a_season_point_to_their_months(planted_seasons):
+    table = FIGURES["seasons"].table(planted_seasons, m=4, weight_decay=[4])
+    words = table[table["part"] == "word"]
+    assert words.groupby("row").size().tolist() == [4, 4]
+    assert (words["own"] > words["others"]).all()
+    exact = words[words["row"] == "PCA"]
+    around = np.degrees(np.arctan2(exact["x"], exact["y"])) % 360  # clockwise from the top
+    away = (around.to_numpy() - [0, 90, 180, 270] + 180) % 360 - 180
+    assert np.abs(away).max() < 15
+    W = planted_seasons.cell(m=4, weight_decay=4).model.W
+    adds = table[(table["part"] == "adds") & (table["row"] != "PCA")]
+    np.testing.assert_allclose(adds["value"], W[:, 12] @ W[:, :12], rtol=1e-4)
+    FIGURES["seasons"].draw(table)
+
+
+def test_seasons_need_words_of_a_season(result):
+    assert "words of a season: Christmas" in FIGURES["seasons"].applies(result.dataset)
 
 
 def test_unknown_groups_are_refused(result):

@@ -60,9 +60,13 @@ def categories_of(names: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
 def chance(categories: np.ndarray) -> float:
     """The share of neighbours in a word's own category if neighbours were drawn at random.
 
+    NaN where no word is in one.
+
     >>> chance(np.array([0, 0, -1, -1, -1]))
     0.25
     """
     own = categories[categories != NONE]
+    if not len(own):
+        return np.nan
     others = np.bincount(own)[own] - 1
     return float(others.mean() / (len(categories) - 1))

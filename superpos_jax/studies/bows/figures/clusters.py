@@ -26,7 +26,7 @@ from superpos_jax.results.runs import axes, runs
 from superpos_jax.studies.bows import geometry
 from superpos_jax.studies.bows.features import Spectrum
 from superpos_jax.studies.bows.figures.categories import NONE, categories_of, chance
-from superpos_jax.studies.bows.figures.setting import tidy
+from superpos_jax.studies.bows.figures.setting import features_of, tidy
 from superpos_jax.studies.bows.labels import LABELS
 
 NEEDS = Needs(swept=("weight_decay",))
@@ -73,7 +73,7 @@ def clusters_table(result: Result, **select: Any) -> pd.DataFrame:
     swept = {axis: value for axis, value in point.items() if axis in axes(result.dataset)}
     study: Any = result.grid.study
     cell = result.grid.cell(**swept)
-    features, data = study.features(cell), study.spectrum(cell)
+    features, data = features_of(result, cell), study.spectrum(cell)
     names, categories = categories_of(features.names)
     of_words = (features.names, names, categories)
     weights = runs(dataset["W"], KEEP)
@@ -194,6 +194,8 @@ def _draw(table: pd.DataFrame) -> Figure:
         _lines(panel, numbers[numbers["quantity"] == quantity], colours)
         panel.set_title(QUANTITIES[quantity], size=9)
     chance_level = float(numbers["chance"].iloc[0])
+    categorised = bool(np.isfinite(chance_level))
+    panels[-1].set_visible(categorised)
     panels[-1].axhline(chance_level, color=SOFT, lw=1.0, ls=":")
     top = max(panel.get_ylim()[1] for panel in panels[:2])
     for panel in panels:
@@ -207,10 +209,9 @@ def _draw(table: pd.DataFrame) -> Figure:
         Line2D([], [], color=colour, lw=1.5, marker="o", ms=2.8, label=LABELS.describe({"wd": d}))
         for d, colour in colours.items()
     ]
-    keys += [
-        Line2D([], [], color=INK, lw=1.2, ls=(0, (4, 2)), label=PCA),
-        Line2D([], [], color=SOFT, lw=1.0, ls=":", label="by chance"),
-    ]
+    keys.append(Line2D([], [], color=INK, lw=1.2, ls=(0, (4, 2)), label=PCA))
+    if categorised:
+        keys.append(Line2D([], [], color=SOFT, lw=1.0, ls=":", label="by chance"))
     keys += [
         Line2D([], [], ls="none", marker=marker, color=colour, ms=5, label=name)
         for name, (colour, marker) in kinds.items()
@@ -250,11 +251,16 @@ def _caption(numbers: pd.DataFrame, maps: pd.DataFrame) -> list[str]:
     seeds = int(numbers.loc[numbers["model"] != PCA, "runs"].max())
     lines = f"Lines: median of {seeds} seeds, bands over all of them." if seeds > 1 else "One seed."
     words = maps.loc[maps["row"] == maps["row"].iloc[0], "category"]
-    return [
+    above = (
         "Above: correlation over all pairs of words of their cosine in W with their correlation in"
-        " the data, or with their second moment; and the share of a word's 10 nearest words that"
-        f" are in its category. Below: t-SNE on cosines, {int((words != '').sum())} words in"
-        f" {words.nunique() - 1} categories.",
+        " the data, or with their second moment"
+    )
+    if not (words != "").any():
+        none = "Below: t-SNE on cosines; none of the words is in one of our categories."
+        return [f"{above}.", none, lines]
+    return [
+        f"{above}; and the share of a word's 10 nearest words that are in its category. Below:"
+        f" t-SNE on cosines, {int((words != '').sum())} words in {words.nunique() - 1} categories.",
         lines,
     ]
 

@@ -18,13 +18,13 @@ from superpos_jax.drawing.style import BLUE, GREEN, INK, ORANGE, SKY, SOFT, VERM
 from superpos_jax.results.result import Result
 from superpos_jax.results.runs import axes
 from superpos_jax.studies.bows import reconstruction
-from superpos_jax.studies.bows.figures.setting import tidy
+from superpos_jax.studies.bows.figures.setting import features_of, tidy
 from superpos_jax.studies.bows.measured import RELATED, UNRELATED, related
 
 PREFERRED = {"m": 120, "weight_decay": 1.0}
 """The model that is shown by default: the one nearest to that."""
 TARGETS, OFTEN, BINS = 3, 200, 40
-"""Words that are shown, held-out bags that each is in, and bins of a density."""
+"""Words that are shown, held-out bags that each is in (or a tenth of all), bins of a density."""
 STACKS = {
     "related": "with\nrelated words",
     "unrelated": "with\nunrelated words",
@@ -45,8 +45,9 @@ def mechanism_table(result: Result, **select: Any) -> pd.DataFrame:
     "density": z, the middle of a bin of pre-activations on held-out bags that hold the target, and
     density; alone, what it is for the target alone. Part "tower": stack, word ("bias", "itself", or
     of the context) and value, what it adds to the pre-activation. The targets are those of the
-    largest R^2 in context less alone, of words in 200 held-out bags or more. Of every axis one
-    value is taken: by default m nearest to 120, weight decay nearest to 1, the first of others.
+    largest R^2 in context less alone, of words in 200 held-out bags or more, or in a tenth of all
+    bags where these are fewer. Of every axis one value is taken: by default m nearest to 120,
+    weight decay nearest to 1, the first of others.
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
@@ -59,9 +60,10 @@ def mechanism_table(result: Result, **select: Any) -> pd.DataFrame:
     _, taken = narrow(result.dataset, (), {**chosen, **select}, pool=())
     cell = result.cell(**taken)
     values = result.at(**taken)
-    model, features = cell.model, cell.features
+    model, features = cell.model, features_of(result, cell.cell)
     gain = values["r2"].values - values["one_hot_r2"].values
-    gain = np.where(features.validation.sum(axis=0) >= OFTEN, gain, -np.inf)
+    least = min(OFTEN, len(features.validation) // 10)
+    gain = np.where(features.validation.sum(axis=0) >= least, gain, -np.inf)
     near = related(cell.spectrum.correlation)
     exact = reconstruction.r2(cell.pca, features.validation)
     frames = []
@@ -69,7 +71,9 @@ def mechanism_table(result: Result, **select: Any) -> pd.DataFrame:
         context = near[target].tolist()
         far = np.flatnonzero(np.abs(cell.spectrum.correlation[target]) < UNRELATED)[:RELATED]
         frames += _of_target(model, features, values, exact, int(target), context, far.tolist())
-    return tidy(result, pd.concat(frames, ignore_index=True), taken)
+    frame = tidy(result, pd.concat(frames, ignore_index=True), taken)
+    frame.attrs["least"] = least
+    return frame
 
 
 def _of_target(
@@ -197,8 +201,8 @@ def _caption(table: pd.DataFrame) -> list[str]:
     bars = table[table["part"] == "r2"].groupby("target", sort=False)["word"].apply(list)
     words = "; ".join(f"{target}: {', '.join(own[1:])}" for target, own in bars.items())
     return [
-        f"Words of the largest R² in context less alone, of those in {OFTEN} held-out bags or more,"
-        f" and the four most correlated with each: {words}.",
+        f"Words of the largest R² in context less alone, of those in {table.attrs['least']}"
+        f" held-out bags or more, and the four most correlated with each: {words}.",
         "Right: what adds up to the pre-activation, the bias grey, the word itself orange, context"
         " blue, unrelated words green; black: the sum.",
     ]

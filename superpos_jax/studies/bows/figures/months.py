@@ -20,7 +20,7 @@ from superpos_jax.drawing.style import DEAD, GRID, INK, SOFT
 from superpos_jax.results.result import Result
 from superpos_jax.results.runs import axes, seed_values
 from superpos_jax.studies.bows import geometry, pca
-from superpos_jax.studies.bows.figures.setting import tidy
+from superpos_jax.studies.bows.figures.setting import features_of, tidy
 from superpos_jax.studies.bows.labels import LABELS
 
 COLUMNS, ROWS = 5, 5
@@ -60,7 +60,7 @@ def months_table(result: Result, group: str = "months", **select: Any) -> pd.Dat
     point = taken | {axis: dataset[axis].values[0].item() for axis in swept - set(taken)}
     study: Any = result.grid.study
     cell = result.grid.cell(**point)
-    features, data = study.features(cell), study.spectrum(cell)
+    features, data = features_of(result, cell), study.spectrum(cell)
     if group not in features.groups:
         allowed = ", ".join(features.groups) or "none"
         raise ValueError(f"group = {group!r}: not among the words; allowed: {allowed}")
@@ -114,15 +114,20 @@ def _placed(words: list[str], points: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({**columns, "score": score, "level": level})
 
 
-def turned(points: np.ndarray) -> np.ndarray:
+def turned(points: np.ndarray, count: int | None = None) -> np.ndarray:
     """Points (n, 2) turned, and mirrored, so that they run clockwise from the top as a clock does.
+
+    Args:
+        points: (n, 2).
+        count: how many of them are to run so, the first ones; all of them by default.
 
     >>> turned(np.array([[0.0, -1.0], [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])).round(6) + 0.0
     array([[ 0.,  1.], [ 1.,  0.], [ 0., -1.], [-1.,  0.]])
     """
     z = points[:, 0] + 1j * points[:, 1]
-    clock = np.exp(1j * (np.pi / 2 - 2 * np.pi * np.arange(len(z)) / len(z)))
-    fits = [(clock.conj() @ w, w) for w in (z, z.conj())]
+    n = len(z) if count is None else count
+    clock = np.exp(1j * (np.pi / 2 - 2 * np.pi * np.arange(n) / n))
+    fits = [(clock.conj() @ w[:n], w) for w in (z, z.conj())]
     turn, best = max(fits, key=lambda fit: abs(fit[0]))
     best = best * np.exp(-1j * np.angle(turn))
     return np.stack([best.real, best.imag], axis=1)

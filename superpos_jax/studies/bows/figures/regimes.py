@@ -22,7 +22,7 @@ from superpos_jax.drawing.style import BLUE, GRID, INK, SOFT
 from superpos_jax.results.result import Result
 from superpos_jax.results.runs import axes, runs, seed_values
 from superpos_jax.studies.bows import reconstruction
-from superpos_jax.studies.bows.figures.setting import tidy
+from superpos_jax.studies.bows.figures.setting import features_of, tidy
 
 NEEDS = Needs(swept=("m",))
 ARRAYS = ("r2", "linear_r2", "frequency")
@@ -64,7 +64,7 @@ def regimes_table(result: Result, **select: Any) -> pd.DataFrame:
     study: Any = result.grid.study
     ms = dataset["m"].values.tolist()
     cell = result.grid.cell(**taken, **seeds, m=ms[0])
-    features, data = study.features(cell), study.spectrum(cell)
+    features, data = features_of(result, cell), study.spectrum(cell)
     r2, linear, frequency = (runs(dataset[name], ("m",)) for name in ARRAYS)
     frames = []
     for k, m in enumerate(ms):

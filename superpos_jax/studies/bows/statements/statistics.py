@@ -25,6 +25,16 @@ def quotient(name: str, decay: float, other: float) -> Statistic:
     return statistic
 
 
+def difference(name: str, decay: float, other: float) -> Statistic:
+    """Mean of a number at one weight decay less that at another."""
+
+    def statistic(cells: xr.Dataset) -> float:
+        values = cells[name].mean("seed")
+        return float(values.sel(weight_decay=decay) - values.sel(weight_decay=other))
+
+    return statistic
+
+
 def above(name: str, level: str) -> Statistic:
     """Share of the cells in which one number is above another."""
     return lambda cells: float((cells[name] > cells[level]).where(cells[name].notnull()).mean())

@@ -17,10 +17,19 @@ from superpos_jax.studies.bows.statements.statistics import (
 )
 
 TEXT, STRUCTURE, WINDOW = "bows/text", "bows/structure", "bows/window"
+PLANTED = "bows/planted"
 INF = float("inf")
 RARE = (
     "months are rare words here, and at this m a linear decoder reconstructs only the most frequent"
     " ones; the paper's m is 1,000."
+)
+ALL_ALIKE = (
+    "in these texts Christmas is in more bags with nearly every month than by chance: its"
+    " correlations with eleven of the twelve are 0 or above, up to 0.11 with December."
+)
+STRONG = (
+    "the data's ring is strong here (0.91), and PCA of this m has it, too (0.90); without decay it"
+    " is lost at m = 250, in one of the seeds."
 )
 SHORT = (
     "a sample of the Brown corpus has about 1,000 content words, so that most give one bag, and the"
@@ -45,11 +54,15 @@ def _lengths(least: int, most: int) -> dict[str, object]:
 
 
 STATEMENTS: tuple[Statement, ...] = (
+    Statement(PLANTED, "Planted text: m = 12, wd 1: share of seeds whose months are a ring",
+              "a ring", (1, 1), above("ring_score", "ring_level"), _at(12, 1), limits=SHARE,
+              control=True),
     Statement(TEXT, "B1: ring score of months in the data less its level", "a ring", (0, 1),
               less("data_ring_score", "data_ring_level"), _at(120, 4), limits=SIGNED),
     *(
         Statement(TEXT, f"B1: m = {m}, wd {wd}: share of seeds whose months are a ring", expected,
-                  within, above("ring_score", "ring_level"), _at(m, wd), limits=SHARE)
+                  within, above("ring_score", "ring_level"), _at(m, wd),
+                  reason="" if wd else STRONG, limits=SHARE)
         for m, wd, expected, within in (
             (60, 4, "a ring", (1, 1)), (120, 4, "a ring", (1, 1)), (250, 4, "a ring", (1, 1)),
             (120, 0, "no ring without decay", (0, 0.5)),
@@ -94,7 +107,7 @@ STATEMENTS: tuple[Statement, ...] = (
     Statement(TEXT, "B8: m = 120, wd 1: share of context-supported words whose towers stand so",
               "three examples", (0.9, 1), mean("blocked"), _at(120, 1), limits=SHARE),
     Statement(TEXT, "B9: m = 120, wd 1: sum of what all months add to Christmas, of its parts",
-              "they cancel", (0, 0.5), mean("cancelled"), _at(120, 1)),
+              "they cancel", (0, 0.5), mean("cancelled"), _at(120, 1), reason=ALL_ALIKE),
     Statement(TEXT, "B10: m = 120, wd 1: median of R^2 in context less alone, words with context",
               "above 0", (1e-3, 1), mean("context_gain"), _at(120, 1), limits=SIGNED),
     Statement(WINDOW, "Window: 50 to 500 words: share of steps at which the data's months are more"

@@ -1,0 +1,148 @@
+"""Decoupled weight decay beside an L2 term in the loss: the ring that each buys, and its price."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+
+from superpos_jax.drawing import scalars
+from superpos_jax.drawing import style as look
+from superpos_jax.drawing.lines import lost_words
+from superpos_jax.drawing.needs import Needs, missing
+from superpos_jax.drawing.select import Result, narrow
+from superpos_jax.drawing.spec import FigureSpec
+from superpos_jax.drawing.style import BLUE, INK, VERMILLION
+from superpos_jax.studies.bows.figures.setting import tidy
+
+NEEDS = Needs(swept=("arm", "m"))
+ERROR, RING = "validation_loss", "cyclic_correlation"
+PCA = "pca_"
+KINDS = {"decoupled": (BLUE, "o"), "L2 term": (VERMILLION, "s")}
+"""What shrinks the weights, its colour and marker."""
+COLUMNS = 4
+"""Values of m, at most."""
+NAMED = 4
+"""Strengths that are written at their points, the largest ones."""
+
+
+def applies(dataset: xr.Dataset) -> str | None:
+    """None if arms have an L2 term, else why not."""
+    if lack := missing(dataset, "decay", (ERROR, RING, PCA + ERROR, PCA + RING), NEEDS):
+        return lack
+    arms = json.loads(dataset.attrs["sweep"]).get("arms", {})
+    has_term = any("l2" in values for values in arms.values())
+    return None if has_term else "decay needs arms of which some have an L2 term, l2"
+
+
+def decay_table(result: Result, **select: Any) -> pd.DataFrame:
+    """The numbers of `decay`: a row an (arm, m), seeds summarised.
+
+    Columns: arm, m, kind ("decoupled", "L2 term", or "PCA" of the best linear model), strength (the
+    weight decay, or the factor of the L2 term), error and ring with _median, _min and _max, of the
+    validation error and of the correlation with the ring, runs, died, unfinished, and the value of
+    every other swept axis.
+    """
+    if (reason := applies(result.dataset)) is not None:
+        raise ValueError(reason)
+    dataset, taken = narrow(result.dataset, ("arm", "m"), select)
+    arms = json.loads(dataset.attrs["sweep"])["arms"]
+    frame = _summary(dataset, "")
+    terms = [arms[arm].get("l2", 0.0) for arm in frame["arm"]]
+    decays = [arms[arm].get("weight_decay", np.nan) for arm in frame["arm"]]
+    frame["kind"] = np.where(np.array(terms) > 0, "L2 term", "decoupled")
+    frame["strength"] = np.where(np.array(terms) > 0, terms, decays)
+    exact = _summary(dataset.isel(arm=[0]), PCA).assign(kind="PCA")
+    return tidy(result, pd.concat([frame, exact], ignore_index=True), taken)
+
+
+def _summary(dataset: xr.Dataset, prefix: str) -> pd.DataFrame:
+    """Error and ring of every arm and m, of the models, or of PCA."""
+    points = ("median", "min", "max")
+    error, ring = (scalars.summary(dataset, prefix + name, ("arm", "m")) for name in (ERROR, RING))
+    frame = error[["arm", "m", "runs", "died", "unfinished"]].copy()
+    for name, values in (("error", error), ("ring", ring)):
+        frame = frame.assign(**{f"{name}_{point}": values[point] for point in points})
+    return frame
+
+
+def decay(result: Result, **select: Any) -> Figure:
+    """Correlation with the ring against the error, as the weights are shrunk in two ways.
+
+    Decoupled decay at wd bounds every weight by 1 / wd in the long run; an L2 term in the loss does
+    not. A panel for each m; the numbers at points are strengths, the star is PCA.
+
+    Arguments:
+        result: of the study bows, with arms of which some set weight_decay and some l2.
+        select: values of other swept axes, or lists that restrict arm or m.
+
+    Returns a Figure. Raises ValueError where there are no such arms.
+
+    Example:
+        decay(result, m=[6, 8]).savefig("decay.png")
+    """
+    return _draw(decay_table(result, **select))
+
+
+@look.style
+def _draw(table: pd.DataFrame) -> Figure:
+    ms = np.unique(table["m"])[:COLUMNS]
+    title = "Decoupled weight decay and an L2 term: the ring and its price"
+    figure = look.page(2.9 * max(2, len(ms)), 2.9, title, table.attrs["setting"], _caption(table))
+    panels = figure.subplots(1, len(ms), squeeze=False, sharex=True, sharey=True)[0]
+    for panel, m in zip(panels, ms, strict=True):
+        look.dress(panel, grid="y")
+        panel.set(xscale="log", xlabel="validation error")
+        panel.set_title(f"m = {m}", loc="left", weight="bold")
+        own = table[table["m"] == m]
+        for kind, (colour, marker) in KINDS.items():
+            rows = own[own["kind"] == kind].sort_values("strength")
+            x, y = rows["error_median"], rows["ring_median"]
+            spread: Any = [
+                [rows[f"{name}_median"] - rows[f"{name}_min"],
+                 rows[f"{name}_max"] - rows[f"{name}_median"]]
+                for name in ("error", "ring")
+            ]  # fmt: skip
+            panel.errorbar(
+                x, y, yerr=spread[1], xerr=spread[0], color=colour, marker=marker, ms=3.5, lw=1.2,
+                elinewidth=0.7, label="L2 term" if kind == "L2 term" else "decoupled decay",
+            )  # fmt: skip
+            named = zip(x, y, rows["strength"], strict=True)
+            for left, up, strength in [*named][-NAMED:]:
+                panel.annotate(
+                    f"{strength:g}", (left, up), (3, -8 if kind == "decoupled" else 4),
+                    textcoords="offset points", size=6.5, color=colour,
+                )  # fmt: skip
+        exact = own[own["kind"] == "PCA"]
+        panel.plot(
+            exact["error_median"], exact["ring_median"], color=INK, marker="*", ms=9, ls="none",
+            label="PCA",
+        )  # fmt: skip
+    panels[0].set_ylabel("correlation with the ring")
+    panels[0].legend(loc="center left", fontsize=7.5)
+    steps = look.round_steps(*panels[0].get_xlim())
+    for panel in panels:
+        look.log_ticks(panel.xaxis, steps, 2.2)
+    return figure
+
+
+def _caption(table: pd.DataFrame) -> list[str]:
+    trained = table[table["kind"] != "PCA"]
+    seeds = int(trained["runs"].max())
+    spread = f"Median of {seeds} seeds, bars over all of them." if seeds > 1 else "One seed."
+    return [
+        f"Numbers at the last {NAMED} points: weight decay, or the factor of the L2 term. Ring:"
+        " W^T W against cos(2π(i - j)/d), off the diagonal.",
+        spread,
+        lost_words(trained),
+    ]
+
+
+DECAY = FigureSpec(
+    "decay", decay_table, _draw, "the ring against the error, by decoupled decay and by an L2 term",
+    applies, NEEDS,
+)  # fmt: skip
