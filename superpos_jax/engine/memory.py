@@ -24,7 +24,7 @@ COPIES = 4
 """How often parameters and results are held at once, at most: by the devices or in tables, as one
 snapshot or data set, and twice while they are written."""
 
-ROW = 8 * 2**10
+ROW = 3 * 2**10
 """Bytes of the row of a cell, its arrays aside, in each process."""
 
 USABLE = 0.9

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from superpos_jax.engine import memory
 from superpos_jax.engine.numerics import pinned
-from superpos_jax.engine.plan import Plan, make_plan, works
+from superpos_jax.engine.once import Once
+from superpos_jax.engine.plan import Group, Plan, make_plan, works
 from superpos_jax.engine.study import Study
 from superpos_jax.results.grid import Grid
 from superpos_jax.training import launch, shards
@@ -21,6 +25,16 @@ an H100. TPU: what published bandwidths allow (benchmarks/on_paper.md); nothing 
 SECONDS_PER_UPDATE = {"cpu": 1e-5, "gpu": 7e-5, KERNELS: 7e-5}
 """Seconds that an update takes on a device beside its operations: a loop of small kernels. With
 both numbers, 0.7 to 1.3 times the duration of eight trainings on an H100 is foreseen."""
+
+SMALL_ROW, SMALL_ROW_POWER = 1.5e5, 0.25
+"""A CPU that computes cells side by side does fewer operations a second the fewer a sample takes:
+as this power of them, from so many operations down. Measured at 900, 8,000 and 150,000."""
+
+SECONDS_PER_CELL = 3e-4
+"""Seconds that one process takes for a cell beside training: its plan, its report, its row."""
+
+FORWARD = 1 / 3
+"""Share of a sample's operations that it takes to measure it."""
 
 WORTH_LAUNCHING = 10.0
 """Seconds that one process would train for, from which several are worth their start."""
@@ -92,7 +106,7 @@ def describe(grid: Grid, devices: int | None = None, limit: float | None = None)
         "work done / needed": f"{plan.overhead:.3f}",
         "busiest device / mean": f"{plan.per_device.max() / plan.per_device.mean():.3f}",
         "memory": f"about {memory.words(need)} at most, {memory.words(free)} free",
-        "time": f"about {_duration(_seconds(plan, platform))} and compilation",
+        "time": _time(grid.study, plan, platform, count),
     }
 
 
@@ -121,21 +135,50 @@ def of_shards(grid: Grid, count: int, devices: int | None = None) -> list[tuple[
                 str(shard),
                 f"{len(cells):,}",
                 f"{plan.per_device.sum():.3g} operations",
-                f"about {_duration(_seconds(plan, platform))} and compilation",
+                _time(grid.study, plan, platform, processes),
             )
         )
     return rows
 
 
-def _seconds(plan: Plan, platform: str) -> float:
-    """How long the busiest device takes."""
+def _time(study: Study, plan: Plan, platform: str, processes: int) -> str:
+    """How long a run takes, in words."""
+    seconds = _seconds(study, plan, platform, processes)
+    if seconds < 120:
+        return f"about {seconds:.0f} s and compilation"
+    words = f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    return f"about {words} and compilation"
+
+
+def _seconds(study: Study, plan: Plan, platform: str, processes: int) -> float:
+    """How long it takes to train, measure and report: the busiest device, the host's share."""
     how = KERNELS if plan.has_kernels else platform
     rate = OPERATIONS_PER_SECOND.get(how, OPERATIONS_PER_SECOND["gpu"])
-    beside = plan.updates_per_device * SECONDS_PER_UPDATE.get(how, 0.0)
-    return float((plan.per_device / rate + beside).max())
+    measuring = np.array([*map(Once(functools.partial(_measuring, study)), plan.cells)])
+    seconds = (plan.work * plan.lasts + measuring) / rate
+    for group in plan.groups if platform == "cpu" else ():
+        own = group.slots[group.slots >= 0]
+        seconds[own] /= _vectorised(study, group, plan.cells[own[0]])
+    loops = plan.updates_per_device * SECONDS_PER_UPDATE.get(how, 0.0)
+    busiest = (np.bincount(plan.owner, seconds, plan.devices) + loops).max()
+    return float(busiest) + len(plan.cells) * SECONDS_PER_CELL / processes
 
 
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+def _measuring(study: Study, cell: Any) -> float:
+    """Operations of all that is measured of a cell, at its looks, along training and at the end."""
+    every, steps = int(study.look_every(cell)), int(study.steps(cell))
+    times = {"end": 0, "history": len(study.recorded(cell))}
+    times["look"] = times["history"] + (steps // every if every else 0)
+    samples = sum(
+        own.samples * (1 + len(own.more) + times[own.evaluate])
+        for own in study.datasets(cell).values()
+    )
+    return FORWARD * study.sample_cost(cell) * samples
+
+
+def _vectorised(study: Study, group: Group, cell: Any) -> float:
+    """Share of a core's operations a second that cells side by side do; 1 of cells in turn."""
+    if group.beside == 1:
+        return 1.0
+    cost = group.layout.shapes.row_cost or study.sample_cost(cell)
+    return float(min(1.0, (cost / SMALL_ROW) ** SMALL_ROW_POWER))

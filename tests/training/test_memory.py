@@ -41,6 +41,19 @@ def test_peak_counts_state_and_samples():
     assert need_of(grid, grid.cells[:1], 3) > one + RUNTIME
 
 
+def test_the_time_foreseen_counts_what_is_measured_and_reported():
+    def foreseen(seeds, **options):
+        cell = {"T": 16, "m": 4, "S": 0.5, "steps": 2000}
+        options = {"n": 16, "test_samples": 20, **options}
+        grid = sp.Sweep(axes={"seed": range(seeds)}, cell=cell, options=options).grid()
+        return int(describe(grid, devices=1)["time"].split()[1])
+
+    few, many = foreseen(500), foreseen(4000)
+    assert 6 * few < many < 10 * few
+    assert foreseen(500, test_samples=20_000) > 3 * few
+    assert foreseen(500, test_draws=20_000) > 3 * few
+
+
 def test_cells_are_split_until_they_fit():
     grid = SWEEP.grid()
     whole = need_of(grid, grid.cells, 2)
