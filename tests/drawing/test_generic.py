@@ -366,6 +366,14 @@ def test_a_large_grid_stays_readable():
     assert CURVES.table(result, decay=many[:30])["decay"].nunique() == 30
 
 
+def test_a_wrong_value_of_a_long_axis_is_told_its_neighbours():
+    result = made(lr=np.linspace(0, 1, 101).round(2).tolist(), decay=[1.0, 2.0])
+    with pytest.raises(ValueError, match=r"101 values from 0 to 1, 0.33, 0.34 nearest$"):
+        PLANE.table(result, lr=[0.334])
+    with pytest.raises(ValueError, match=r"decay = \[\]: no value; allowed: one or more of 1, 2"):
+        PLANE.table(result, decay=[])
+
+
 def test_a_sweep_without_the_axes_of_a_study_s_figure_may_name_the_generic_one(tmp_path):
     sweep = Sweep(
         figures=["plane"],
