@@ -95,17 +95,16 @@ def _position(axis: str, values: np.ndarray, value: Any) -> int:
     else:
         hit = np.array([held == value for held in values.tolist()])
     if not hit.any():
-        nearest = numeric and not isinstance(value, str) and len(values) > LISTED
-        near = values[np.argsort(np.abs(values - value))[:2]] if nearest else []
-        words = f", {_held(np.sort(near))} nearest" if nearest else ""
-        raise ValueError(
-            f"{axis} = {value} is not in this result, which holds {_held(values)}{words}"
-        )
+        words = _held(values)
+        if numeric and not isinstance(value, str) and len(values) > LISTED:
+            near = np.sort(values[np.argsort(np.abs(values - value))[:2]])
+            words += f", {_held(near)} nearest"
+        raise ValueError(f"{axis} = {value} is not in this result, which holds {words}")
     return int(np.argmax(hit))
 
 
 def _held(values: np.ndarray) -> str:
-    """The values of an axis in words; of many the first and the last.
+    """The values of an axis in words; of many how many, the first and the last.
 
     >>> _held(np.array([0.5, 2.0])), _held(np.arange(50))
     ('0.5, 2', '50 values from 0 to 49')
