@@ -107,8 +107,9 @@ def check_figures(sweep: Sweep, grid: Grid, changed: bool = False) -> None:
     shared |= grid.study.options.model_dump()
     for i, name in enumerate(sweep.figures):
         reason = refuse(specs[name], axes, shared)
-        if unmet(name, specs[name].needs.of_axes(), axes, shared) and name in GENERIC:
-            reason = refuse(GENERIC[name], axes, shared) and reason  # it stands in
+        lacks_axes = unmet(name, specs[name].needs.of_axes(), axes, shared)
+        if lacks_axes and name in GENERIC and not refuse(GENERIC[name], axes, shared):
+            continue  # the generic figure of this name is drawn instead
         if reason and not changed:
             raise UserError(f"figures[{i}]: {reason}")
         if reason:

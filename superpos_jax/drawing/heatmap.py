@@ -86,6 +86,7 @@ def numbers(
     size = float(np.clip(np.median(np.diff(place[0], prepend=0)) / 0.0475, 5.2, 7.5))
     columns, rows = _spaced(place[0], 0.0425 * size), _spaced(place[1], 0.024 * size)
     columns = [j for j in columns if abs(place[0][j] - inches[0] / 2) < inches[0] / 2 - 0.02 * size]
+    rows = [i for i in rows if abs(place[1][i] - inches[1] / 2) < inches[1] / 2 - 0.01 * size]
     if len(rows) * len(columns) < FEW * mean.size:
         return
     dark = colour @ np.array([0.299, 0.587, 0.114]) < 0.55

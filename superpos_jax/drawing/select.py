@@ -98,7 +98,7 @@ def _position(axis: str, values: np.ndarray, value: Any) -> int:
         words = _held(values)
         if numeric and not isinstance(value, str) and len(values) > LISTED:
             near = np.sort(values[np.argsort(np.abs(values - value))[:2]])
-            words += f", {_held(near)} nearest"
+            words += f"; nearest: {_held(near)}"
         raise ValueError(f"{axis} = {value} is not in this result, which holds {words}")
     return int(np.argmax(hit))
 
