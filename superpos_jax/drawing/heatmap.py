@@ -22,10 +22,11 @@ CROSS: dict[str, Any] = {
 }  # fmt: skip
 """How a cell is marked of which some runs died."""
 CROSS_WIDTH = 300.0
-"""Points that the crosses of a whole row of cells may take, by which they are smaller."""
+"""Points that the crosses of a row of cells take together at most: where there are many, each is
+smaller."""
 
 FEW = 0.2
-"""Of so small a share of the cells no numbers are printed."""
+"""Share of the cells that must have room for a number; if fewer have it, none is printed."""
 
 
 def edges(centres: np.ndarray, log: bool = True) -> np.ndarray:

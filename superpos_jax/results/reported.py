@@ -88,9 +88,11 @@ def _same(name: str, dims: tuple[str, ...] | None, others: tuple[str, ...]) -> t
 
 
 def placed(parts: Sequence[tuple[Sequence[int], Columns]], count: int) -> Columns:
-    """Columns of so many cells, of columns of some of them and the places of these cells.
+    """Columns of all cells, put together from those of parts; what no part says is missing.
 
-    What no part says of a cell is missing.
+    Args:
+        parts: the places of some cells among all, and their columns.
+        count: of all cells.
 
     Raises:
         UserError: a column has other dimensions in one part than in another.

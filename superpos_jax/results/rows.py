@@ -145,9 +145,10 @@ def past(study: Study, cells: Sequence[Any], measured: Measured) -> np.ndarray:
 def histories(
     study: Study, cells: Sequence[Any], measured: Measured
 ) -> Callable[[int], dict[str, np.ndarray]]:
-    """Gives the history of the i-th cell as its study sees it: `step`, quantities at these steps.
+    """A function that gives the history of the i-th cell as its study sees it.
 
-    The last entry is the end of its training, where that is not at a recorded step either.
+    That is `step`, and quantities at these steps. The last entry is the end of its training, where
+    that is not at a recorded step either.
     """
     steps, updates = np.array(measured.steps), measured.outcome("updates")
     now = measured.now()

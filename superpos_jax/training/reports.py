@@ -18,7 +18,7 @@ from superpos_jax.results.reported import placed, reported
 from superpos_jax.training.loop import Training
 
 TOGETHER = 4096
-"""Cells whose reports are held one by one before they are columns."""
+"""Cells whose reports are held at once; they become columns before the next ones are made."""
 ENDS = ""
 """The column of verdicts beside those of reports, which have names."""
 
