@@ -148,7 +148,7 @@ def audit(
     """Train random cells of a result again, each alone, and compare every number bit for bit.
 
     Of an archive, what it holds is compared: large arrays in their five digits, all else whole.
-    Exit code 1 if one differs on the machine kind, versions and code that the result was made with;
+    Exit code 1 if one differs on the machine kind, versions, code and data of the run;
     on an accelerator bits are promised where a study has kernels; else differences are told.
 
     Examples:
@@ -178,8 +178,8 @@ def audit(
         "what the archive holds, large arrays in its five digits" if archived else "all of it"
     )
     out.print(
-        f"Compared: {compared}. Promised: the same bits on a processor, versions and code that are"
-        " those of the run; where one is not, its numbers may differ."
+        f"Compared: {compared}. Promised: the same bits on a processor, versions, code and data"
+        " that are those of the run; where one is not, its numbers may differ."
     )
     return SOME_DIED if any(not f.same and not f.changed for f in findings) else DONE
 

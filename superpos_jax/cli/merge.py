@@ -30,7 +30,7 @@ def merge(
     ],
     mix: Annotated[
         bool,
-        typer.Option("--mix", help="Merge though the study's code or versions differ."),
+        typer.Option("--mix", help="Merge though the study's code, versions or data differ."),
     ] = False,
     study: StudyOption = None,
 ) -> int:

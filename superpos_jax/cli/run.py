@@ -72,7 +72,7 @@ def run(
         bool,
         typer.Option(
             "--mix",
-            help="Train more cells though others were trained with other code of the study.",
+            help="Train more cells though others were trained with other code or on other data.",
         ),
     ] = False,
     fresh: Annotated[

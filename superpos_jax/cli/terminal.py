@@ -77,8 +77,8 @@ def print_result(result: Result, select: Mapping[str, Any] | None = None) -> Non
 
     (dataset, taken), grid = slice_of(result, select or {}), result.grid
     describe = grid.study.labels.describe
-    losses = (f"{name}_loss" for name in grid.study.datasets(grid.cells[0]))
-    tables = [name for name in grid.study.shown or losses if name in dataset]
+    numbers = grid.study.shown or [f"{name}_loss" for name in grid.study.datasets(grid.cells[0])]
+    tables = [name for name in numbers if name in dataset]
     counts = dataset.where(~dataset["verdict"].isin(FAILED))
     swept = [axis for axis in result.axes if axis not in taken]
     seeds = list(seed_axes(swept))

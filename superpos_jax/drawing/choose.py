@@ -21,6 +21,7 @@ from superpos_jax.results.grid import Grid
 from superpos_jax.results.registry import figure_names, load_study
 from superpos_jax.results.result import Result
 from superpos_jax.results.sweep import Sweep
+from superpos_jax.text import is_seed
 
 GENERIC: Mapping[str, FigureSpec] = {figure.name: figure for figure in (PLANE, CURVES, HISTORY)}
 """Figures of every study, unless it has one of that name itself."""
@@ -102,13 +103,15 @@ def check_figures(sweep: Sweep, grid: Grid, changed: bool = False) -> None:
     """
     specs = figures_of(sweep.study)
     axes = {axis: values for axis, values in grid.axes.items() if axis != sweep.best}
+    without_seeds = {axis: values for axis, values in axes.items() if not is_seed(axis)}
     cell = grid.cells[0]
     shared = {name: getattr(cell, name) for name in grid.study.cell_fields() if name not in axes}
     shared |= grid.study.options.model_dump()
     for i, name in enumerate(sweep.figures):
         reason = refuse(specs[name], axes, shared)
-        if unmet(name, specs[name].needs.of_axes(), axes, shared) and name in GENERIC:
-            reason = refuse(GENERIC[name], axes, shared) and reason  # it stands in
+        lacks_axes = unmet(name, specs[name].needs.of_axes(), axes, shared)
+        if lacks_axes and name in GENERIC and not refuse(GENERIC[name], without_seeds, shared):
+            continue  # the generic figure of this name is drawn instead
         if reason and not changed:
             raise UserError(f"figures[{i}]: {reason}")
         if reason:

@@ -144,7 +144,7 @@ def _draw(table: pd.DataFrame) -> Figure:
             keys.append(Line2D([], [], label=label, **{**shape, **how}))
     if scalars.is_log(drawn(table)):
         axes.set_yscale("log")
-    scales.set_ticks(axes.xaxis, place, texts[x], 5.2)
+    scales.set_ticks(axes.xaxis, place, texts[x], 5.2, not ordered)
     crosses(axes, "place", rows)
     keys += unfinished_rings(axes, "place", rows)
     look.page_key(figure, [*keys, *seed_key(table)])

@@ -22,10 +22,11 @@ CROSS: dict[str, Any] = {
 }  # fmt: skip
 """How a cell is marked of which some runs died."""
 CROSS_WIDTH = 300.0
-"""Points that the crosses of a whole row of cells may take, by which they are smaller."""
+"""Points that the crosses of a row of cells take together at most: where there are many, each is
+smaller."""
 
 FEW = 0.2
-"""Of so small a share of the cells no numbers are printed."""
+"""Share of the cells that must have room for a number; if fewer have it, none is printed."""
 
 
 def edges(centres: np.ndarray, log: bool = True) -> np.ndarray:
@@ -86,6 +87,7 @@ def numbers(
     size = float(np.clip(np.median(np.diff(place[0], prepend=0)) / 0.0475, 5.2, 7.5))
     columns, rows = _spaced(place[0], 0.0425 * size), _spaced(place[1], 0.024 * size)
     columns = [j for j in columns if abs(place[0][j] - inches[0] / 2) < inches[0] / 2 - 0.02 * size]
+    rows = [i for i in rows if abs(place[1][i] - inches[1] / 2) < inches[1] / 2 - 0.01 * size]
     if len(rows) * len(columns) < FEW * mean.size:
         return
     dark = colour @ np.array([0.299, 0.587, 0.114]) < 0.55

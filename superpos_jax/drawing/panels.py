@@ -35,7 +35,7 @@ def fewer(
     if axis is None or axis in select or dataset.sizes[axis] <= most:
         return dataset, ""
     name = labels_of(dataset).axis(axis)
-    sentence = f"{most} of {counted(dataset.sizes[axis], 'value')} of {name}, evenly spaced."
+    sentence = f"{most:,} of {counted(dataset.sizes[axis], 'value')} of {name}, evenly spaced."
     return dataset.isel({axis: evenly(dataset.sizes[axis], most)}), sentence
 
 

@@ -124,7 +124,8 @@ def _draw(table: pd.DataFrame) -> Figure:
         cells.append(edges(place, log))
         axes.set(**{f"{name}scale": "log" if log else "linear", f"{name}lim": cells[-1][[0, -1]]})
         inches = width - 2.1 if name == "x" else body - 0.75
-        scales.set_ticks(axis, place, texts[table.attrs[name]], inches)
+        are_names = not np.issubdtype(held.dtype, np.number)
+        scales.set_ticks(axis, place, texts[table.attrs[name]], inches, are_names)
         axis.set_label_text(names[table.attrs[name]])
     colours, norm = matplotlib.colormaps["viridis"], _norm(mean)
     columns, rows = cells

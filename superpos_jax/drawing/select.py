@@ -14,7 +14,10 @@ import xarray as xr
 from superpos_jax.errors import UserError
 from superpos_jax.results.registry import labels_of, load_study
 from superpos_jax.results.runs import axes, fixed
-from superpos_jax.text import NBSP, seed_axes
+from superpos_jax.text import NBSP, counted, seed_axes
+
+LISTED = 20
+"""Values of an axis that a message names at most."""
 
 
 class Result(Protocol):
@@ -67,6 +70,8 @@ def narrow(
         wanted = np.atleast_1d(select.get(axis, values[0]))
         held = (labels.shown(axis, labels.number(axis, value)) for value in wanted)
         index = [_position(axis, values, value) for value in held]
+        if not index:
+            raise ValueError(f"{axis} = []: no value; allowed: one or more of {_held(values)}")
         if not stays:
             if len(index) != 1:
                 raise ValueError(f"{axis} takes one value here, not {len(index)}")
@@ -90,9 +95,25 @@ def _position(axis: str, values: np.ndarray, value: Any) -> int:
     else:
         hit = np.array([held == value for held in values.tolist()])
     if not hit.any():
-        held = ", ".join(f"{v:g}" if numeric else str(v) for v in values)
-        raise ValueError(f"{axis} = {value} is not in this result, which holds {held}")
+        words = _held(values)
+        if numeric and not isinstance(value, str) and len(values) > LISTED:
+            near = np.sort(values[np.argsort(np.abs(values - value))[:2]])
+            words += f"; nearest: {_held(near)}"
+        raise ValueError(f"{axis} = {value} is not in this result, which holds {words}")
     return int(np.argmax(hit))
+
+
+def _held(values: np.ndarray) -> str:
+    """The values of an axis in words; of many how many, the first and the last.
+
+    >>> _held(np.array([0.5, 2.0])), _held(np.arange(50))
+    ('0.5, 2', '50 values from 0 to 49')
+    """
+    numeric = np.issubdtype(values.dtype, np.number)
+    words = [f"{value:g}" if numeric else str(value) for value in values]
+    if len(words) <= LISTED:
+        return ", ".join(words)
+    return f"{counted(len(words), 'value')} from {words[0]} to {words[-1]}"
 
 
 def representative(values: np.ndarray, largest: int, spread: int) -> tuple[np.ndarray, np.ndarray]:

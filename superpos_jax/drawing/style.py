@@ -55,7 +55,7 @@ RC: Any = {
 style = mpl_style.context(["default", RC])
 """Whatever a matplotlibrc says: matplotlib's own defaults, and what the figures change of them."""
 DENSE = 6
-"""Values of an axis in an inch, from which on its ticks stand at round numbers."""
+"""Values an inch of an axis; where there are more, its ticks stand at round numbers."""
 SHARP = 2
 """Pixels of a notebook's picture for each that it takes."""
 

@@ -158,10 +158,10 @@ class Study(abc.ABC):
         raise UserError(f"study {type(self).__name__}: defines neither load nor blocks")
 
     def data_sources(self, cell: Any) -> Mapping[str, str]:
-        """What the cell's data are read from outside of the package (host); nothing by default.
+        """What outside of the package the cell's data are read from (host); by default nothing.
 
-        By name, each in words that change when the data do, a hash among them: the provenance of a
-        result holds them.
+        By name, in words with a hash: they must change when the data do. They are in the provenance
+        of a result, and a run does not go on in a folder where they were others.
         """
         return {}
 

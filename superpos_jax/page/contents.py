@@ -69,9 +69,9 @@ def contents(result: Result) -> dict[str, Any]:
 
 
 def _fewer_cells(dataset: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
-    """Of a large grid the values of its longest axes, evenly spaced, that a page has room for.
+    """Thin the longest axes of a large grid, evenly, until a page has room for its cells.
 
-    Returns what stays, and of each axis that has fewer values a sentence that says how many.
+    Returns what stays, and a sentence for each axis that was thinned: how many of its values.
     """
     sizes = {axis: dataset.sizes[axis] for axis in axes_of(dataset)}
     while np.prod([*sizes.values()], dtype=float) > CELLS:

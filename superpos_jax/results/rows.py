@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from superpos_jax.engine.once import Once
-from superpos_jax.engine.study import Study, Variable
+from superpos_jax.engine.study import Study
 from superpos_jax.engine.verdicts import ALIVE, UNFINISHED
 from superpos_jax.errors import UserError
 from superpos_jax.results.cells import (
@@ -23,6 +23,7 @@ from superpos_jax.results.cells import (
     missing,
     stack,
 )
+from superpos_jax.results.reported import reported, signed
 
 
 @dataclass
@@ -123,7 +124,7 @@ def make_table(
 
     for name, values in measured.now().items():
         attrs = {"long_name": name.replace("_", " ")}
-        columns[name] = (), _blanked(_signed(np.array(values)), dead), attrs
+        columns[name] = (), _blanked(signed(np.array(values)), dead), attrs
         if name in measured.values[0]:
             columns[f"{HISTORY}{name}"] = (STEP,), history(name), attrs
     for name, dims in study.traces.items():
@@ -144,9 +145,10 @@ def past(study: Study, cells: Sequence[Any], measured: Measured) -> np.ndarray:
 def histories(
     study: Study, cells: Sequence[Any], measured: Measured
 ) -> Callable[[int], dict[str, np.ndarray]]:
-    """Gives the history of the i-th cell as its study sees it: `step`, quantities at these steps.
+    """A function that gives the history of the i-th cell as its study sees it.
 
-    The last entry is the end of its training, where that is not at a recorded step either.
+    That is `step`, and quantities at these steps. The last entry is the end of its training, where
+    that is not at a recorded step either.
     """
     steps, updates = np.array(measured.steps), measured.outcome("updates")
     now = measured.now()
@@ -193,61 +195,6 @@ def _stopped(study: Study, measured: Measured) -> Columns:
             {"long_name": "updates done"},
         ),
     }
-
-
-def reported(study: Study, reports: Sequence[Mapping[str, Variable]], dead: np.ndarray) -> Columns:
-    """Columns of what a study says of each cell; of dead ones only what outlives them.
-
-    Raises:
-        UserError: it says something that is not a `Variable`.
-    """
-    examples: dict[str, Variable] = {}
-    for name, variable in (item for report in reports for item in report.items()):
-        if not isinstance(variable, Variable):
-            raise UserError(
-                f"study {type(study).__name__}: report: {name} is a {type(variable).__name__};"
-                " allowed: Variable(dims, values, attrs)"
-            )
-        examples.setdefault(name, variable)
-    columns: Columns = {}
-    for name, example in examples.items():
-        kind = _signed(np.asarray(example.values)).dtype
-        nothing = np.full((0,) * len(example.dims), missing(kind), kind)
-        values = []
-        for report, died in zip(reports, dead.tolist(), strict=True):
-            value = _signed(np.asarray(report[name].values)) if name in report else nothing
-            blank = died and name in report and not report[name].of_dead
-            values.append(np.full_like(value, missing(value.dtype)) if blank else value)
-        columns[name] = tuple(example.dims), stack(values), dict(example.attrs)
-    return columns
-
-
-def placed(parts: Sequence[tuple[Sequence[int], Columns]], count: int) -> Columns:
-    """Columns of so many cells, of columns of some of them and the places of these cells.
-
-    What no part says of a cell is missing.
-    """
-    examples: Columns = {}
-    for _, columns in parts:
-        examples = {**columns, **examples}
-    result: Columns = {}
-    for name, (dims, _, attrs) in examples.items():
-        own = [(places, columns[name][1]) for places, columns in parts if name in columns]
-        kind = np.result_type(*(part.dtype for _, part in own))
-        shape = np.max([part.shape[1:] for _, part in own], axis=0).astype(int).tolist()
-        values = np.full((count, *shape), missing(kind), kind)
-        for places, part in own:
-            corner: list[Any] = [np.asarray(places), *map(slice, part.shape[1:])]
-            values[tuple(corner)] = part
-        result[name] = dims, values, attrs
-    return result
-
-
-def _signed(values: np.ndarray) -> np.ndarray:
-    """Numbers in a type that has a value for missing ones."""
-    if values.dtype.kind not in "bu":
-        return values
-    return values.astype(np.int64 if values.dtype.kind == "u" else np.int8)
 
 
 def _blanked(values: np.ndarray, dead: np.ndarray) -> np.ndarray:

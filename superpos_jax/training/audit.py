@@ -23,7 +23,15 @@ from superpos_jax.results.sweep import Sweep
 from superpos_jax.results.view import provenance
 from superpos_jax.training.job import run
 from superpos_jax.training.progress import Progress
-from superpos_jax.training.provenance import CORES, PARTS, THREADS, differences, trainer
+from superpos_jax.training.provenance import (
+    CORES,
+    PARTS,
+    THREADS,
+    changed_data,
+    data_sources,
+    differences,
+    trainer,
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,7 @@ class Finding:
     quantity: str
     """The quantity that differs most; empty if none does."""
     changed: str
-    """Why bits are not promised: what of machine and versions differs, or that it is an
+    """Why bits are not promised: what of machine, versions and data differs, or that it is an
     accelerator and the study has no kernel; empty if they are."""
 
 
@@ -98,6 +106,8 @@ def audit(
             for before in ((made, *made.get("continued", [])) if made else ())
             for difference in differences(before, present)
         ]
+        if made and (other := changed_data([made], data_sources(result.grid.study, [cell]))):
+            changed.append(other)
         if not made:
             changed.append("no run is noted that trained it")
         platform = present["device"].partition(":")[0]

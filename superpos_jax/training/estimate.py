@@ -27,8 +27,8 @@ SECONDS_PER_UPDATE = {"cpu": 1e-5, "gpu": 7e-5, KERNELS: 7e-5}
 both numbers, 0.7 to 1.3 times the duration of eight trainings on an H100 is foreseen."""
 
 SMALL_ROW, SMALL_ROW_POWER = 1.5e5, 0.25
-"""A CPU that computes cells side by side does fewer operations a second the fewer a sample takes:
-as this power of them, from so many operations down. Measured at 900, 8,000 and 150,000."""
+"""A CPU that computes cells side by side is slower where a sample takes few operations: below this
+many its rate falls as this power of them. Measured at 900, 8,000 and 150,000 operations."""
 
 SECONDS_PER_CELL = 3e-4
 """Seconds that one process takes for a cell beside training: its plan, its report, its row."""

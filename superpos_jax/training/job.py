@@ -71,7 +71,8 @@ def run(
         fresh: start over, whatever `out` holds of this or another sweep.
         retry: train only the cells that died or diverged, again, with these values
             (`{"lr": 1e-4}`) in place of the sweep's.
-        mix: train more cells in `out` though others were trained with other code of the study.
+        mix: train more cells in `out` though others were trained with other code of the study or on
+            other data.
         shard: train the third of 16 parts of the cells, `"3/16"`, cut by work; `merge` puts the
             folders of all parts together.
         limit: GiB of memory to stay below, on each machine; by default 90 % of what is free. Cells

@@ -19,7 +19,7 @@ from superpos_jax.results.result import Result, sweep_of
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.results.values import brief
 from superpos_jax.training.folder import Folder, other_fields
-from superpos_jax.training.provenance import SOURCE
+from superpos_jax.training.provenance import SOURCE, SOURCES
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def merge(
         folders: of one sweep, with its shards or any other of its cells. One that holds no result
             yet is left out with a warning. Of a cell that several have finished the last counts.
         out: keep the result in this folder, beside the cells that it holds already.
-        mix: merge though the study's code or versions differ between the runs.
+        mix: merge though the study's code, versions or data differ between the runs.
 
     Returns:
         The labelled result, with provenance of all runs.
@@ -133,11 +133,11 @@ def _words(grid: Grid, axis: str) -> str:
 
 
 def _refuse_mixed(ran: Mapping[Path, Sequence[Run]]) -> None:
-    """Refuse cells of other code of the study, or of other versions: their bits may differ."""
+    """Refuse cells of other code of the study, other versions or other data."""
     first: dict[str, tuple[Any, Path]] = {}
     for path, runs in ran.items():
         for run in runs:
-            own = {SOURCE: run.get(SOURCE), **run["versions"]}
+            own = {SOURCE: run.get(SOURCE), **run["versions"], **run.get(SOURCES, {})}
             own = {field: value for field, value in own.items() if value}
             others = {f: first.setdefault(f, (value, path)) for f, value in own.items()}
             differ = [f for f in own if own[f] != others[f][0]]

@@ -83,9 +83,10 @@ def opened(
         refuse_wrong(grid.study, todo)
         if folder and table is not None and not mix:
             runs = view.provenance(table)
-            changed = changed_source(runs, type(grid.study)) or changed_data(
-                runs, data_sources(grid.study, grid.cells)
-            )
+            changed = changed_source(runs, type(grid.study))
+            # Data that are not there any more stop nobody who has nothing to train.
+            with contextlib.nullcontext() if todo else contextlib.suppress(UserError):
+                changed = changed or changed_data(runs, data_sources(grid.study, grid.cells))
             if changed and todo:
                 raise UserError(
                     f"--out {folder.path}: {changed}; --mix trains the other cells with what is"

@@ -119,7 +119,7 @@ def data_sources(study: Study, cells: Iterable[Any]) -> dict[str, str]:
 
 
 def changed_data(runs: Sequence[Machine], present: Mapping[str, str]) -> str:
-    """In words, that data are not those that some cells were trained on; empty if they are.
+    """Which data are others than those that some cells were trained on, in words; empty if none.
 
     >>> changed_data([{"data_sources": {"corpus own": "sha256 1f"}}], {"corpus own": "sha256 a0"})
     'corpus own has changed since cells were trained on it (sha256 1f, now sha256 a0)'

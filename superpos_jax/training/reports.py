@@ -14,12 +14,13 @@ from superpos_jax.engine.verdicts import ALIVE, DIVERGED, FINISHED, NON_FINITE, 
 from superpos_jax.errors import UserError
 from superpos_jax.results import rows
 from superpos_jax.results.cells import Columns
+from superpos_jax.results.reported import placed, reported
 from superpos_jax.training.loop import Training
 
 TOGETHER = 4096
-"""Cells whose reports are held one by one before they are columns."""
+"""Cells whose reports are held at once; they become columns before the next ones are made."""
 ENDS = ""
-"""The column of verdicts beside those of reports: no number has this name."""
+"""The column of verdicts beside those of reports, which have names."""
 
 
 def finished_rows(training: Training, run: int) -> xr.Dataset:
@@ -50,17 +51,17 @@ def finished_rows(training: Training, run: int) -> xr.Dataset:
 
     def columns(places: Sequence[int]) -> Columns:
         verdicts, reports = zip(*map(report, places), strict=True)
-        said = rows.reported(study, reports, is_dead[np.asarray(places)])
+        said = reported(study, reports, is_dead[np.asarray(places)])
         return {**said, ENDS: ((), np.array(verdicts), {})}
 
     def of_share(share: range) -> Columns:
         few = (range(i, min(i + TOGETHER, len(share))) for i in range(0, len(share), TOGETHER))
         parts = [(some, columns(share[some.start : some.stop])) for some in few]
-        return rows.placed(parts, len(share))
+        return placed(parts, len(share))
 
     with np.errstate(all="ignore"):  # a dead cell's weights may be huge; they are blanked
         shares = collective.divided(of_share, len(trained), packed, unpacked)
-    reports = rows.placed(shares, len(trained))
+    reports = placed(shares, len(trained))
     _, verdicts, _ = reports.pop(ENDS)
     return rows.make_table(study, trained, measured, run, verdicts, reports)
 
@@ -83,16 +84,9 @@ def _end(
 
 
 def packed(columns: Columns) -> collective.Message:
-    """Columns as JSON and arrays of numbers; arrays of words are JSON."""
-    said, arrays = {}, {}
-    for name, (dims, values, attrs) in columns.items():
-        words = None
-        if values.dtype.kind in "biufc":
-            arrays[name] = values
-        else:
-            words = values.dtype.str, values.tolist()
-        said[name] = dims, dict(attrs), words
-    return said, arrays
+    """Columns as JSON and arrays, for the other processes."""
+    said = {name: (dims, dict(attrs)) for name, (dims, _, attrs) in columns.items()}
+    return said, {name: values for name, (_, values, _) in columns.items()}
 
 
 def unpacked(message: collective.Message) -> Columns:
@@ -100,12 +94,6 @@ def unpacked(message: collective.Message) -> Columns:
 
     >>> unpacked(packed({"norm": ((), np.float32([2, 3]), {"units": "1"})}))
     {'norm': ((), array([2., 3.], dtype=float32), {'units': '1'})}
-    >>> unpacked(packed({"words": (("word",), np.array([["a", "bc"]]), {})}))["words"][1]
-    array([['a', 'bc']], dtype='<U2')
     """
     said, arrays = message
-    columns: Columns = {}
-    for name, (dims, attrs, words) in said.items():
-        values = arrays[name] if words is None else np.array(words[1], dtype=words[0])
-        columns[name] = tuple(dims), values, attrs
-    return columns
+    return {name: (tuple(dims), arrays[name], attrs) for name, (dims, attrs) in said.items()}

@@ -366,6 +366,21 @@ def test_a_large_grid_stays_readable():
     assert CURVES.table(result, decay=many[:30])["decay"].nunique() == 30
 
 
+def test_of_many_names_some_stand_at_an_axis():
+    arms = [f"arm {i}" for i in range(40)]
+    plane = PLANE.draw(PLANE.table(made(arm=arms, decay=[1.0, 2.0])))
+    labels = [label.get_text() for label in plane.axes[0].get_yticklabels()]
+    assert (labels[0], labels[-1], len(labels)) == ("arm 0", "arm 39", 14)
+
+
+def test_a_wrong_value_of_a_long_axis_is_told_its_neighbours():
+    result = made(lr=np.linspace(0, 1, 101).round(2).tolist(), decay=[1.0, 2.0])
+    with pytest.raises(ValueError, match=r"101 values from 0 to 1; nearest: 0.33, 0.34$"):
+        PLANE.table(result, lr=[0.334])
+    with pytest.raises(ValueError, match=r"decay = \[\]: no value; allowed: one or more of 1, 2"):
+        PLANE.table(result, decay=[])
+
+
 def test_a_sweep_without_the_axes_of_a_study_s_figure_may_name_the_generic_one(tmp_path):
     sweep = Sweep(
         figures=["plane"],

@@ -12,7 +12,8 @@ import superpos_jax as sp
 from superpos_jax.engine.study import Trained, Variable
 from superpos_jax.engine.verdicts import ALIVE, DIVERGED, FINISHED, NON_FINITE, UNFINISHED
 from superpos_jax.results.cells import cells_of, join, outcome_table, stack, take
-from superpos_jax.results.rows import Measured, make_table, placed, reported
+from superpos_jax.results.reported import placed, reported
+from superpos_jax.results.rows import Measured, make_table
 from superpos_jax.results.view import describe, from_grid, to_grid
 
 SWEEP = sp.Sweep(study="ridge:Ridge", axes={"T": [3, 5], "steps": [2, 4]})
@@ -103,8 +104,7 @@ def test_of_a_dead_cell_stays_what_outlives_it(dtype):
 
 
 def test_columns_of_shares_come_to_the_places_of_their_cells():
-    words = np.array(["a", "bcd"])
-    first = {"x": (("k",), np.float32([[1, 2], [3, 4]]), {"units": "1"}), "word": ((), words, {})}
+    first = {"x": (("k",), np.float32([[1, 2], [3, 4]]), {"units": "1"})}
     second = {"x": (("k",), np.float64([[5], [6]]), {}), "count": ((), np.array([7, 8]), {})}
     columns = placed([(range(0, 5, 3), first), (range(1, 5, 3), second)], 5)
     dims, values, attrs = columns["x"]
@@ -112,8 +112,30 @@ def test_columns_of_shares_come_to_the_places_of_their_cells():
     nan = np.nan
     np.testing.assert_array_equal(values, [[1, 2], [5, nan], [nan, nan], [3, 4], [6, nan]])
     assert columns["count"][1].tolist() == [-1, 7, -1, -1, 8]
-    assert columns["word"][1][[0, 3]].tolist() == ["a", "bcd"]
     assert placed([(range(0), {})], 0) == {}
+    with pytest.raises(sp.UserError, match=r"x has the dims \('k',\) in one cell, \(\) in another"):
+        placed([([0], first), ([1], {"x": ((), np.ones(1), {})})], 2)
+
+
+def test_numbers_of_several_kinds_have_one_that_holds_what_is_missing():
+    reports = [{"x": Variable((), 3, {})}, {"x": Variable((), 2.5, {})}, {}]
+    _, values, _ = reported(GRID.study, reports, np.zeros(3, bool))["x"]
+    np.testing.assert_array_equal(values, [3, 2.5, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("report", "words"),
+    [
+        (None, "a NoneType; allowed: a dict of Variables by name"),
+        ({"": Variable((), 1.0, {})}, "'' is no name; allowed: letters, digits and _"),
+        ({"a/b": Variable((), 1.0, {})}, "'a/b' is no name"),
+        ({"x": Variable((), "word", {})}, "x holds str128; allowed: numbers"),
+        ({"x": Variable(("k",), 1.0, {})}, "x is an array of 0 dimensions, its dims are"),
+    ],
+)
+def test_a_report_that_no_result_can_hold_is_refused(report, words):
+    with pytest.raises(sp.UserError, match=words):
+        reported(GRID.study, [report], np.zeros(1, bool))
 
 
 def test_a_report_under_the_name_of_a_number_is_refused():

@@ -6,6 +6,7 @@ import signal
 import jax
 import numpy as np
 import pytest
+from ridge import Ridge
 from test_growth import sweep
 
 import superpos_jax as sp
@@ -53,13 +54,15 @@ def test_a_changed_bit_is_found(folder, tmp_path, superpos, monkeypatch):
     assert out.count("DIFFERENT") == 3  # all lack a quantity
 
     runs = json.loads(result.dataset.attrs["provenance"])
-    runs["earlier"][0]["processor"] = "Abacus"
+    runs["earlier"][0] |= {"processor": "Abacus", "data_sources": {"own": "sha256 1f"}}
+    monkeypatch.setattr(Ridge, "data_sources", lambda self, cell: {"own": "sha256 a0"})
     result.dataset.attrs["provenance"] = json.dumps(runs)
     result.save(tmp_path)
     code, out, _ = superpos("audit", tmp_path, "--cells", "3")
     assert code == 0  # made elsewhere: told, not promised
     assert out.count("DIFFERENT") == 1
     assert "not promised: processor Abacus, here" in out
+    assert "own has changed since cells were trained on it (sha256 1f, now sha256 a0)" in out
 
 
 def test_of_an_archive_is_compared_what_it_holds(folder, tmp_path, superpos):

@@ -328,11 +328,9 @@ def test_processes_report_of_a_share_each_and_have_all(monkeypatch):
     def columns(share):
         asked.append([*share])
         norms = np.arange(2 * len(share)).reshape(len(share), 2)
-        words = np.array([f"cell {number}" for number in share], "<U9")
         return {
             "loss": ((), np.float32(share) / 7, {"long_name": "loss"}),
             "norms": (("layer",), norms, {}),
-            "words": ((), words, {}),
         }
 
     for values in in_turn(monkeypatch, columns, 5):

@@ -111,7 +111,7 @@ def with_sweep(attrs, new):
     attrs["cell"] = json.dumps(json.loads(attrs["cell"]) | dict(new.cell))
 
 
-def test_what_does_not_belong_together_is_refused_by_field(root, part):
+def test_what_does_not_belong_together_is_refused_by_field(root, part, tmp_path):
     other = root / "shard-1-of-8"
     cases = {
         "cell.noise = 0.5, not 0.2": lambda attrs: with_sweep(
@@ -134,6 +134,13 @@ def test_what_does_not_belong_together_is_refused_by_field(root, part):
     assert f"{part}: trained otherwise than {other}: study_source = abc, not " in str(refused.value)
     assert f"; jax = 0.1, not {versions['jax']}; --mix" in str(refused.value)
     assert sp.merge([other, part], mix=True).count(UNFINISHED) == 12
+    copy = shutil.copytree(part, tmp_path / "copy")
+    for folder, text in ((copy, "sha256 1f"), (part, "sha256 a0")):
+        rewritten(
+            folder, table, lambda attrs, text=text: with_run(attrs, data_sources={"own": text})
+        )
+    with pytest.raises(sp.UserError, match="own = sha256 a0, not sha256 1f; --mix"):
+        sp.merge([copy, part])
 
 
 def test_folders_that_hold_no_result(root, part, tmp_path, caplog):

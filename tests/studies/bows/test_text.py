@@ -205,6 +205,11 @@ def test_a_result_tells_its_corpora_and_no_other_text_takes_their_place(superpos
     assert f"corpus {folder} has changed since cells were trained on it" in errors
     with pytest.raises(UserError, match="has changed since cells were trained on it"):
         FIGURES["regimes"].table(sp.load(out))
+    folder.rename(tmp_path / "elsewhere")
+    text_features.cache_clear()
+    assert (superpos("run", file, "--out", out)[0], superpos("show", out)[0]) == (0, 0)
+    code, _, errors = superpos("run", file, "--out", out, "--set", "m=[2, 3, 4]")
+    assert (code, "no such folder or file" in errors) == (2, True)
 
 
 def test_packages_that_are_not_installed_are_named(monkeypatch):
