@@ -54,8 +54,6 @@ RC: Any = {
 
 style = mpl_style.context(["default", RC])
 """Whatever a matplotlibrc says: matplotlib's own defaults, and what the figures change of them."""
-DENSE = 6
-"""Values an inch of an axis; where there are more, its ticks stand at round numbers."""
 SHARP = 2
 """Pixels of a notebook's picture for each that it takes."""
 
@@ -219,21 +217,23 @@ def log_ticks(
 
     Below an x axis values that do not fit beside the others have their labels in a second and a
     third line, where the ends come first; beside an upright axis, before all but powers of ten.
-    Values that stand closer than labels do have round numbers for labels.
+    Where all labels together have no room the ticks stand at round numbers.
     """
-    values = np.unique(np.asarray(values, float))
+    upright = isinstance(axis, YAxis)
+
+    def room(values: np.ndarray, text: Callable[[float], str]) -> np.ndarray:
+        return np.array([0.19 if upright else 0.075 * len(text(x)) + 0.12 for x in values])
+
+    values, lines = np.unique(np.asarray(values, float)), 1 if upright else 3
     steps = round_steps(values[0], values[-1])
-    is_dense = len(values) > DENSE * inches and len(steps) > 1
-    if is_dense:
-        values, text = np.asarray(steps, float), "{:,.10g}".format
-    place = np.log(values)
+    if room(values, text).sum() > lines * inches and len(steps) > 1:
+        values, text, lines = np.asarray(steps, float), "{:,.10g}".format, 1
+    place, sizes = np.log(values), room(values, text)
     scale = inches / max(float(np.ptp(place)), 1e-9)
     texts = [text(value) for value in values]
-    upright = isinstance(axis, YAxis)
-    sizes = np.array([0.19 if upright else 0.075 * len(text) + 0.12 for text in texts])
     mantissa = np.round(values / 10.0 ** np.floor(np.log10(values) + 1e-9), 9)
     labels: dict[int, str] = {}
-    for line in range(1 if upright or is_dense else 3):
+    for line in range(lines):
         ends = (0, len(values) - 1) if upright or line else ()
         rank = [
             0 if x == 1 else 1 if i in ends else 2 if x in (2, 5) else 3
