@@ -127,7 +127,8 @@ def pytorch(grid: Grid) -> Way:
 
 def ways(steps: int, *changed: str) -> Ways:
     """The grid, all ways."""
-    grid = load_sweep("bows/structures", ["structure=circular", f"steps={steps}", *changed]).grid()
+    asked = ["structure=circular", "seed=range(3)", f"steps={steps}"]
+    grid = load_sweep("bows/structures", [*asked, *changed]).grid()
     return {
         "engine": lambda: Engine(grid),
         "by hand": lambda: hand(grid),
