@@ -35,11 +35,11 @@ SHAPES = [
     ("lr", 50, 4, 50, 0.9, 512, 150),
 ]
 
-GUARD = [
+GUARD = (
+    "",
     "The engine checks after every update whether all weights are finite; the vmap by hand checks",
     "the loss alone.",
-    "",
-]
+)
 
 
 def grid_of(axis: str, n: int, m: int, T: int, S: float, cells: int, steps: int) -> Grid:
