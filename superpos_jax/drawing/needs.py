@@ -55,12 +55,9 @@ def unmet(
     """
     several = [axis for axis, values in axes.items() if len(values) > 1]
     swept = f"swept: {', '.join(several) or 'none'}"
-    if not set(needs.swept) <= set(several):
-        count = "a swept axis" if len(needs.swept) == 1 else "two swept axes"
-        return f"{figure} needs {count} {' and '.join(needs.swept)}; {swept}"
-    if len(several) < needs.several:
-        count = "a swept axis" if needs.several == 1 else "two swept axes"
-        return f"{figure} needs {count}; {swept}"
+    if not set(needs.swept) <= set(several) or len(several) < needs.several:
+        count = "a swept axis" if max(len(needs.swept), needs.several) == 1 else "two swept axes"
+        return f"{figure} needs {' '.join([count, ' and '.join(needs.swept)]).strip()}; {swept}"
     if needs.one_of and not set(needs.one_of) & set(several):
         return f"{figure} needs a swept axis {_either(needs.one_of)}; {swept}"
     for name, value in needs.holds.items():

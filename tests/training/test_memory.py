@@ -42,8 +42,8 @@ def test_peak_counts_state_and_samples():
 
 
 def test_the_time_foreseen_counts_what_is_measured_and_reported():
-    def foreseen(seeds, **options):
-        cell = {"T": 16, "m": 4, "S": 0.5, "steps": 2000}
+    def foreseen(seeds, steps=2000, **options):
+        cell = {"T": 16, "m": 4, "S": 0.5, "steps": steps}
         options = {"n": 16, "test_samples": 20, **options}
         grid = sp.Sweep(axes={"seed": range(seeds)}, cell=cell, options=options).grid()
         return int(describe(grid, devices=1)["time"].split()[1])
@@ -51,6 +51,7 @@ def test_the_time_foreseen_counts_what_is_measured_and_reported():
     few, many = foreseen(500), foreseen(4000)
     assert 6 * few < many < 10 * few
     assert foreseen(500, test_samples=40_000) > 3 * few
+    assert foreseen(4000, steps=1) > 0  # each cell is reported
 
 
 def test_cells_are_split_until_they_fit():
