@@ -21,10 +21,12 @@ import jax  # reads the settings above
 import numpy as np
 
 from superpos_jax.studies.double_descent import autoencoders
+from superpos_jax.training import reports
 
 autoencoders.backend = lambda platform: (
     ""
 )  # a test that wants kernels says so, whatever is installed
+reports.TOGETHER = 3  # the few cells of a test are reported in several parts too
 jax.config.update("jax_num_cpu_devices", 2)
 jax.devices()  # start JAX now: later calls cannot change the number
 
