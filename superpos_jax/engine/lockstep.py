@@ -69,8 +69,10 @@ class LockStep:
         def step(state: State) -> State:
             now = going(state)
             loss, grads = self.gradient(state.params, now)
-            moved: State = self.each(OneCell.moved, state, loss, grads, now)
-            return moved
+            new: State = self.each(OneCell.updated, state, loss, grads)
+            finite = jnp.isfinite(loss) & self.each(OneCell.is_finite, new)
+            settled: State = self.each(OneCell.settled, state, new, now & finite, now & ~finite)
+            return settled
 
         return jax.lax.while_loop(lambda state: going(state).any(), step, state)
 

@@ -21,6 +21,10 @@ BESIDE = "beside"
 """The mapped axis of the cells that are computed side by side."""
 
 
+UNCHECKED = 16
+"""Updates in a row before a cell is checked: whether its losses and its parameters are finite."""
+
+
 class State(NamedTuple):
     """Training state of a cell; of the cells of a group with leading axes (devices, slots)."""
 
@@ -73,11 +77,12 @@ class OneCell:
         steps, end = self.study.steps(self.cell), self.end(stop)
 
         def train_to(state: State, end: jax.Array) -> State:
-            return jax.lax.while_loop(
-                lambda state: self.any_of(self.goes_on(state, end)),
-                lambda state: self.step(state, self.goes_on(state, end)),
-                state,
+            trained, _ = jax.lax.while_loop(
+                lambda carry: self.any_of(self.goes_on(carry[0], end)),
+                lambda carry: self.some_steps(*carry, end),
+                (state, jnp.bool(False)),
             )
+            return trained
 
         if not self.layout.looks:
             return train_to(state, end)
@@ -112,6 +117,10 @@ class OneCell:
             return condition
         return jax.lax.pmax(condition.astype(jnp.int32), BESIDE) > 0
 
+    def least_of(self, number: jax.Array) -> jax.Array:
+        """The least of the cells side by side."""
+        return jax.lax.pmin(number, BESIDE) if self.in_company else number
+
     def where(self, condition: jax.Array, value: Callable[[], PyTree], otherwise: PyTree) -> PyTree:
         """A value where a condition holds; it is computed if it does for a cell of those beside.
 
@@ -123,23 +132,50 @@ class OneCell:
             return chosen
         return jax.tree.map(lambda new, old: jnp.where(condition, new, old), chosen, otherwise)
 
-    def step(self, state: State, going: jax.Array) -> State:
-        """One update where a cell is going on; of one that would become non-finite, its death."""
-        return self.moved(state, *self.gradient(state), going)
+    def some_steps(
+        self, state: State, careful: jax.Array, end: jax.Array
+    ) -> tuple[State, jax.Array]:
+        """The cell a few updates on, checked once at the end: a check takes a tenth of an update.
 
-    def moved(self, state: State, loss: jax.Array, grads: PyTree, going: jax.Array) -> State:
-        """What `step` makes of the state, by the loss and the gradient there."""
+        What has become non-finite stays so. Such a cell goes back and is careful: it is checked
+        after every update, until the one that it dies of.
+
+        Returns:
+            Its state, and whether it is careful.
+        """
+        going = self.goes_on(state, end)
+        ahead = jnp.minimum(end - state.step, jnp.where(careful, 1, UNCHECKED))
+        count = self.least_of(jnp.where(going, ahead, UNCHECKED))
+
+        def step(_: jax.Array, carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
+            state, finite = carry
+            loss, grads = self.gradient(state)
+            return self.updated(state, loss, grads), finite & jnp.isfinite(loss)
+
+        new, finite = jax.lax.fori_loop(0, count, step, (state, jnp.bool(True)))
+        finite &= self.is_finite(new)
+        dies = going & ~finite & (count == 1)
+        state = self.settled(state, new, going & finite, dies)
+        return state, going & ~dies & (careful | ~finite)
+
+    @jax.named_scope("optimizer")
+    def updated(self, state: State, loss: jax.Array, grads: PyTree) -> State:
+        """The state after an update by the loss and the gradient there, finite or not."""
         updates, optimizer = self.update(state, loss, grads)
-        with jax.named_scope("optimizer"):
-            params = optax.apply_updates(state.params, updates)
-            finite = jnp.isfinite(loss)
-            for leaf in jax.tree.leaves(params):
-                finite &= jnp.isfinite(leaf).all()
-            new = state._replace(params=params, optimizer=optimizer, step=state.step + 1)
-            moves = finite & going if self.in_company else finite
-            kept = jax.tree.map(lambda new, old: jnp.where(moves, new, old), new, state)
-            dies = ~finite & going
-            return kept._replace(died_at=jnp.where(dies, state.step, state.died_at))
+        params = optax.apply_updates(state.params, updates)
+        return state._replace(params=params, optimizer=optimizer, step=state.step + 1)
+
+    def is_finite(self, state: State) -> jax.Array:
+        """Whether all parameters are."""
+        finite = jnp.bool(True)
+        for leaf in jax.tree.leaves(state.params):
+            finite &= jnp.isfinite(leaf).all()
+        return finite
+
+    def settled(self, state: State, new: State, moves: jax.Array, dies: jax.Array) -> State:
+        """The new state where a cell moves on; its death where it dies."""
+        kept: State = jax.tree.map(lambda new, old: jnp.where(moves, new, old), new, state)
+        return kept._replace(died_at=jnp.where(dies, state.step, state.died_at))
 
     def gradient(self, state: State) -> tuple[jax.Array, PyTree]:
         """Loss and gradient of the next update, scaled: the mean over its samples."""
