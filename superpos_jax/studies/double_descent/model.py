@@ -178,7 +178,8 @@ def dense_loss_and_grad(
 ) -> tuple[jax.Array, Params]:
     """Loss and gradient of a block of dense samples, summed over those that a cell has.
 
-    Faster than `block_loss_and_grad` where features are few, or few of them zero.
+    Faster than `block_loss_and_grad` where features are few, or few of them zero; and, on a CPU,
+    than the same by `jax.grad`, whose sums XLA lays out worse.
 
     Args:
         params: of the model, without padding beyond n.
@@ -190,16 +191,23 @@ def dense_loss_and_grad(
         The loss, () float32, and its gradient by the parameters.
     """
 
-    def loss(params: Params) -> jax.Array:
-        h = x @ params.W.T
-        if form.relu:
-            h = jax.nn.relu(h)
-        z = h @ (params.W if params.V is None else params.V) + params.b
-        error = x - jax.nn.relu(z)
-        powered = error**2 if form.power == 2 else jnp.abs(error) ** form.power
-        return (weight * powered.sum(1)).sum()
-
-    return jax.value_and_grad(loss)(params)
+    W, b, V = params
+    decoder, p = W if V is None else V, form.power
+    h = x @ W.T
+    active = jax.nn.relu(h) if form.relu else h
+    z = active @ decoder + b
+    error = jax.nn.relu(z) - x
+    slope = error if p == 2 else jnp.sign(error) * jnp.abs(error) ** (p - 1)
+    # By sample first: a sum over both axes at once makes the whole step slower, by up to a quarter.
+    loss = (weight * (slope * error).sum(1)).sum()
+    g = p * jnp.where(z > 0, weight[:, None] * slope, 0)
+    u = g @ decoder.T
+    if form.relu:
+        u = jnp.where(h > 0, u, 0)
+    d_decoder, d_encoder = active.T @ g, u.T @ x
+    tied = V is None
+    dW, dV = (d_decoder + d_encoder, None) if tied else (d_encoder, d_decoder)
+    return loss, Params(dW, g.sum(0), dV)
 
 
 def _at_entries(val: jax.Array, z: jax.Array, p: int) -> tuple[jax.Array, jax.Array]:
