@@ -37,8 +37,8 @@ SHAPES = [
 
 GUARD = (
     "",
-    "The engine checks after every update whether all weights are finite; the vmap by hand checks",
-    "the loss alone.",
+    "The engine finds the update at which a weight is no longer finite; the vmap by hand checks",
+    "its loss alone.",
 )
 
 
