@@ -20,7 +20,6 @@ from superpos_jax.errors import UserError
 BESIDE = "beside"
 """The mapped axis of the cells that are computed side by side."""
 
-
 UNCHECKED = 16
 """Updates in a row before a cell is checked: whether its losses and its parameters are finite."""
 
@@ -135,7 +134,7 @@ class OneCell:
     def some_steps(
         self, state: State, careful: jax.Array, end: jax.Array
     ) -> tuple[State, jax.Array]:
-        """The cell a few updates on, checked once at the end: a check takes a tenth of an update.
+        """The cell a few updates on, checked once at the end: of tiny networks a check takes long.
 
         What has become non-finite stays so. Such a cell goes back and is careful: it is checked
         after every update, until the one that it dies of.
