@@ -42,8 +42,8 @@ def test_peak_counts_state_and_samples():
 
 
 def test_the_time_foreseen_counts_what_is_measured_and_reported():
-    def foreseen(seeds, steps=2000, **options):
-        cell = {"T": 16, "m": 4, "S": 0.5, "steps": steps}
+    def foreseen(seeds, steps=2000, data=None, **options):
+        cell = {"T": 16, "m": 4, "S": 0.5, "steps": steps, **(data or {})}
         options = {"n": 16, "test_samples": 20, **options}
         grid = sp.Sweep(axes={"seed": range(seeds)}, cell=cell, options=options).grid()
         return int(describe(grid, devices=1)["time"].split()[1])
@@ -52,6 +52,8 @@ def test_the_time_foreseen_counts_what_is_measured_and_reported():
     assert 6 * few < many < 10 * few
     assert foreseen(500, test_samples=40_000) > 3 * few
     assert foreseen(4000, steps=1) > 0  # each cell is reported
+    shared, own = (foreseen(500, 1, data, test_samples=2000) for data in ({"data_seed": 0}, None))
+    assert shared < 2 < 5 <= own  # a million samples are drawn
 
 
 def test_cells_are_split_until_they_fit():
