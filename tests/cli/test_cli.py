@@ -118,7 +118,10 @@ def test_show_averages_seeds_alone(superpos, tmp_path):
     """A mean over learning rates or conventions would be of nothing."""
     axes = {"T": [5], "seed": [0, 1], "reduction": ["sum", "mean"], "lr": [1e-3, 1e-2]}
     small = Sweep(
-        axes=axes, cell={"steps": 20, "S": 0.9, "eps": 0.01}, options={"n": 20}, name="small"
+        axes=axes,
+        cell={"steps": 20, "S": 0.9, "eps": 0.01},
+        options={"n": 30, "test_samples": 20},
+        name="small",
     )
     result = run(small, out=tmp_path)
     code, out, _ = superpos("show", tmp_path)
@@ -163,7 +166,8 @@ def test_plot_draws_one_figure_into_a_file(trained, superpos, tmp_path):
 
 
 def test_plot_draws_any_result(superpos, tmp_path):
-    run(Sweep(cell={"T": 5, "m": 4, "steps": 2}, options={"n": 20}), out=tmp_path)
+    cell = {"T": 5, "m": 4, "S": 0.9, "steps": 2}
+    run(Sweep(cell=cell, options={"n": 30, "test_samples": 20}), out=tmp_path)
     code, _, err = superpos("plot", tmp_path, "--out", tmp_path / "drawn")
     assert code == 0, err  # the study's own history asks for more
     assert {path.name for path in (tmp_path / "drawn").iterdir()} == {"history.png", "history.csv"}

@@ -187,6 +187,7 @@ class ThreeBeside(Sparse):
         return replace(super().shapes(cell, platform), beside=3)
 
 
+@pytest.mark.unoptimized
 def test_cells_side_by_side_agree_with_one_by_one(company):
     """Three cells of a layout at once, which differ in T and in steps; one dies."""
     chosen = [i for i, cell in enumerate(CELLS) if cell.m == 1]
@@ -261,12 +262,14 @@ def few():
     return run({"T": [5, 33], "lr": [0.01, 1e10]})
 
 
+@pytest.mark.unoptimized
 def test_one_compilation_a_program(few):
     assert len(set(np.diff(few.stops))) > 3
     assert few.stops[-1] == 60
     assert few.program.train_and_measure._cache_size() == 1
 
 
+@pytest.mark.unoptimized
 def test_many_cells_compile_what_few_do(few):
     assert len(few.compiled) >= 2
     many = run({"T": [5, 32, 33], "lr": [0.01, 0.02, 0.03], "seed": range(12)})
@@ -275,6 +278,7 @@ def test_many_cells_compile_what_few_do(few):
     assert len(many.compiled) == 2  # init; advance and evaluate; all else was compiled before
 
 
+@pytest.mark.unoptimized
 def test_result_names_the_dead(few):
     dead = few.result.dead()
     assert [(row["T"], row["lr"]) for row in dead] == [(5, 1e10), (33, 1e10)]
@@ -298,6 +302,7 @@ def test_result_names_the_dead(few):
     assert np.isfinite(alive.test_loss).all()
 
 
+@pytest.mark.unoptimized
 @pytest.mark.parametrize("layout", ["cpu", "gpu"])
 def test_programs_lower_for_accelerators(layout):
     cells = [replace(BASE, T=T) for T in (5, 400)]

@@ -82,8 +82,10 @@ def test_a_retry_is_a_cell_with_other_values(tmp_path):
     assert wider.dataset.retry_lr.values.tolist() == [0.1, 0.1]
 
 
+@pytest.mark.unoptimized
 def test_a_retry_is_checked_as_a_sweep_is(tmp_path):
-    blown = sp.Sweep(axes={"T": [3]}, cell={"lr": 3e38, "S": 0.9, "steps": 3}, options={"n": 20})
+    options = {"n": 20, "test_samples": 5}
+    blown = sp.Sweep(axes={"T": [3]}, cell={"lr": 3e38, "S": 0.9, "steps": 3}, options=options)
     sp.run(blown, out=tmp_path)
     with pytest.raises(sp.UserError, match="is 1 in float32"):
         sp.run(blown, out=tmp_path, retry={"lr": 0.1, "S": 0.99999999})

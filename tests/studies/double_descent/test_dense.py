@@ -125,7 +125,9 @@ def test_few_large_cells_are_beside_each_other_and_many_small_ones():
 def test_a_phase_diagram_of_toy_models_runs(tmp_path):
     """As in "Toy Models of Superposition": few features, sparsity an axis."""
     sweep = sp.Sweep(
-        axes={"S": [0.1, 0.9], "seed": [0, 1]}, cell={"T": 20, "m": 2, "steps": 5}, options={"n": 5}
+        axes={"S": [0.1, 0.9], "seed": [0, 1]},
+        cell={"T": 20, "m": 2, "steps": 5},
+        options={"n": n, "test_samples": 20},
     )
     assert np.isfinite(sp.run(sweep, out=tmp_path).dataset.test_loss.values).all()
-    assert sp.load(tmp_path).cell(S=0.1, seed=1).W.shape == (2, 5)
+    assert sp.load(tmp_path).cell(S=0.1, seed=1).W.shape == (2, n)

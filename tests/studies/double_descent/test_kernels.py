@@ -21,6 +21,7 @@ from superpos_jax.studies.double_descent.autoencoders import DENSE, TRITON, Auto
 from superpos_jax.studies.double_descent.model import Form, Params
 
 pytest.importorskip("triton")
+pytestmark = pytest.mark.unoptimized  # the kernels are interpreted: XLA has their counterpart
 n, N = 60, autoencoders.width(60)
 SPAN = 2  # tiles: cells of more than 32 samples have several
 
@@ -77,18 +78,20 @@ def group(sizes, hidden, *, seed=0, untied=False, S=0.9, repeats=(0, 1)):
     return params, longest, jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), tiles)
 
 
-def both(form, params, longest, tiles, wanted=None):
-    """Loss and gradient by the kernels and by their counterpart."""
+def computed(by, form, params, longest, tiles, wanted=None):
+    """Loss and gradient by the kernels or by their counterpart."""
     cells = len(params.b)
     wanted = jnp.ones(cells, bool) if wanted is None else wanted
-    results = []
-    for by in (TRITON, DENSE):
-        kernel = Autoencoders(n, form, by, SPAN)
-        pool = jax.tree.map(jnp.asarray, kernel.pool(longest))
-        # Triton's interpreter takes arrays; its counterpart is one program instead of fifty.
-        compute = kernel.loss_and_grad if by == TRITON else jax.jit(kernel.loss_and_grad)
-        results.append(compute(params, pool, tiles, wanted))
-    return results
+    kernel = Autoencoders(n, form, by, SPAN)
+    pool = jax.tree.map(jnp.asarray, kernel.pool(longest))
+    # Triton's interpreter takes arrays; its counterpart is one program instead of fifty.
+    compute = kernel.loss_and_grad if by == TRITON else jax.jit(kernel.loss_and_grad)
+    return compute(params, pool, tiles, wanted)
+
+
+def both(*given):
+    """Loss and gradient by the kernels and by their counterpart."""
+    return [computed(by, *given) for by in (TRITON, DENSE)]
 
 
 def assert_close(ours, plain):
@@ -131,11 +134,11 @@ def test_samples_that_are_all_zero(interpreted):
 
 def test_bits_of_a_cell_are_its_own(interpreted):
     params, longest, tiles = group((21, 40, 8), 2)
-    (losses, grads), _ = both(Form(), params, longest, tiles)
+    losses, grads = computed(TRITON, Form(), params, longest, tiles)
     alone = tiles_of(np.array([[int(tiles.block[tiles.first[1]])]]), np.array([[40]]), 16, SPAN)
     alone = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), alone)
     one = jax.tree.map(lambda leaf: leaf[1:2], params)
-    (loss, grad), _ = both(Form(), one, longest, alone)
+    loss, grad = computed(TRITON, Form(), one, longest, alone)
     assert loss[0] == losses[1]
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[0], b[1]), grad, grads)
 
@@ -160,7 +163,7 @@ def test_the_loss_of_a_memorized_cell_is_not_negative(interpreted):
 def test_a_cell_that_overflows_is_seen(interpreted):
     params, longest, tiles = group((21, 8), 2)
     W = params.W.at[0].mul(1e30)
-    (losses, _), _ = both(Form(), params._replace(W=W), longest, tiles)
+    losses, _ = computed(TRITON, Form(), params._replace(W=W), longest, tiles)
     assert np.isfinite(losses).tolist() == [False, True]
 
 

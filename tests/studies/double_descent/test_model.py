@@ -27,8 +27,8 @@ class Case(NamedTuple):
 
 CASES = [
     Case(m=1, n=20, columns=20, rows=16, count=16, hidden=1),
-    Case(m=2, n=64, columns=16, rows=32, count=20, hidden=2),
-    Case(m=3, n=50, columns=32, rows=16, count=1, hidden=5),
+    Case(m=2, n=48, columns=16, rows=32, count=20, hidden=2),
+    Case(m=3, n=48, columns=32, rows=16, count=1, hidden=5),
     Case(m=model.UNROLL_UP_TO, n=40, columns=16, rows=16, count=9, hidden=model.UNROLL_UP_TO),
     Case(m=model.UNROLL_UP_TO + 1, n=40, columns=16, rows=16, count=9, hidden=8),
     Case(m=30, n=12, columns=16, rows=16, count=16, hidden=32),
