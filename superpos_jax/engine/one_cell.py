@@ -21,7 +21,7 @@ BESIDE = "beside"
 """The mapped axis of the cells that are computed side by side."""
 
 UNCHECKED = 16
-"""Updates in a row before a cell is checked: whether its losses and its parameters are finite."""
+"""Updates in a row before cells side by side are checked: whether they are finite."""
 
 
 class State(NamedTuple):
@@ -76,6 +76,8 @@ class OneCell:
         steps, end = self.study.steps(self.cell), self.end(stop)
 
         def train_to(state: State, end: jax.Array) -> State:
+            if not self.in_company:
+                return jax.lax.while_loop(lambda state: self.goes_on(state, end), self.step, state)
             trained, _ = jax.lax.while_loop(
                 lambda carry: self.any_of(self.goes_on(carry[0], end)),
                 lambda carry: self.some_steps(*carry, end),
@@ -116,10 +118,6 @@ class OneCell:
             return condition
         return jax.lax.pmax(condition.astype(jnp.int32), BESIDE) > 0
 
-    def least_of(self, number: jax.Array) -> jax.Array:
-        """The least of the cells side by side."""
-        return jax.lax.pmin(number, BESIDE) if self.in_company else number
-
     def where(self, condition: jax.Array, value: Callable[[], PyTree], otherwise: PyTree) -> PyTree:
         """A value where a condition holds; it is computed if it does for a cell of those beside.
 
@@ -131,31 +129,42 @@ class OneCell:
             return chosen
         return jax.tree.map(lambda new, old: jnp.where(condition, new, old), chosen, otherwise)
 
+    def step(self, state: State) -> State:
+        """One update; of a cell that would become non-finite, its death."""
+        new, finite = self.tried(state)
+        finite &= self.is_finite(new)
+        return self.settled(state, new, finite, ~finite)
+
     def some_steps(
         self, state: State, careful: jax.Array, end: jax.Array
     ) -> tuple[State, jax.Array]:
-        """The cell a few updates on, checked once at the end: of tiny networks a check takes long.
+        """A cell side by side with others a few updates on, checked once: they are small.
 
-        What has become non-finite stays so. Such a cell goes back and is careful: it is checked
-        after every update, until the one that it dies of.
+        A check would take a tenth of an update. What has become non-finite stays so: such a cell
+        goes back and is careful, checked after every update until the one that it dies of.
 
         Returns:
             Its state, and whether it is careful.
         """
         going = self.goes_on(state, end)
         ahead = jnp.minimum(end - state.step, jnp.where(careful, 1, UNCHECKED))
-        count = self.least_of(jnp.where(going, ahead, UNCHECKED))
+        count = jax.lax.pmin(jnp.where(going, ahead, UNCHECKED), BESIDE)
 
         def step(_: jax.Array, carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
             state, finite = carry
-            loss, grads = self.gradient(state)
-            return self.updated(state, loss, grads), finite & jnp.isfinite(loss)
+            new, is_finite = self.tried(state)
+            return new, finite & is_finite
 
         new, finite = jax.lax.fori_loop(0, count, step, (state, jnp.bool(True)))
         finite &= self.is_finite(new)
         dies = going & ~finite & (count == 1)
         state = self.settled(state, new, going & finite, dies)
         return state, going & ~dies & (careful | ~finite)
+
+    def tried(self, state: State) -> tuple[State, jax.Array]:
+        """The state after one update, finite or not, and whether the loss before it is finite."""
+        loss, grads = self.gradient(state)
+        return self.updated(state, loss, grads), jnp.isfinite(loss)
 
     @jax.named_scope("optimizer")
     def updated(self, state: State, loss: jax.Array, grads: PyTree) -> State:
