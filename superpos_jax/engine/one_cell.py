@@ -140,8 +140,8 @@ class OneCell:
     ) -> tuple[State, jax.Array]:
         """A cell side by side with others a few updates on, checked once: they are small.
 
-        A check would take a tenth of an update. What has become non-finite stays so: such a cell
-        goes back and is careful, checked after every update until the one that it dies of.
+        A check of each update would cost them too much. What has become non-finite stays so: such a
+        cell goes back and is careful, checked after every update until the one that it dies of.
 
         Returns:
             Its state, and whether it is careful.

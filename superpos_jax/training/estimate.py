@@ -34,8 +34,8 @@ SECONDS_PER_CELL = 3e-4
 """Seconds that one process takes for a cell beside training: its plan, its report, its row."""
 
 SECONDS_PER_SAMPLE = 5e-6
-"""Seconds that each process takes to draw a sample, before training. Measured: 0.05 (bags of words)
-to 9 microseconds (autoencoders of 100 features)."""
+"""Seconds that each process takes to draw a sample, before training: about those of an autoencoder
+of few features. Bags of words take less."""
 
 FORWARD = 1 / 3
 """Share of a sample's operations that it takes to measure it."""
