@@ -19,13 +19,16 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 
 import jax  # reads the settings above
 import numpy as np
+from jax._src import compiler
 
+from superpos_jax.drawing import spec
 from superpos_jax.studies.double_descent import autoencoders
 from superpos_jax.training import reports
 
 autoencoders.backend = lambda platform: (
     ""
 )  # a test that wants kernels says so, whatever is installed
+spec.DPI = 50  # a small picture is drawn and packed in half of the time
 reports.TOGETHER = 3  # the few cells of a test are reported in several parts too
 jax.config.update("jax_num_cpu_devices", 2)
 jax.devices()  # start JAX now: later calls cannot change the number
@@ -49,9 +52,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", said)
     config.addinivalue_line(
         "markers",
-        "unoptimized: LLVM compiles for it with no optimizations, in two thirds of the time. For"
-        " files, labels, messages and formulas to a tolerance; never where bits are compared.",
+        "unoptimized: XLA compiles for it with no optimizations and its older emitter of loops, in"
+        " half of the time. For files, labels, messages and formulas to a tolerance; never where"
+        " bits are compared.",
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Examples of docstrings print rounded numbers; that of the audit compares bits."""
+    for item in items:
+        if isinstance(item, pytest.DoctestItem) and "audit" not in item.name:
+            item.add_marker("unoptimized")
 
 
 def pytest_collection_finish() -> None:
@@ -65,10 +76,22 @@ def pytest_sessionfinish() -> None:
     gc.unfreeze()
 
 
+PLAIN = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+"""Options of XLA for tests that are `unoptimized`."""
+as_users_compile = compiler.get_compile_options
+
+
+def plainly(*arguments, env_options_overrides=None, **named):
+    """What JAX tells XLA, and the options above."""
+    options = {**(env_options_overrides or {}), **PLAIN}
+    return as_users_compile(*arguments, env_options_overrides=options, **named)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    plainly = item.get_closest_marker("unoptimized") is not None
-    jax.config.update("jax_disable_most_optimizations", plainly)
+    is_plain = item.get_closest_marker("unoptimized") is not None
+    jax.config.update("jax_disable_most_optimizations", is_plain)
+    compiler.get_compile_options = plainly if is_plain else as_users_compile
 
 
 @pytest.fixture

@@ -226,24 +226,51 @@ def is_log(values: np.ndarray) -> bool:
 def has_log_axis(values: np.ndarray) -> bool:
     """Whether the values of an axis span more than a decade, or are nearly geometric.
 
+    A 0 before values of a decade or more, as of a penalty that is left out, does not make the axis
+    linear.
+
     Example:
         >>> [has_log_axis(np.array(values)) for values in ([2, 4, 8, 16], [1, 2, 5], [2, 4, 6, 8])]
         [True, True, False]
+        >>> has_log_axis(np.array([0, 1e-3, 1e-2, 0.1])), has_log_axis(np.arange(16))
+        (True, False)
     """
-    if is_log(values) or not np.issubdtype(values.dtype, np.number):
-        return is_log(values)
+    if not np.issubdtype(values.dtype, np.number):
+        return False
     rising = np.unique(values.astype(float))
+    if len(rising) > 2 and rising[0] == 0:
+        is_wide = rising[-1] > (1 - 1e-6) * DECADE * rising[1]
+        return bool(is_wide and _is_nearer_to_geometric(rising[1:], np.diff(rising)))
+    if is_log(rising):
+        return True
     if len(rising) < 3 or rising[0] <= 0 or rising[-1] < SPAN * rising[0]:
         return False
-    ratios, steps = np.diff(np.log(rising)), np.diff(rising)
+    return _is_nearer_to_geometric(rising, np.diff(rising), EVEN)
+
+
+def _is_nearer_to_geometric(rising: np.ndarray, steps: np.ndarray, most: float = np.inf) -> bool:
+    """Whether the ratios of values are more even than steps, and within a factor of `most`."""
+    ratios = np.diff(np.log(rising))
     uneven = ratios.max() / ratios.min()
-    return bool(uneven < EVEN and uneven < steps.max() / steps.min())
+    return bool(uneven < most and uneven < steps.max() / steps.min())
 
 
 def positions(values: np.ndarray) -> np.ndarray:
-    """Where values lie on their axis: numbers at themselves, names at 0, 1, ..."""
-    numeric = np.issubdtype(values.dtype, np.number)
-    return values.astype(float) if numeric else np.arange(len(values), dtype=float)
+    """Where values lie on their axis: numbers at themselves, names at 0, 1, ...
+
+    On a logarithmic axis 0 lies as far below the least other value as that below the next.
+
+    Example:
+        >>> positions(np.array([0, 0.01, 0.1])).round(6)
+        array([0.001, 0.01 , 0.1  ])
+    """
+    if not np.issubdtype(values.dtype, np.number):
+        return np.arange(len(values), dtype=float)
+    places = values.astype(float)
+    if 0 in places and has_log_axis(values):
+        least, following = np.unique(places)[1:3]
+        places[places == 0] = least**2 / following
+    return places
 
 
 def name_of(dataset: xr.Dataset, name: str) -> str:

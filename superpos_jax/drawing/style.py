@@ -86,6 +86,8 @@ LINES, LETTERS = 3, 330
 """Of a caption at most."""
 SMALL = 8.0
 """Points of the type of settings and captions."""
+NUMBER = "{:,.10g}".format
+"""A number in a label of an axis."""
 
 
 def wrapped(text: str, inches: float) -> list[str]:
@@ -211,32 +213,35 @@ def log_ticks(
     axis: Axis,
     values: Sequence[float] | np.ndarray,
     inches: float,
-    text: Callable[[float], str] = "{:,.10g}".format,
+    text: Callable[[float], str] = NUMBER,
 ) -> None:
     """Label a log axis at swept values: powers of ten first, then 2 and 5 of them, then what fits.
 
     Below an x axis values that do not fit beside the others have their labels in a second and a
     third line, where the ends come first; beside an upright axis, before all but powers of ten.
-    Where all labels together have no room the ticks stand at round numbers.
+    Where all labels together have no room the ticks stand at round numbers. A value whose text is
+    not its number, as of 0 or of one with a name, comes with the powers of ten.
     """
     upright = isinstance(axis, YAxis)
 
-    def room(values: np.ndarray, text: Callable[[float], str]) -> np.ndarray:
-        return np.array([0.19 if upright else 0.075 * len(text(x)) + 0.12 for x in values])
+    def room(texts: Sequence[str]) -> np.ndarray:
+        return np.array([0.19 if upright else 0.075 * len(text) + 0.12 for text in texts])
 
     values, lines = np.unique(np.asarray(values, float)), 1 if upright else 3
-    steps = round_steps(values[0], values[-1])
-    if room(values, text).sum() > lines * inches and len(steps) > 1:
-        values, text, lines = np.asarray(steps, float), "{:,.10g}".format, 1
-    place, sizes = np.log(values), room(values, text)
+    named = {value: text(value) for value in values.tolist() if text(value) != NUMBER(value)}
+    numbers = [value for value in values.tolist() if value not in named]
+    steps = round_steps(numbers[0], numbers[-1]) if numbers else np.empty(0)
+    if room([*map(text, values)]).sum() > lines * inches and len(steps) > 1:
+        values, lines = np.unique([*steps, *named]), 1
+    texts = [named.get(value) or NUMBER(value) for value in values.tolist()]
+    place, sizes = np.log(values), room(texts)
     scale = inches / max(float(np.ptp(place)), 1e-9)
-    texts = [text(value) for value in values]
     mantissa = np.round(values / 10.0 ** np.floor(np.log10(values) + 1e-9), 9)
     labels: dict[int, str] = {}
     for line in range(lines):
         ends = (0, len(values) - 1) if upright or line else ()
         rank = [
-            0 if x == 1 else 1 if i in ends else 2 if x in (2, 5) else 3
+            0 if x == 1 or values[i] in named else 1 if i in ends else 2 if x in (2, 5) else 3
             for i, x in enumerate(mantissa)
         ]
         chosen: list[int] = []

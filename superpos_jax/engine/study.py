@@ -263,8 +263,8 @@ class Study(abc.ABC):
         """Steps at which the cell's history is kept (host); the last is its number of updates.
 
         By default about 24 log-spaced steps; fewer, but at least 6, where updates see parts of the
-        data and all points are expected to take over 10 % of the training. Cells that stop early
-        train less than is expected. A study may override this.
+        data and all points are expected to take over 10 % of the training. A cell that may finish
+        early is expected to take half of its updates. A study may override this.
         """
         steps, feed = int(self.steps(cell)), self.feed(cell)
         if isinstance(feed, FullBatch):
@@ -272,7 +272,8 @@ class Study(abc.ABC):
         seen = feed.size if isinstance(feed, Minibatch) else feed.samples
         data = sum(d.samples for d in self.datasets(cell).values() if d.evaluate != "end")
         # Measuring a sample took 0.5 to 0.6 of its update; step 0 and the end come on top.
-        affordable = int(0.1 / 0.6 * steps * seen / max(1, data)) - 2
+        expected = steps / 2 if FINISHED in self.ends.values() else steps
+        affordable = int(0.1 / 0.6 * expected * seen / max(1, data)) - 2
         return history_steps(steps, int(np.clip(affordable, FEWEST_POINTS, HISTORY_POINTS)))
 
     def measure(

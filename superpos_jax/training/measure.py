@@ -72,7 +72,7 @@ def measure(result: Result, options: Mapping[str, Any], *, devices: int | None =
         {name: _placed(before, name, trained, values) for name, values in measured.items()}
         | _given(study, before, [result.trained_cell(**point) for point in every])
     )
-    *earlier, latest = view.provenance(before)
+    *earlier, latest = view.provenance(before) or [{}]
     again = {**latest, AGAIN: {"at": provenance.now(), **provenance.trainer(study)}}
     told = again | ({"earlier": earlier} if earlier else {})
     dataset = dataset.assign_attrs(

@@ -161,6 +161,9 @@ def test_no_line_joins_values_that_have_names():
         ([2, 4, 6, 8], "linear"),
         ([2, 3, 4], "linear"),
         ([0, 1, 2, 4], "linear"),
+        ([0, 8, 80, 800], "log"),
+        ([0, 10, 100], "log"),
+        ([*range(16)], "linear"),
         ([2, 4], "linear"),
     ],
 )
@@ -169,6 +172,11 @@ def test_geometric_values_have_a_logarithmic_axis(values, scale):
     assert CURVES.draw(CURVES.table(result)).axes[0].get_xscale() == scale
     plane = PLANE.draw(PLANE.table(result, y="seed"))
     assert plane.axes[0].get_xscale() == scale
+    (line,) = gid(CURVES.draw(CURVES.table(result)), "line:")
+    rising = np.diff(np.log(line.get_xdata()) if scale == "log" else line.get_xdata())
+    if values[0] == 0 and scale == "log":
+        np.testing.assert_allclose(rising, rising[-1])  # 0 is one step to the left
+        assert plane.axes[0].get_xticklabels()[0].get_text() == "0"
 
 
 def test_the_caption_of_curves_bounds_what_is_drawn_and_says_where():

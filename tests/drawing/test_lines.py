@@ -47,6 +47,16 @@ def test_an_upright_axis_has_one_line_of_labels_with_both_ends():
     assert axes.yaxis.get_major_formatter().seq == ["3", "8"]
 
 
+def test_zero_keeps_its_label_where_round_numbers_take_the_place_of_values():
+    axes, places = Figure().subplots(), np.geomspace(1e-4, 1, 40)
+    words = {places[0]: "0"}
+    style.log_ticks(axes.xaxis, places, 3.0, lambda x: words.get(x, f"{x:,.10g}"))
+    labels = axes.xaxis.get_major_formatter().seq
+    assert labels[0] == "0"
+    assert {"0.001", "0.01", "0.1", "1"} <= set(labels)
+    assert "0.0001" not in labels
+
+
 def test_lost_runs_are_counted_in_words():
     table = pd.DataFrame({"died": [1, 0, 2], "unfinished": [0, 0, 1]})
     assert lines.lost_words(table, "left out") == (

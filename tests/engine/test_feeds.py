@@ -202,6 +202,7 @@ def test_a_cell_is_fed_the_same_on_every_platform():
         assert_close(params, descend(study, cell))
 
 
+@pytest.mark.unoptimized  # the bits are those of one program
 @pytest.mark.parametrize("feed", [Classifier, Whole])
 def test_rows_that_are_no_samples_of_a_cell_do_not_matter(feed):
     """Neither padding nor the samples of larger cells, in training and in measurements."""

@@ -55,7 +55,7 @@ def cyclic_correlation(matrix: np.ndarray) -> float:
         matrix: (d, d) Gram matrix or cosines, in the order of the ring.
 
     >>> angle = 2 * np.pi * np.arange(6) / 6
-    >>> cyclic_correlation(np.cos(angle[:, None] - angle))
+    >>> round(cyclic_correlation(np.cos(angle[:, None] - angle)), 6)
     1.0
     """
     d = len(matrix)
