@@ -298,22 +298,28 @@ def test_features_and_their_onset():
 def test_the_spread_of_onsets_is_a_lower_bound_or_not_known():
     """D rises at T = 100 or 1,000 (interpolated), or not at all; S is 0.5, 0.75 and 0.875."""
 
-    def spread(*rises):
+    def lines(*rises, ends=0.25):
         D = np.full((len(rises), 3, 1, 1), 0.05)
-        for line, first in zip(D, rises, strict=True):
-            line[first:] = 0.25
-        return statistics.spread_of_onsets(
-            xr.Dataset(
-                {"feature_dimensionality": (("S", "T", "seed", "feature"), D)},
-                {"S": [0.5, 0.75, 0.875][: len(rises)], "T": [10, 100, 1000], "seed": [0]},
-            )
+        for line, first, end in zip(D, rises, np.broadcast_to(ends, len(rises)), strict=True):
+            line[first:] = end
+        return xr.Dataset(
+            {"feature_dimensionality": (("S", "T", "seed", "feature"), D)},
+            {"S": [0.5, 0.75, 0.875][: len(rises)], "T": [10, 100, 1000], "seed": [0]},
         )
+
+    def spread(*rises):
+        return statistics.spread_of_onsets(lines(*rises))
 
     assert spread(1, 1) == pytest.approx(2)
     assert spread(1, 2) == pytest.approx(5)
     assert spread(1, 3, 3) == pytest.approx(250 / (0.5 * 10**1.5))  # 250 and 125 at least
     assert np.isnan(spread(2, 3, 3))  # 125 at least, below the 158 that is known
     assert np.isnan(spread(3, 3))
+    # half of 0.25 is passed at 10^(1 + 0.075 / 0.2); a line that ends at 0.11 comes to it nowhere
+    assert statistics.spread_at_half(lines(1, 1)) == pytest.approx(2)
+    half = 0.5 * 10 ** (1 + 0.075 / 0.2)
+    assert statistics.spread_at_half(lines(1, 1, ends=(0.25, 0.11))) == pytest.approx(250 / half)
+    assert statistics.spread_at_half(lines(1, 1, ends=0.11)) == pytest.approx(2)  # below 0.15 too
 
 
 def test_seeds_without_weights_or_history_do_not_count():

@@ -17,9 +17,10 @@ from superpos_jax.studies.double_descent.statements.statistics import (
     median_over,
     near_misses,
     onset,
+    quotient,
     ratio_over,
     seen_at,
-    spread_of_onsets,
+    spread_at_half,
 )
 
 WHY_OFF_THE_LINE = (
@@ -59,17 +60,26 @@ STATEMENTS: tuple[Statement, ...] = (
         "paper/J3", "spread of T (1 - S) where D_f first passes 0.15", "1 (curves collapse)",
         (1, 1.5), ratio_over("S", seen_at(first_rise)), reads=D_F, control=True,
     ),
+    *(
+        Statement(
+            key, "spread of T (1 - S) where D_f comes to half of what it is at the most samples",
+            "1 (curves collapse)", (1, 1.5), spread_at_half, reads=D_F, control=True,
+        )
+        for key in ("paper/J3", "paper/J3_n300")
+    ),
     Statement(
         "paper/J4", "m = 4, 1 - S = 0.02: the onset moves with weight decay up to 0.1, by a factor",
         "1", (1, 1.3), ratio_over("weight_decay", onset), where={"m": 4, "S": 0.98}, reads=D_F,
     ),
     *(
         Statement(
-            "paper/J4_n300", f"m = {m}: spread of T (1 - S) at the onset over S, at least",
-            "less clean than at m = 2 (1.66)", (1.7, INF), spread_of_onsets,
-            where={"m": m}, reads=D_F,
+            "paper/J4_n300", f"m = {m}: spread over S of T (1 - S) where D_f comes to half of what "
+            "it is at the most samples, over that spread at m = 2, at least",
+            "above 1 (less clean)", (1, INF),
+            quotient(at(spread_at_half, m=m), at(spread_at_half, m=2)), where={"m": [2, m]},
+            reads=D_F,
         )
-        for m in (3, 4, 6)
+        for m in (3, 4, 6, 8)
     ),
     *(
         Statement(

@@ -125,10 +125,10 @@ def first_rise(dataset: xr.Dataset) -> float:
     return first_crossing(dataset["T"].values.astype(float), _learned(dataset))
 
 
-def _learned(dataset: xr.Dataset) -> np.ndarray:
-    """(T,): the median over seeds of the largest D_f, less 0.15."""
+def _learned(dataset: xr.Dataset, level: float = LEARNED) -> np.ndarray:
+    """(T,): the median over seeds of the largest D_f, less a level, 0.15 by default."""
     largest = np.nanmax(runs(dataset["feature_dimensionality"], ("T",)), axis=-1)
-    return np.nanmedian(largest, axis=1) - LEARNED
+    return np.nanmedian(largest, axis=1) - level
 
 
 def memorizing_to(dataset: xr.Dataset) -> float:
@@ -415,17 +415,28 @@ def seen_at(place: Statistic) -> Statistic:
     return lambda dataset: float((1 - dataset["S"]) * place(dataset))
 
 
-def spread_of_onsets(dataset: xr.Dataset) -> float:
+def spread_of_onsets(dataset: xr.Dataset, level: float = LEARNED) -> float:
     """Largest over smallest T (1 - S) at the onset over S, at least.
 
-    An onset beyond the swept T counts as the largest T; NaN where the smallest is such a one.
+    The onset is the T from which on the median of the largest D_f is above a level. One beyond the
+    swept T counts as the largest T; NaN where the smallest is such a one.
     """
     lines = [dataset.sel(S=value) for value in dataset["S"].values]
-    onsets = np.array([seen_at(onset)(line) for line in lines])
+    onsets = [seen_at(lambda line: rises(line, _learned(line, level)))(line) for line in lines]
     least = np.array([float((1 - line["S"]) * line["T"].max()) for line in lines])
     bounds = np.minimum(onsets, least)
     sure = np.isfinite(onsets).any() and np.nanmin(onsets) <= bounds.min()
     return float(bounds.max() / bounds.min()) if sure else float("nan")
+
+
+def spread_at_half(dataset: xr.Dataset) -> float:
+    """That spread, of half of the largest D_f that there is at the most samples.
+
+    It has no level of its own: where many features share the space all D_f are small.
+    """
+    last = dataset.isel(T=[-1])
+    ends = [_learned(last.sel(S=value), level=0.0) for value in dataset["S"].values]
+    return spread_of_onsets(dataset, float(np.nanmax(ends)) / 2)
 
 
 def median_over(axis: str, statistic: Statistic) -> Statistic:
