@@ -261,8 +261,9 @@ def main() -> None:
         *MEASURE,
         "Beside it: vmap over cells, scan over steps (by_hand.py). History: what a run with its",
         "default history spends on measuring, over what it spends on training; goal 10 %. It has",
-        "some 20 points, however short the training: 300 updates, on average, of cells that stop,",
-        "and 100 of the last model. Of longer ones they are a smaller share.",
+        "some 20 points, and half as many where a cell may stop early, however short the training:",
+        "300 updates, on average, of cells that stop, and 100 of the last model. Of longer ones",
+        "they are a smaller share.",
     ]
     head = *HEAD, "history / training"
     write("small", ["## Small models", "", *lines, *table(head, *rows)])
