@@ -33,6 +33,8 @@ from superpos_jax.text import seed_axes, written
 
 RING: dict[str, Any] = {"ls": "none", "marker": "o", "ms": 6, "mfc": "none", "mec": look.SOFT}
 """Round a point of which some runs are not trained to their end."""
+RING_WIDTH = 240.0
+"""Points that the rings of a line take together at most: of many each is smaller."""
 LINES = 24
 """At most; of more values of their axis so many are drawn, evenly spaced."""
 NEEDS = Needs(several=1)
@@ -174,7 +176,8 @@ def unfinished_rings(axes: Axes, x: str, table: pd.DataFrame) -> list[Artist]:
     rows = table[(table["unfinished"] > 0) & table["median"].notna()]
     if rows.empty:
         return []
-    axes.plot(rows[x], rows["median"], gid="unfinished", zorder=4, **RING)
+    small = {"ms": min(RING["ms"], RING_WIDTH / table[x].nunique())}
+    axes.plot(rows[x], rows["median"], gid="unfinished", zorder=4, **{**RING, **small})
     return [Line2D([], [], label="not trained\nto the end", **RING)]
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from superpos_jax import Result, Sweep, UserError, plots
 from superpos_jax.drawing import choose
-from superpos_jax.drawing.curves import CURVES
+from superpos_jax.drawing.curves import CURVES, RING, RING_WIDTH
 from superpos_jax.drawing.history import HISTORY
 from superpos_jax.drawing.needs import Needs
 from superpos_jax.drawing.plane import PLANE
@@ -111,7 +111,8 @@ def test_dead_and_unfinished_cells_are_marked():
     assert len(gid(figure, "some-died")[0].get_xdata()) == 1
     assert {"all seeds died", "some seeds died", "not trained to the end"} <= set(texts(figure))
     curves = CURVES.draw(CURVES.table(result))
-    assert gid(curves, "unfinished")
+    (rings,) = gid(curves, "unfinished")
+    assert rings.get_markersize() == RING["ms"]
     assert gid(curves, "died")
     history = HISTORY.table(result, optimizer="sgd", lr=1e-4)
     assert history.loc[history["step"] == 10, "died"].max() == 3
@@ -368,6 +369,8 @@ def test_a_large_grid_stays_readable():
     lines = curves.findobj(lambda artist: str(artist.get_gid()).startswith("line:"))
     assert len(lines) == 24
     assert {line.get_marker() for line in lines} == {""}
+    (rings,) = gid(curves, "unfinished")
+    assert rings.get_markersize() <= RING_WIDTH / 120
     for figure, drawn in ((curves, 24), (HISTORY.draw(HISTORY.table(result)), 8)):
         words = f"{drawn} of 120 values of "
         assert any(words in text.replace(NBSP, " ").replace("\n", " ") for text in texts(figure))
