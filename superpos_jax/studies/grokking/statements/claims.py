@@ -20,7 +20,7 @@ from superpos_jax.studies.grokking.statements.statistics import (
     with_records,
 )
 
-S = {number: f"grokking/S{number}" for number in range(1, 11)}
+S = {number: f"grokking/S{number}" for number in range(1, 13)}
 F1A, F1B, F1C = "grokking/F1a", "grokking/F1b", "grokking/F1c"
 F2, F4, F6A, F6B, F8, F15 = (f"grokking/F{name}" for name in ("2", "4", "6a", "6b", "8", "15"))
 CHANCE = (0.0, 0.05)
@@ -117,8 +117,15 @@ STABLEMAX: tuple[Statement, ...] = (
     Statement(F1B, "C4: StableMax: test accuracy at step 59,892", "0.94 at step 50,000", (0.9, 1),
               recorded(TEST, LONG), {}, READS, step=LONG, limits=SHARE),
     *(
-        Statement(F4, f"C4: StableMax, {operation}: share of seeds that generalize", "1", ALL,
-                  reach(), {"operation": operation}, limits=SHARE)
+        Statement(key, f"C4: StableMax, {operation}{at_}: share of seeds that generalize", "1", ALL,
+                  reach(), {"operation": operation}, limits=SHARE, control=operation == "sub")
+        for key, at_ in ((S[11], ", fraction 0.7"), (F4, ", p = 113"))
+        for operation in ("add", "mul", "sub")
+    ),
+    *(
+        Statement(S[11], f"C5: StableMax, {operation}: norm of the weights at the end, over that at"
+                  " step 1,000", "above 1", (1.01, INF), grown("norm", 1000),
+                  {"operation": operation}, {"history_norm": 0})
         for operation in ("add", "mul")
     ),
     Statement(S[3], "C5: StableMax: norm of the weights at the end, over that at step 1,000",
@@ -142,8 +149,16 @@ PERP: tuple[Statement, ...] = (
               first(), {"arm": "perp_sgd"}),
     Statement(S[1], "C8: AdamW with a decay of 3: t_gen over that of perpAdamW", "above 1",
               (1.01, INF), quotient(at(first(), arm="decay"), at(first(), arm="perp"))),
-    Statement(F6A, "C8: transformer, AdamW with a decay of 1.5: t_gen over that of perpAdamW",
-              "about 2", (1.01, INF), quotient(at(first(), arm="decay"), at(first(), arm="perp"))),
+    *(
+        Statement(key, f"C8: transformer{at_}, AdamW with a decay of 1.5: t_gen over that of"
+                  " perpAdamW", "about 2", (1.01, INF),
+                  quotient(at(first(), arm="decay"), at(first(), arm="perp")))
+        for key, at_ in ((S[12], ""), (F6A, ", p = 113"))
+    ),
+    Statement(S[12], "C7: transformer, perpAdamW: share of seeds that generalize", "1", ALL,
+              reach(), {"arm": "perp"}, limits=SHARE),
+    Statement(S[12], "C1: transformer, AdamW: test accuracy at the end", "0", CHANCE, middle(TEST),
+              {"arm": "plain"}, limits=SHARE),
     *(
         Statement(key, f"Question 2, C8: {layers}: fastest AdamW with decay over fastest perpAdamW,"
                   " steps of generalization", expected, (1.01, INF),
