@@ -34,10 +34,11 @@ def thin(result: Result, arrays: Mapping[str, int], best: str = "", large: int =
 
     Args:
         result: of any study.
-        arrays: which to keep, and how many values of a large one, those that are largest along its
-            last dimension, stay where the cell has not the first value of every seed axis; along a
-            history, the values that are largest at any step stay, of all cells.
-        best: an axis along which the cell of lowest training loss takes the place of the first.
+        arrays: name -> count, of the arrays to keep. A large one keeps all values of the cells that
+            have the first value of every seed axis. Of other cells it keeps `count` values, the
+            largest along its last dimension. Of a history it keeps `count` for all cells, those with
+            the highest peaks.
+        best: a seed axis along which the cell of lowest training loss is kept, not the first.
         large: bytes from which an array is thinned.
 
     >>> import superpos_jax as sp

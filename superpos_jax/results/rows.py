@@ -147,8 +147,8 @@ def histories(
 ) -> Callable[[int], dict[str, np.ndarray]]:
     """A function that gives the history of the i-th cell as its study sees it.
 
-    That is `step`, and quantities at these steps. The last entry is the end of its training, where
-    that is not at a recorded step either.
+    A history is `step`, and each quantity at these steps. Its last entry is the end of training,
+    even if that is no recorded step.
     """
     steps, updates = np.array(measured.steps), measured.outcome("updates")
     now = measured.now()

@@ -39,7 +39,7 @@ READS = 3
 PACKED = BloscCodec(cname="zstd", clevel=5, shuffle="shuffle")
 """Bytes of like weight side by side: exponents of floats are much the same, and pack."""
 ATTRIBUTES = ""
-"""In place of an array's name: the checksum of what is said of all of them."""
+"""The name under which the checksum of the attributes is kept, beside those of arrays."""
 OF_A_GRID = 2
 """The format of version 0.1."""
 
@@ -259,6 +259,6 @@ def _checksums(dataset: xr.Dataset) -> dict[str, int]:
 
 
 def _attributes_sum(attrs: Mapping[Any, Any]) -> int:
-    """A number for what is said of a dataset; which coordinates it has zarr notes beside it."""
+    """A checksum of a dataset's attributes, without the list of coordinates that xarray adds."""
     said = {name: value for name, value in attrs.items() if name not in ("crc32", "coordinates")}
     return zlib.crc32(json.dumps(said, sort_keys=True, default=str).encode())

@@ -46,7 +46,7 @@ class Folder:
         path: the folder; it need not exist.
         sweep: whose cells are to be trained in it.
         grid: of the sweep.
-        checked: whether the process that leads has looked at what is there.
+        checked: whether the leading process has already looked at what is there.
 
     Raises:
         UserError: something else is there, or it cannot be read.
@@ -131,7 +131,7 @@ class Folder:
             store.write_table(table, self.path)
 
     def _has_store(self) -> bool:
-        """Whether there is one; `NEW` alone is of a run that was killed in its first write."""
+        """Whether there is a store; `NEW` alone was left by a run killed in its first write."""
         return any((self.path / name).is_dir() for name in (STORE, OLD))
 
     def _refuse_other(self, table: xr.Dataset) -> None:
