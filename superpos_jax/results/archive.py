@@ -36,7 +36,7 @@ def thin(result: Result, arrays: Mapping[str, int], best: str = "", large: int =
         result: of any study.
         arrays: name -> count, of the arrays to keep. A large one keeps all values of the cells that
             have the first value of every seed axis. Of other cells it keeps `count` values, the
-            largest along its last dimension. Of a history it keeps `count` for all cells, those with
+            largest along its last dimension. Of a history it keeps `count` for all cells, those of
             the highest peaks.
         best: a seed axis along which the cell of lowest training loss is kept, not the first.
         large: bytes from which an array is thinned.

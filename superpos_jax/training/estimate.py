@@ -27,7 +27,7 @@ SECONDS_PER_UPDATE = {"cpu": 1e-5, "gpu": 7e-5, KERNELS: 7e-5}
 both numbers, 0.7 to 1.3 times the duration of eight trainings on an H100 is foreseen."""
 
 SMALL_ROW, SMALL_ROW_POWER = 1.5e5, 0.25
-"""A CPU that computes cells side by side is slow if a sample takes few operations: below `SMALL_ROW`
+"""A CPU with cells side by side is slower if a sample takes few operations: below `SMALL_ROW`
 its rate falls as their power `SMALL_ROW_POWER`. Measured at 900, 8,000 and 150,000 operations."""
 
 SECONDS_PER_CELL = 3e-4

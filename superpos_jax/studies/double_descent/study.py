@@ -71,7 +71,7 @@ class DoubleDescent(Study):
         return FIGURES
 
     def shapes(self, cell: numbers.Cell, platform: str) -> Shapes:
-        """Those of the kernels where a GPU has them; else of dense or of sparse blocks."""
+        """The shapes of the kernels where a GPU has them; else of dense or of sparse blocks."""
         n, by = self.options.n, autoencoders.backend(platform)
         if by and self.computes_as_its_parent() and (shapes := by_kernel(cell, n, by)):
             return shapes
@@ -103,7 +103,7 @@ class DoubleDescent(Study):
         return 250.0 * (cell.m * (1 + cell.untied) + 1) * self.options.n
 
     def hint(self, platform: str) -> str:
-        """The kernels, where a GPU has none."""
+        """How to install the kernels, where a GPU lacks them."""
         if platform != "gpu" or autoencoders.backend(platform):
             return ""
         return (
@@ -112,7 +112,7 @@ class DoubleDescent(Study):
         )
 
     def wrong(self, cell: numbers.Cell) -> str:
-        """Combinations of numbers that say nothing, or more than the engine counts."""
+        """Numbers that contradict each other, or make more samples than the engine counts."""
         if cell.online and cell.repeated and cell.repeats > 1:
             return "online = 1 repeats no sample; allowed: repeated = 0"
         if cell.rows >= 2**31:
@@ -122,7 +122,7 @@ class DoubleDescent(Study):
         return ""
 
     def alike(self, cell: numbers.Cell) -> Hashable:
-        """The numbers with the seeds that are meant, and n; not what is measured and stored."""
+        """The numbers, with the seeds that are used, and n; not what is measured and stored."""
         seeds = {"seed": 0, "data_seed": cell.data_key, "init_seed": cell.init_key}
         return replace(cell, **seeds), self.options.n
 
