@@ -8,7 +8,6 @@ the largest values for other seeds, in five digits.
 
 from __future__ import annotations
 
-import os
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 from superpos_jax.results.cells import missing
+from superpos_jax.results.files import replacing
 from superpos_jax.results.result import Result
 from superpos_jax.results.store import write_table
 from superpos_jax.results.view import from_grid
@@ -93,14 +93,13 @@ def _largest(array: xr.DataArray, count: int) -> xr.DataArray:
 
 def write(result: Result, path: Path) -> Path:
     """Write a result to a zip file, in place of what is there."""
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(part, "w") as archive:
-        table = from_grid(result.dataset, result.grid)
+    table = from_grid(result.dataset, result.grid)
+    with replacing(path) as part, tempfile.TemporaryDirectory() as folder:
         store = write_table(table, Path(folder), consolidated=False)
-        for file in sorted(path for path in store.rglob("*") if path.is_file()):
-            # Without the time, equal results are equal files.
-            archive.writestr(zipfile.ZipInfo(file.relative_to(store).as_posix()), file.read_bytes())
-    os.replace(part, path)
+        with zipfile.ZipFile(part, "w") as archive:
+            for file in sorted(path for path in store.rglob("*") if path.is_file()):
+                # Without the time, equal results are equal files.
+                name = file.relative_to(store).as_posix()
+                archive.writestr(zipfile.ZipInfo(name), file.read_bytes())
     return path
