@@ -113,7 +113,7 @@ def make_table(
                 " name"
             )
     columns |= of_data
-    is_past = past(study, cells, measured)
+    is_past = _past(study, cells, measured)
     is_kept = _recorded(study, cells, measured.steps).any(axis=0)
 
     def history(name: str) -> np.ndarray:
@@ -136,7 +136,7 @@ def make_table(
     return labelled(study, cells, columns, np.array(measured.steps)[is_kept].tolist())
 
 
-def past(study: Study, cells: Sequence[Any], measured: Measured) -> np.ndarray:
+def _past(study: Study, cells: Sequence[Any], measured: Measured) -> np.ndarray:
     """(cells, steps) which of the steps so far a cell records and has lived to see."""
     lived = np.array(measured.steps) <= measured.outcome("updates")[:, None]
     return _recorded(study, cells, measured.steps) & lived
@@ -154,7 +154,7 @@ def histories(
     now = measured.now()
     names = [name for name in now if name in measured.values[0]]
     values = {name: np.array([v[name] for v in measured.values]) for name in names}
-    is_past = past(study, cells, measured)
+    is_past = _past(study, cells, measured)
 
     def of(i: int) -> dict[str, np.ndarray]:
         own = is_past[i]
