@@ -28,7 +28,7 @@ from jaxlib import _jax as jaxlib_client
 from superpos_jax.engine import cgroups
 from superpos_jax.engine.collective import prove, several, shared
 from superpos_jax.errors import Interrupted, LostProcess, UserError
-from superpos_jax.text import counted
+from superpos_jax.text import counted, first_line
 
 logger = logging.getLogger(__name__)
 
@@ -96,8 +96,9 @@ def join(
             return False  # JAX detects no cluster
         if coordinator is None and "before" in str(error):
             return False  # JAX is in use already, by this process alone
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"cluster: {reason}; --processes 1 trains in this one alone") from None
+        raise UserError(
+            f"cluster: {first_line(error)}; --processes 1 trains in this one alone"
+        ) from None
     return True
 
 
