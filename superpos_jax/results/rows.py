@@ -100,14 +100,15 @@ def make_table(
     columns: Columns = {
         name: ((), outcome[name].astype(kind), attrs) for name, (kind, _, attrs) in OUTCOME.items()
     }
-    if clash := sorted({*OUTCOME, *STATE} & {*measured.now()}):
+    now, own = measured.now(), {*OUTCOME, *STATE}
+    if clash := sorted(own & {*now}):
         raise UserError(
             f"study {type(study).__name__}: {clash[0]!r} is the engine's; give it another name"
         )
     given = [*map(Once(study.given), cells)]
     of_data, reports = reported(study, given, np.zeros_like(dead)), reports or {}
     for name in (*of_data, *reports):
-        if name in {*OUTCOME, *STATE, *measured.now()} or name.startswith((HISTORY, RETRY)):
+        if name in own | {*now} or name.startswith((HISTORY, RETRY)):
             raise UserError(
                 f"study {type(study).__name__}: report: {name!r} is the engine's; give it another"
                 " name"
@@ -122,7 +123,7 @@ def make_table(
         values[~is_past] = np.nan
         return values[:, is_kept]
 
-    for name, values in measured.now().items():
+    for name, values in now.items():
         attrs = {"long_name": name.replace("_", " ")}
         columns[name] = (), _blanked(signed(np.array(values)), dead), attrs
         if name in measured.values[0]:
