@@ -277,21 +277,20 @@ class DoubleDescent(Study):
                 {"long_name": "sample dimensionality D_X of the first samples"},
             ),
             "regime": Variable((), np.int8(regime(D_f, D_X, cell.m)), flags),
+            "repeated_rank": Variable(
+                (),
+                np.int32(rank),
+                {"long_name": "samples of larger D_X than a repeated one; -1: none"},
+            ),
         }
-        reported["repeated_rank"] = Variable(
-            (), np.int32(rank), {"long_name": "samples of larger D_X than a repeated one; -1: none"}
-        )
         if self.options.save_hidden:
             first = H[: self.options.report_samples]
             reported["H"] = Variable(("sample", "hidden"), first, {"long_name": "hidden vectors"})
-        dims = "hidden", "feature"
         if self.options.save_weights:
-            reported["W"] = Variable(
-                ("hidden", "feature"), W, {"long_name": "encoder weights"}, True
-            )
+            dims = "hidden", "feature"
+            reported["W"] = Variable(dims, W, {"long_name": "encoder weights"}, True)
             if cell.untied:
-                long_name = {"long_name": "decoder weights"}
-                reported["V"] = Variable(dims, V, long_name, True)
+                reported["V"] = Variable(dims, V, {"long_name": "decoder weights"}, True)
             reported["b"] = Variable(("feature",), b, {"long_name": "decoder bias"}, True)
         return reported
 
