@@ -109,6 +109,15 @@ def printable(text: object, most: int = 2000) -> str:
     )
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says, without the lines that some libraries add.
+
+    >>> first_line(ValueError("no such chunk\\nfor details see ..."))
+    'no such chunk'
+    """
+    return str(error).partition("\n")[0]
+
+
 def counted(number: int, noun: str) -> str:
     """`1 run`, `2 runs`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

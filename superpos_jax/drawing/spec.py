@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 from superpos_jax.drawing.dark import dark as on_dark
 from superpos_jax.drawing.needs import Needs, unmet
 from superpos_jax.drawing.story import Part
+from superpos_jax.results.files import replacing
 
 DPI = 220
 FORMATS: dict[str, dict[str, None]] = {
@@ -105,16 +105,12 @@ def save(
     table = spec.table(result, **select)
     figure = on_dark(spec.draw(table)) if dark else spec.draw(table)
 
-    def picture(path: Path) -> None:
-        figure.savefig(path, format=kind[1:], dpi=DPI, metadata=FORMATS[kind])
-
-    def csv(path: Path) -> None:
-        table.to_csv(path, index=False, float_format="%.6g")
-
-    return [
-        _replace(path, picture),
-        _replace(path.with_suffix(".csv"), csv),
-    ]
+    numbers = path.with_suffix(".csv")
+    with replacing(path) as part:
+        figure.savefig(part, format=kind[1:], dpi=DPI, metadata=FORMATS[kind])
+    with replacing(numbers) as part:
+        table.to_csv(part, index=False, float_format="%.6g")
+    return [path, numbers]
 
 
 def draw(
@@ -145,14 +141,3 @@ def draw(
             yield from save(result, specs[name], target, dark=dark, **select)
         elif names:
             logger.warning("figure %s is not drawn: %s", name, reason)
-
-
-def _replace(path: Path, write: Callable[[Path], None]) -> Path:
-    """Write beside the path, then rename over it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        write(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path

@@ -1,9 +1,9 @@
 """What decides the last bits on a CPU, beside the code and the kind of processor.
 
-XLA splits a product that sums over many terms among the threads of the process, and the order of
-the sum with it. Over at most 128 terms it did so with no number of threads (measured at 1 to 64
-threads and outer sizes from 2 to 512); so blocks have at most that many rows where the engine
-chooses. A study may sum over more, as a layer with more inputs does: then bits are those of the
+XLA splits a product that sums over many terms among the threads of the process: the number of
+threads then decides the order of the sum. It never split a sum of up to 128 terms (measured with 1
+to 64 threads, at outer sizes from 2 to 512), so the engine chooses blocks of at most that many
+rows. A study may sum over more terms, as a layer with more inputs does. Its bits then depend on the
 number of threads.
 """
 
@@ -48,9 +48,9 @@ def of_threads(program: Program) -> int | str:
 
 
 def of_devices(program: Program) -> str:
-    """Whether a program is compiled for one device or several: XLA then has other passes.
+    """Whether a program is compiled for one device or several; `ANY` where that decides no bits.
 
-    Weights that a study divided by a square root had other last bits.
+    XLA runs other passes for several: weights divided by a square root had other last bits there.
     """
     if program.study.cores_matter is False:
         return ANY

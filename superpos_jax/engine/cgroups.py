@@ -50,9 +50,9 @@ def cores() -> float:
 
 
 def _groups(controller: str) -> Iterator[Path]:
-    """The folders of the process's own groups and of those above, as far as they may be there.
+    """Where the process's own groups and those above them may lie; some folders may be missing.
 
-    A container may not see its group by the name that the host has for it; it sees the root.
+    A container may not see its own group under the host's name for it, but it sees the root.
     """
     try:
         lines = OWN.read_text().splitlines()

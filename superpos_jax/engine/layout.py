@@ -23,9 +23,9 @@ MANY_SIDE_BY_SIDE = 131_072
 """The same where the engine chooses blocks. 32 networks 226 -> 200 -> 200 -> 113 on 5,107 samples
 took 3.9 ms a step on an H200, and 5.9 ms with 16,384."""
 TINY, TINY_BESIDE = 2e6, 4
-"""A CPU computes that many cells side by side where an update takes fewer operations: it would
-spend most of its time between them. Otherwise one, which keeps the cache. Where looks stop cells,
-four that wait for the last of them were faster than one alone as well."""
+"""A CPU computes `TINY_BESIDE` cells side by side if an update takes fewer than `TINY` operations:
+one alone would spend most of its time between operations. Larger cells go one by one, to stay in
+the cache. Four were faster than one even where looks stop cells, and all wait for the last."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def layout_with(study: Study, platform: str, cell: Any, samples: int) -> Layout:
     if not own:
         shapes = replace(shapes, block=(_rows(samples, platform),))
     if not own or (shapes.beside > 1 and len(shapes.block) == 1):
-        # Of small cells side by side a loop over one block would cost a tenth of the time.
+        # Small cells side by side would spend a tenth of their time on a loop over one block.
         single = not isinstance(feed, Minibatch) and seen <= shapes.rows
     order, batch = "full", 0
     if isinstance(feed, Minibatch):

@@ -20,7 +20,7 @@ from superpos_jax.engine.study import PyTree, Study
 class LockStep:
     """The cells of a group, and what their functions read.
 
-    Cells that have ended, or died, cost no more than their share of the optimizer's update.
+    A cell that has ended or died costs no more than its share of the optimizer's update.
 
     Attributes:
         study, layout, evaluate: as of `OneCell`, static.

@@ -21,8 +21,8 @@ RUNTIME = 768 * 2**20
 """Bytes of Python, JAX, the compiler and the figures (benchmarks/README.md has a table)."""
 
 COPIES = 4
-"""How often parameters and results are held at once, at most: by the devices or in tables, as one
-snapshot or data set, and twice while they are written."""
+"""How often parameters and results are held at once, at most: on the devices (or in tables), in a
+snapshot (or dataset), and twice more while that is written."""
 
 ROW = 3 * 2**10
 """Bytes of the row of a cell, its arrays aside, in each process."""
@@ -34,9 +34,9 @@ USABLE = 0.9
 def peak(study: Study, plan: Plan, processes: int = 1) -> float:
     """Most bytes that training the cells of a plan takes at any moment, in all processes.
 
-    Beside the results of the sweep, see `results`. Parameters and optimizer state are held
-    `COPIES` times while a checkpoint is written. Samples are held once by each process and once on
-    each device. The host's share counts as well: on a CPU it is the same memory.
+    The results of the sweep are not among them, see `results`. Parameters and optimizer state are
+    held `COPIES` times while a checkpoint is written. Each process holds the samples once, and so
+    does each device. The host's share counts too: on a CPU it is the same memory.
     """
     state = samples = 0.0
     for group in plan.groups:
@@ -61,11 +61,10 @@ def peak(study: Study, plan: Plan, processes: int = 1) -> float:
 
 
 def results(study: Study, cells: Collection[Any], platform: str, processes: int = 1) -> float:
-    """Most bytes that the results of all cells of a sweep take beside the programs.
+    """Most bytes that the results of a sweep take of the devices' memory, beside the programs.
 
-    Each cell has the room of the largest one, in every process, `COPIES` times while they are
-    written, and that of its row. With accelerators results lie in the host's memory and not in
-    theirs: none.
+    Each process holds each cell's results `COPIES` times while they are written, as if every cell
+    were the largest, and the cell's row. 0 with accelerators: results lie on the host, not on them.
 
     Raises:
         UserError: the host of accelerators cannot hold them.

@@ -26,8 +26,8 @@ class Once(Generic[T]):
     """A function of a cell, computed once for all cells that agree in the numbers it reads.
 
     Args:
-        function: of a cell, and of other hashable arguments; it depends on nothing else. Where its
-            value holds the cell, all numbers count as read.
+        function: of a cell, and of other hashable arguments; it depends on nothing else. If its
+            value keeps the cell, all numbers of the cell count as read.
 
     >>> from superpos_jax.studies.double_descent.cell import Cell
     >>> asked = []

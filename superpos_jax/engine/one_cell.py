@@ -101,7 +101,7 @@ class OneCell:
         )
 
     def end(self, stop: jax.Array) -> jax.Array:
-        """The step to which the cell is trained if all are to `stop`: an empty slot does none."""
+        """The last step of the cell if all train until `stop`; 0 for an empty slot."""
         filled = self.data[TRAIN].samples > 0
         return jnp.where(filled, jnp.minimum(stop, self.study.steps(self.cell)), 0)
 
@@ -110,19 +110,19 @@ class OneCell:
         return (state.step < end) & (state.died_at == ALIVE) & (state.ended == NOT_ENDED)
 
     def any_of(self, condition: jax.Array) -> jax.Array:
-        """Whether it holds for a cell of those side by side: they loop until none goes on.
+        """Whether a condition holds for any of the cells side by side: all loop until none goes on.
 
-        Were each asked alone, `vmap` would choose between old and new state a second time.
+        If each cell were asked alone, `vmap` would choose between old and new state a second time.
         """
         if not self.in_company:
             return condition
         return jax.lax.pmax(condition.astype(jnp.int32), BESIDE) > 0
 
     def where(self, condition: jax.Array, value: Callable[[], PyTree], otherwise: PyTree) -> PyTree:
-        """A value where a condition holds; it is computed if it does for a cell of those beside.
+        """A value where a condition holds; computed if it holds for any of the cells side by side.
 
-        Were each asked alone, `vmap` would compute it always, and first copy all that is read for
-        it, the pool of samples too, once for each cell.
+        If each cell were asked alone, `vmap` would always compute the value. It would first copy
+        all that the value reads, the pool of samples too, once for each cell.
         """
         chosen = jax.lax.cond(self.any_of(condition), value, lambda: otherwise)
         if not self.in_company:
@@ -138,10 +138,11 @@ class OneCell:
     def some_steps(
         self, state: State, careful: jax.Array, end: jax.Array
     ) -> tuple[State, jax.Array]:
-        """A cell side by side with others a few updates on, checked once: they are small.
+        """A few updates of a cell side by side with others, checked once, at the end.
 
-        A check of each update would cost them too much. What has become non-finite stays so: such a
-        cell goes back and is careful, checked after every update until the one that it dies of.
+        Such cells are small: a check of each update would cost too much. What has become non-finite
+        stays so. A cell that fails the check goes back, and is then careful: it is checked after
+        each update, until the one that it dies of.
 
         Returns:
             Its state, and whether it is careful.

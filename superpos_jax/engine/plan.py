@@ -83,10 +83,10 @@ class Plan:
     needed: np.ndarray
     """(cells,) operations of one update with no padding."""
     work: np.ndarray
-    """(cells,) operations of one update as the program does it. Cells that are computed side by
-    side take as long as the largest of them, if not by a kernel."""
+    """(cells,) operations of one update as the program does it. Each of some cells side by side
+    counts as much as the largest of them; with a kernel, each counts its own."""
     lasts: np.ndarray
-    """(cells,) updates of the longest of these."""
+    """(cells,) updates that the program does for the cell: its own, or, side by side, the most."""
     owner: np.ndarray
     """(cells,) the device that trains the cell."""
     devices: int
@@ -280,7 +280,7 @@ def _draws(
 def _side_by_side(
     groups: Sequence[Group], work: np.ndarray, updates: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(cells,) each: the largest work and the most updates of the cells computed with a cell."""
+    """Of each cell and those side by side with it: the largest work, the most updates; (cells,)."""
     most = work.copy(), updates.copy()
     for group in groups:
         if group.layout.shapes.kernel or group.beside == 1:

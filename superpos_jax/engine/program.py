@@ -101,10 +101,10 @@ class Program:
         return self.train_and_measure.trace(self.tables, state, *numbers).jaxpr.jaxpr
 
     def finish(self, state: list[State]) -> dict[str, np.ndarray]:
-        """The same of all cells as they are, on all data sets, those of the end among them.
+        """What `evaluate` gives, of all cells at their present steps and on all data sets.
 
-        A metric of a data set with further draws is the mean over its draws, and `NAME_error` the
-        standard error of that mean.
+        Data sets that are measured at the end only are among them. A metric of a data set with
+        further draws is the mean over its draws, and `NAME_error` the standard error of that mean.
         """
 
         def measured(tables: Tables) -> dict[str, np.ndarray]:
@@ -118,7 +118,7 @@ class Program:
         return over_draws([measured(self.tables), *redrawn], counts)
 
     def _measured(self, tables: Tables, state: list[State], step: int) -> dict[str, np.ndarray]:
-        """What `evaluate` gives, by tables: nothing is trained to step 0."""
+        """What `evaluate` gives, by other tables too; to train until step 0 changes nothing."""
         _, values = self.train_and_measure(tables, state, np.int32(0), np.int32(step))
         return self.gather(values)
 

@@ -90,8 +90,8 @@ class Study(abc.ABC):
     of the static choices. Both are checked before anything is compiled.
 
     A traced cell holds 0-d arrays: never branch on its values in Python. Methods that say *host*
-    are called outside of the compiled program, with plain numbers; several of them once for all
-    cells that agree in the numbers that the method reads.
+    are called outside of the compiled program, with plain numbers. Several of them are called once
+    for all cells with equal values of the numbers that the method reads.
     """
 
     Cell: ClassVar[type]
@@ -100,7 +100,7 @@ class Study(abc.ABC):
     """What the numbers of a cell, and some of their values, are called."""
     cores_matter: ClassVar[bool | None] = None
     """Whether bits depend on the cores of a CPU: on its threads, and on one device or several.
-    None: the engine looks for sums over many terms, and takes it that the devices matter."""
+    None: the engine looks for sums over many terms, and assumes that the devices matter."""
     shown: ClassVar[tuple[str, ...]] = ()
     """The numbers that the generic figures show first, `test_accuracy`; else losses."""
     ends: ClassVar[Mapping[str, int]] = {}
@@ -160,8 +160,8 @@ class Study(abc.ABC):
     def data_sources(self, cell: Any) -> Mapping[str, str]:
         """What outside of the package the cell's data are read from (host); by default nothing.
 
-        By name, in words with a hash: they must change when the data do. They are in the provenance
-        of a result, and a run does not go on in a folder where they were others.
+        By name, in words with a hash: they must change when the data do. They go into the
+        provenance of a result. A run refuses a folder whose cells were trained on other data.
         """
         return {}
 
@@ -262,9 +262,9 @@ class Study(abc.ABC):
     def recorded(self, cell: Any) -> tuple[int, ...]:
         """Steps at which the cell's history is kept (host); the last is its number of updates.
 
-        By default about 24 log-spaced steps; fewer, but at least 6, where updates see parts of the
-        data and all points are expected to take over 10 % of the training. A cell that may finish
-        early is expected to take half of its updates. A study may override this.
+        By default about 24 log-spaced steps. Where an update sees a part of the data, measuring all
+        of it may cost more than 10 % of the training: then fewer steps, but at least 6. A cell
+        that may finish early is expected to do half of its updates. A study may override this.
         """
         steps, feed = int(self.steps(cell)), self.feed(cell)
         if isinstance(feed, FullBatch):

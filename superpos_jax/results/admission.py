@@ -88,7 +88,7 @@ def _admit(files: Mapping[str, File], room: float) -> None:
 
 
 def _of_folder(root: Path) -> Iterator[tuple[str, File]]:
-    """The files of a store below a folder; others there, as of a desktop or NFS, nobody reads."""
+    """The files of a store below a folder; files of others, as of a desktop, are skipped."""
     for folder, folders, names in os.walk(root):
         for name in (*folders, *names):
             path = Path(folder, name)

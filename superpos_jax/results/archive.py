@@ -8,7 +8,6 @@ the largest values for other seeds, in five digits.
 
 from __future__ import annotations
 
-import os
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 from superpos_jax.results.cells import missing
+from superpos_jax.results.files import replacing
 from superpos_jax.results.result import Result
 from superpos_jax.results.store import write_table
 from superpos_jax.results.view import from_grid
@@ -34,10 +34,11 @@ def thin(result: Result, arrays: Mapping[str, int], best: str = "", large: int =
 
     Args:
         result: of any study.
-        arrays: which to keep, and how many values of a large one, those that are largest along its
-            last dimension, stay where the cell has not the first value of every seed axis; along a
-            history, the values that are largest at any step stay, of all cells.
-        best: an axis along which the cell of lowest training loss takes the place of the first.
+        arrays: name -> count, of the arrays to keep. A large one keeps all values of the cells that
+            have the first value of every seed axis. Of other cells it keeps `count` values, the
+            largest along its last dimension. Of a history it keeps `count` for all cells, those of
+            the highest peaks.
+        best: a seed axis along which the cell of lowest training loss is kept, not the first.
         large: bytes from which an array is thinned.
 
     >>> import superpos_jax as sp
@@ -92,14 +93,13 @@ def _largest(array: xr.DataArray, count: int) -> xr.DataArray:
 
 def write(result: Result, path: Path) -> Path:
     """Write a result to a zip file, in place of what is there."""
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(part, "w") as archive:
-        table = from_grid(result.dataset, result.grid)
+    table = from_grid(result.dataset, result.grid)
+    with replacing(path) as part, tempfile.TemporaryDirectory() as folder:
         store = write_table(table, Path(folder), consolidated=False)
-        for file in sorted(path for path in store.rglob("*") if path.is_file()):
-            # Without the time, equal results are equal files.
-            archive.writestr(zipfile.ZipInfo(file.relative_to(store).as_posix()), file.read_bytes())
-    os.replace(part, path)
+        with zipfile.ZipFile(part, "w") as archive:
+            for file in sorted(path for path in store.rglob("*") if path.is_file()):
+                # Without the time, equal results are equal files.
+                name = file.relative_to(store).as_posix()
+                archive.writestr(zipfile.ZipInfo(name), file.read_bytes())
     return path

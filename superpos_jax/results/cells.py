@@ -102,7 +102,7 @@ def join(*tables: xr.Dataset) -> xr.Dataset:
 
 
 def gather(*tables: xr.Dataset) -> xr.Dataset:
-    """One table of several, as `join`; but what has ended is not unfinished again."""
+    """One table of several, as `join`, but no unfinished row replaces one that has ended."""
     ends = [table["verdict"].values != UNFINISHED for table in tables]
     ended = {
         key

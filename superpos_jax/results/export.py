@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import xarray as xr
 
 from superpos_jax.errors import UserError
 from superpos_jax.results.cells import STEP
+from superpos_jax.results.files import replacing
 from superpos_jax.results.registry import labels_of
 
 SUFFIXES = {"csv": ".csv", "parquet": ".parquet", "netcdf": ".nc"}
@@ -69,16 +69,15 @@ def write(dataset: xr.Dataset, axes: tuple[str, ...], path: Path, form: str) -> 
             "--format parquet: needs PyArrow: pip install pyarrow; allowed without it: csv, netcdf"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    if form == "csv":
-        frame(dataset, axes).to_csv(part, index=False)
-    elif form == "parquet":
-        frame(dataset, axes).to_parquet(part, engine="pyarrow", index=False)
-    else:
-        dims = {*axes, STEP}
-        names = [name for name, array in dataset.data_vars.items() if {*array.dims} <= dims]
-        dataset[names].to_netcdf(part, engine="scipy")
-    os.replace(part, path)
+    with replacing(path) as part:
+        if form == "csv":
+            frame(dataset, axes).to_csv(part, index=False)
+        elif form == "parquet":
+            frame(dataset, axes).to_parquet(part, engine="pyarrow", index=False)
+        else:
+            dims = {*axes, STEP}
+            names = [name for name, array in dataset.data_vars.items() if {*array.dims} <= dims]
+            dataset[names].to_netcdf(part, engine="scipy")
     return path
 
 

@@ -96,10 +96,7 @@ class Grid:
         Raises:
             UserError: a dimension is missing or unknown, or has no such coordinate.
         """
-        if set(point) != set(self.axes):
-            axes = ", ".join(self.axes)
-            wanted = f"one value for each of {axes}" if axes else "nothing: it is one cell"
-            raise UserError(f"cell: give {wanted}")
+        refuse_point(point, self.axes)
         numbers = dict(self.base)
         for dim, value in point.items():
             numbers |= self.settings[dim][self._position(dim, value)]
@@ -179,6 +176,18 @@ def make_grid(
     if math.prod(grid.shape) > MAX_CELLS:
         raise UserError(f"axes: more than {MAX_CELLS:,} cells; give fewer values")
     return grid
+
+
+def refuse_point(point: Mapping[str, Any], axes: Iterable[str]) -> None:
+    """Refuse to name a cell by anything but one value for each axis.
+
+    Raises:
+        UserError: a value is missing, or is of no axis.
+    """
+    if {*point} != {*axes}:
+        names = ", ".join(axes)
+        wanted = f"one value for each of {names}" if names else "nothing: it is one cell"
+        raise UserError(f"cell: give {wanted}")
 
 
 def refuse_wrong(study: Study, cells: Iterable[Any]) -> None:

@@ -19,7 +19,7 @@ NAME = re.compile(r"\w+")
 
 
 def reported(study: Study, reports: Sequence[Mapping[str, Variable]], dead: np.ndarray) -> Columns:
-    """Columns of what a study says of each cell; of dead ones only what outlives them.
+    """Columns of what a study reports of each cell; of dead ones only variables with `of_dead`.
 
     Raises:
         UserError: it says something that no result can hold.

@@ -24,15 +24,15 @@ from superpos_jax.engine.verdicts import (
     VERDICTS,
 )
 from superpos_jax.errors import UserError
-from superpos_jax.results import export
+from superpos_jax.results import export, runs
 from superpos_jax.results.cells import HISTORY, RETRY
-from superpos_jax.results.grid import Grid
+from superpos_jax.results.grid import Grid, refuse_point
 from superpos_jax.results.registry import labels_of, refuse_unnamed
 from superpos_jax.results.store import read_table, write_table
 from superpos_jax.results.summary import contents
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.results.view import ended_as, from_grid, to_grid
-from superpos_jax.text import counted
+from superpos_jax.text import counted, first_line
 
 
 class Result:
@@ -75,7 +75,7 @@ class Result:
     @property
     def axes(self) -> tuple[str, ...]:
         """The swept axes, in the order of the sweep file."""
-        return tuple(str(dim) for dim in self.dataset["verdict"].dims)
+        return runs.axes(self.dataset)
 
     def cell(self, **point: Any) -> Inspected:
         """One cell as numpy, by one value for each swept axis: `result.cell(T=100, seed=0)`.
@@ -106,13 +106,8 @@ class Result:
 
     def at(self, **point: Any) -> xr.Dataset:
         """The values of one cell, named by its values of the swept axes."""
-        axes, labels = self.axes, labels_of(self.dataset)
-        if set(point) != set(axes):
-            wanted = (
-                f"one value for each of {', '.join(axes)}" if axes else "nothing: it is one cell"
-            )
-            raise UserError(f"cell: give {wanted}")
-        chosen = {}
+        labels, chosen = labels_of(self.dataset), {}
+        refuse_point(point, self.axes)
         for axis, value in point.items():
             values = self.dataset[axis].values.tolist()
             number = labels.number(axis, value)
@@ -272,8 +267,7 @@ def load(folder: str | Path) -> Result:
     except UserError as error:
         raise UserError(f"{folder}: not a readable result ({error})") from None
     except Exception as error:  # its parts do not fit together
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"{folder}: not a readable result ({reason})") from None
+        raise UserError(f"{folder}: not a readable result ({first_line(error)})") from None
 
 
 def sweep_of(dataset: xr.Dataset) -> Sweep:

@@ -100,20 +100,21 @@ def make_table(
     columns: Columns = {
         name: ((), outcome[name].astype(kind), attrs) for name, (kind, _, attrs) in OUTCOME.items()
     }
-    if clash := sorted({*OUTCOME, *STATE} & {*measured.now()}):
+    now, own = measured.now(), {*OUTCOME, *STATE}
+    if clash := sorted(own & {*now}):
         raise UserError(
             f"study {type(study).__name__}: {clash[0]!r} is the engine's; give it another name"
         )
     given = [*map(Once(study.given), cells)]
     of_data, reports = reported(study, given, np.zeros_like(dead)), reports or {}
     for name in (*of_data, *reports):
-        if name in {*OUTCOME, *STATE, *measured.now()} or name.startswith((HISTORY, RETRY)):
+        if name in own | {*now} or name.startswith((HISTORY, RETRY)):
             raise UserError(
                 f"study {type(study).__name__}: report: {name!r} is the engine's; give it another"
                 " name"
             )
     columns |= of_data
-    is_past = past(study, cells, measured)
+    is_past = _past(study, cells, measured)
     is_kept = _recorded(study, cells, measured.steps).any(axis=0)
 
     def history(name: str) -> np.ndarray:
@@ -122,7 +123,7 @@ def make_table(
         values[~is_past] = np.nan
         return values[:, is_kept]
 
-    for name, values in measured.now().items():
+    for name, values in now.items():
         attrs = {"long_name": name.replace("_", " ")}
         columns[name] = (), _blanked(signed(np.array(values)), dead), attrs
         if name in measured.values[0]:
@@ -136,7 +137,7 @@ def make_table(
     return labelled(study, cells, columns, np.array(measured.steps)[is_kept].tolist())
 
 
-def past(study: Study, cells: Sequence[Any], measured: Measured) -> np.ndarray:
+def _past(study: Study, cells: Sequence[Any], measured: Measured) -> np.ndarray:
     """(cells, steps) which of the steps so far a cell records and has lived to see."""
     lived = np.array(measured.steps) <= measured.outcome("updates")[:, None]
     return _recorded(study, cells, measured.steps) & lived
@@ -147,14 +148,14 @@ def histories(
 ) -> Callable[[int], dict[str, np.ndarray]]:
     """A function that gives the history of the i-th cell as its study sees it.
 
-    That is `step`, and quantities at these steps. The last entry is the end of its training, where
-    that is not at a recorded step either.
+    A history is `step`, and each quantity at these steps. Its last entry is the end of training,
+    even if that is no recorded step.
     """
     steps, updates = np.array(measured.steps), measured.outcome("updates")
     now = measured.now()
     names = [name for name in now if name in measured.values[0]]
     values = {name: np.array([v[name] for v in measured.values]) for name in names}
-    is_past = past(study, cells, measured)
+    is_past = _past(study, cells, measured)
 
     def of(i: int) -> dict[str, np.ndarray]:
         own = is_past[i]

@@ -60,7 +60,7 @@ def values_of(dataset: xr.Dataset, name: str) -> list[Any]:
 def measured_part(history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of a history (step, vector): the steps and the vectors that were measured.
 
-    A cell has fewer steps and vectors than its neighbours may have, and an archive keeps a few.
+    A cell may have fewer steps and vectors than its neighbours, and an archive keeps only a few.
 
     Example:
         >>> history = np.array([[0.1, np.nan], [0.2, np.nan], [np.nan, np.nan]])

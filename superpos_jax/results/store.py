@@ -28,7 +28,9 @@ from superpos_jax.results import attributes
 from superpos_jax.results.admission import admit
 from superpos_jax.results.cells import cells_of, numbers_of
 from superpos_jax.results.registry import load_study, refuse_unnamed
+from superpos_jax.results.runs import axes as axes_of
 from superpos_jax.results.view import FORMAT, flattened
+from superpos_jax.text import first_line
 
 STORE = "result.zarr"
 OLD, NEW = ".result.zarr.old", ".result.zarr.new"
@@ -39,7 +41,7 @@ READS = 3
 PACKED = BloscCodec(cname="zstd", clevel=5, shuffle="shuffle")
 """Bytes of like weight side by side: exponents of floats are much the same, and pack."""
 ATTRIBUTES = ""
-"""In place of an array's name: the checksum of what is said of all of them."""
+"""The name under which the checksum of the attributes is kept, beside those of arrays."""
 OF_A_GRID = 2
 """The format of version 0.1."""
 
@@ -184,8 +186,7 @@ def _read_attributes(store: Path) -> xr.Dataset:
 
 
 def _unreadable(store: Path, error: Exception) -> UserError:
-    reason = str(error).partition("\n")[0]
-    return UserError(f"{store}: not a readable result ({reason})")
+    return UserError(f"{store}: not a readable result ({first_line(error)})")
 
 
 def _read(store: Path) -> xr.Dataset:
@@ -229,7 +230,7 @@ def _current(table: xr.Dataset) -> xr.Dataset:
 def _of_a_grid(dataset: xr.Dataset) -> xr.Dataset:
     """The table of a store of version 0.1."""
     attributes.read(dataset.attrs)
-    study, axes = study_of(dataset), tuple(str(dim) for dim in dataset["verdict"].dims)
+    study, axes = study_of(dataset), axes_of(dataset)
     fixed = json.loads(dataset.attrs["cell"])
     points = itertools.product(*(dataset[axis].values.tolist() for axis in axes))
     cells = [study.Cell(**fixed, **dict(zip(axes, point, strict=True))) for point in points]
@@ -259,6 +260,6 @@ def _checksums(dataset: xr.Dataset) -> dict[str, int]:
 
 
 def _attributes_sum(attrs: Mapping[Any, Any]) -> int:
-    """A number for what is said of a dataset; which coordinates it has zarr notes beside it."""
+    """A checksum of a dataset's attributes, without the list of coordinates that xarray adds."""
     said = {name: value for name, value in attrs.items() if name not in ("crc32", "coordinates")}
     return zlib.crc32(json.dumps(said, sort_keys=True, default=str).encode())

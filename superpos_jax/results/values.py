@@ -58,7 +58,7 @@ def allowed(study: Study | type[Study], field: str) -> str:
 
 
 def defaults(study: Study | type[Study]) -> dict[str, str]:
-    """What each number of a cell is if nobody sets it, in words; empty where it is then not used.
+    """The default of each number of a cell, in words; empty if there is none, or it means "none".
 
     >>> from superpos_jax.studies.double_descent.study import DoubleDescent
     >>> usual = defaults(DoubleDescent)

@@ -162,7 +162,7 @@ def to_grid(table: xr.Dataset, grid: Grid) -> xr.Dataset:
 def from_grid(dataset: xr.Dataset, grid: Grid) -> xr.Dataset:
     """The table of a result: what `to_grid` made a dataset of.
 
-    Of a cell that was retried, that it failed is known, and no more.
+    Of the first training of a retried cell it says no more than that it failed.
 
     Args:
         dataset: over the axes of the grid, or over some of their values.

@@ -65,9 +65,8 @@ def audit(
         cells: how many; all there are if that is fewer.
         seed: chooses the cells.
         progress: called between chunks.
-        archived: the result is an archive, which holds a part of a result: of the arrays some, and
-            of large ones some values, rounded. What it holds is compared. All other numbers are
-            whole.
+        archived: whether the result is an archive. It lacks some arrays, and some values of large
+            ones; the others of these are rounded. Then only what it holds is compared.
 
     Raises:
         UserError: no cell is trained yet.
@@ -117,9 +116,9 @@ def audit(
 
 
 def _take_cores(runs: Sequence[Any]) -> int:
-    """Have the threads and devices that a result was trained with, where JAX has not started yet.
+    """Set the threads and devices that a result was trained with, where JAX has not started yet.
 
-    How many devices to train on: where it matters, one or two stand for one and several.
+    Returns how many devices to train on: 2 if all runs in which it matters had several, else 1.
     """
     numbers, parts = ({run.get(key, ANY) for run in runs} - {ANY} for key in CORES)
     wanted = 2 if parts == {"several"} else 1
@@ -159,10 +158,10 @@ def _compare(stored: Any, again: Any, archived: bool) -> tuple[bool, float, str]
 
 
 def _as_held(held: np.ndarray, values: np.ndarray, single: bool) -> np.ndarray:
-    """Numbers as an archive would hold them, by what it holds.
+    """Numbers as an archive would hold them, judged by what it holds.
 
-    A number that is not a number is not held: an earlier version had no such quantity yet. Of an
-    array that is no `single` number or its history, some values may be held, rounded.
+    NaN stands for a number that it lacks: an earlier version had no such quantity yet. A `single`
+    number and its history are held whole; of other arrays some values may be, rounded.
 
     >>> again = np.float32([0.123456789, 7])
     >>> held = np.where([True, False], rounded(again), np.float32(np.nan))

@@ -25,6 +25,7 @@ from superpos_jax.engine.layout import by_layout
 from superpos_jax.engine.program import choose
 from superpos_jax.engine.study import Study
 from superpos_jax.results.cells import rows_of
+from superpos_jax.text import first_line
 from superpos_jax.training.folder import CHECKPOINT
 from superpos_jax.training.provenance import Machine
 
@@ -104,8 +105,8 @@ class Checkpoints:
         return time.monotonic() - self._last >= every
 
     @contextlib.contextmanager
-    def pause(self) -> Iterator[None]:
-        """What is done in here to save the run counts as the cost of a checkpoint."""
+    def timed(self) -> Iterator[None]:
+        """The time spent in here is the cost of a checkpoint, from which `due` counts on."""
         begin = time.monotonic()
         yield
         self._last = time.monotonic()
@@ -124,8 +125,9 @@ class Checkpoints:
             self._manager.save(step, args=ocp.args.Composite(**items), force=True)
             self._manager.wait_until_finished()
         except Exception as error:  # whatever a full disk makes a writer say
-            reason = str(error).partition("\n")[0]
-            logger.warning("no checkpoint of step %d, training goes on: %s", step, reason)
+            logger.warning(
+                "no checkpoint of step %d, training goes on: %s", step, first_line(error)
+            )
             return False
         return True
 
@@ -242,8 +244,9 @@ def _newest(
                     raise ValueError("its checksum differs")
                 return about, arrays
             except Exception as error:  # whatever a damaged file makes a reader say
-                reason = str(error).partition("\n")[0]
-                logger.warning("checkpoint %d is damaged, using the one before: %s", step, reason)
+                logger.warning(
+                    "checkpoint %d is damaged, using the one before: %s", step, first_line(error)
+                )
     return None
 
 

@@ -27,8 +27,8 @@ SECONDS_PER_UPDATE = {"cpu": 1e-5, "gpu": 7e-5, KERNELS: 7e-5}
 both numbers, 0.7 to 1.3 times the duration of eight trainings on an H100 is foreseen."""
 
 SMALL_ROW, SMALL_ROW_POWER = 1.5e5, 0.25
-"""A CPU that computes cells side by side is slower where a sample takes few operations: below this
-many its rate falls as this power of them. Measured at 900, 8,000 and 150,000 operations."""
+"""A CPU with cells side by side is slower if a sample takes few operations: below `SMALL_ROW`
+its rate falls as their power `SMALL_ROW_POWER`. Measured at 900, 8,000 and 150,000 operations."""
 
 SECONDS_PER_CELL = 3e-4
 """Seconds that one process takes for a cell beside training: its plan, its report, its row."""
@@ -183,7 +183,7 @@ def _measuring(study: Study, cell: Any) -> float:
 
 
 def _vectorised(study: Study, group: Group, cell: Any) -> float:
-    """Share of a core's operations a second that cells side by side do; 1 of cells in turn."""
+    """Share of a core's rate that cells side by side reach; 1 for cells one after another."""
     if group.beside == 1:
         return 1.0
     cost = group.layout.shapes.row_cost or study.sample_cost(cell)

@@ -22,6 +22,7 @@ import xarray as xr
 from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.errors import UserError
 from superpos_jax.results import store
+from superpos_jax.results.files import PART, replacing
 from superpos_jax.results.grid import Grid
 from superpos_jax.results.registry import load_study
 from superpos_jax.results.store import NEW, OLD, STORE
@@ -33,8 +34,6 @@ CHECKPOINT = "checkpoint"
 LOCK, OWNER = ".lock", ".lock.owner"
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP)
 """What a file system says that has no locks, as NFS without its daemon."""
-PART = ".part"
-"""How the names of files end that are being written."""
 SHARD_FOLDER = r"shard-\d+-of-\d+"
 """How the folders of shards are called, which may lie in the folder of their sweep."""
 
@@ -46,7 +45,7 @@ class Folder:
         path: the folder; it need not exist.
         sweep: whose cells are to be trained in it.
         grid: of the sweep.
-        checked: whether the process that leads has looked at what is there.
+        checked: whether the leading process has already looked at what is there.
 
     Raises:
         UserError: something else is there, or it cannot be read.
@@ -131,7 +130,7 @@ class Folder:
             store.write_table(table, self.path)
 
     def _has_store(self) -> bool:
-        """Whether there is one; `NEW` alone is of a run that was killed in its first write."""
+        """Whether there is a store; `NEW` alone was left by a run killed in its first write."""
         return any((self.path / name).is_dir() for name in (STORE, OLD))
 
     def _refuse_other(self, table: xr.Dataset) -> None:
@@ -252,11 +251,7 @@ def _is_part(name: str) -> bool:
 
 
 def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}{PART}")
-    try:
+    with replacing(path) as part:
         part.write_text(text)
         store.fsync(part)  # a crash of the machine leaves the old file or the whole new one
-        part.replace(path)
-        store.fsync(path.parent)
-    finally:
-        part.unlink(missing_ok=True)
+    store.fsync(path.parent)

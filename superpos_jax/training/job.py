@@ -27,6 +27,7 @@ from superpos_jax.errors import UserError
 from superpos_jax.results import cells, rows
 from superpos_jax.results.result import Result
 from superpos_jax.results.sweep import Sweep, read_sweep
+from superpos_jax.text import first_line
 from superpos_jax.training import checkpoint, launch, opening, shards
 from superpos_jax.training.checkpoint import Checkpoints, Saved, about, drop_finished, find
 from superpos_jax.training.folder import Folder
@@ -260,7 +261,7 @@ def _train_program(
 
     def save() -> bool:
         """Write a checkpoint, and show how far the cells have come; whether it was written."""
-        with checkpoints.pause() if checkpoints else contextlib.nullcontext():
+        with checkpoints.timed() if checkpoints else contextlib.nullcontext():
             arrays = training.arrays()  # gathered from all processes
             written = checkpoints is None or checkpoints.save(training.step, arrays, owner)
             try:
@@ -321,7 +322,7 @@ def find_devices(count: int | None) -> list[jax.Device]:
         wanted = os.environ.get("JAX_PLATFORMS")
         if not wanted:
             raise
-        reason = str(error).partition("\n")[0] or "there is no such device here"
+        reason = first_line(error) or "there is no such device here"
         raise UserError(f"JAX_PLATFORMS={wanted}: {reason}; allowed: cpu, or unset") from None
     if collective.several() and count not in (None, len(devices)):
         raise UserError(f"--devices {count}: {len(devices)} in all processes, and all are used")

@@ -28,7 +28,7 @@ from jaxlib import _jax as jaxlib_client
 from superpos_jax.engine import cgroups
 from superpos_jax.engine.collective import prove, several, shared
 from superpos_jax.errors import Interrupted, LostProcess, UserError
-from superpos_jax.text import counted
+from superpos_jax.text import counted, first_line
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ TASKS = "SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"
 """Environment variables with the number of tasks of a job, or of its step: an interactive step of a
 job of four tasks is one task."""
 LAUNCHERS = "JOB_COMPLETION_INDEX", "TPU_WORKER_HOSTNAMES", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK"
-"""Environment variables of which one is set in a Kubernetes pod that is one of several."""
+"""Environment variables: a Kubernetes pod that is one of several has one of them."""
 RANKS = "SLURM_PROCID", "OMPI_COMM_WORLD_RANK"
 """Environment variables with the number of a task."""
 SECRET_BYTES = 32
@@ -96,8 +96,9 @@ def join(
             return False  # JAX detects no cluster
         if coordinator is None and "before" in str(error):
             return False  # JAX is in use already, by this process alone
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"cluster: {reason}; --processes 1 trains in this one alone") from None
+        raise UserError(
+            f"cluster: {first_line(error)}; --processes 1 trains in this one alone"
+        ) from None
     return True
 
 
@@ -148,9 +149,9 @@ def _said_for_whom(coordinator: str | None, count: int | None, index: int | None
 def _join_here(coordinator: str, count: int | None, index: int | None, secret: bytes) -> None:
     """Join the processes of this machine, over the loopback interface and past any proxy.
 
-    Once they have met, they leave JAX's coordinator. It would take them for lost, and abort them,
-    where the machine slept or its clock was set back: it reads the silence since a heartbeat off
-    that clock. What gloo has connected stays so, and that one of them ended they notice by it.
+    Once they have met, they leave JAX's coordinator. It measures the silence since a heartbeat by
+    the machine's clock: after a sleep, or a clock set back, it would take the processes for lost
+    and abort them. Gloo's connections stay; by them a process notices that another one has ended.
     """
     names = ("no_grpc_proxy", "no_proxy", "NO_PROXY")
     others = next((os.environ[name] for name in names if os.environ.get(name)), "")

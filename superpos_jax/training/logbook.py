@@ -103,7 +103,7 @@ class Logbook:
         self.runs[-1]["finished"] = provenance.now()
 
     def add(self, rows: xr.Dataset) -> None:
-        """Take rows of cells in and write all there is. What has ended is not unfinished again."""
+        """Take in rows of cells, then write the table. A cell that has ended stays ended."""
         self.table = cells.gather(self.table, rows)
         self.write()
 

@@ -107,7 +107,7 @@ def _measured(
 
 
 def _given(study: Study, before: xr.Dataset, cells: Sequence[Any]) -> dict[str, xr.Variable]:
-    """What data alone give of all cells of a grid that have it, the dead ones among them."""
+    """The numbers that depend on the data alone, of all cells that have them, dead or not."""
     columns: dict[str, list[Any]] = {}
     for cell in cells:
         for name, variable in study.given(cell).items():
@@ -176,7 +176,7 @@ def _refuse_others(cells: Sequence[Any], stored: Sequence[xr.Dataset], losses: n
 
 
 def _placed(before: xr.Dataset, name: str, trained: np.ndarray, values: np.ndarray) -> xr.Variable:
-    """A number of each cell; of a cell that is not measured what it was, or NaN."""
+    """A number of each cell: the new value of trained ones, else what it was, or NaN."""
     verdict = before["verdict"]
     if name in before:
         old = before[name]

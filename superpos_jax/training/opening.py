@@ -84,7 +84,7 @@ def opened(
         if folder and table is not None and not mix:
             runs = view.provenance(table)
             changed = changed_source(runs, type(grid.study))
-            # Data that are not there any more stop nobody who has nothing to train.
+            # Where nothing is left to train, data that cannot be read any more are no error.
             with contextlib.nullcontext() if todo else contextlib.suppress(UserError):
                 changed = changed or changed_data(runs, data_sources(grid.study, grid.cells))
             if changed and todo:

@@ -37,7 +37,7 @@ class Progress(NamedTuple):
     trained: Sequence[Any] = ()
 
 
-class Pace:
+class Rate:
     """Steps a second and seconds left, since the program that is training began or went on."""
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ def bar(console: Console) -> Iterator[Callable[[Progress], None]]:
     """
     drawn = console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
     started = last = time.monotonic()
-    pace = Pace()
+    rates = Rate()
     shown = rich.progress.Progress(
         rich.progress.TextColumn("{task.description}"),
         rich.progress.BarColumn(),
@@ -83,7 +83,7 @@ def bar(console: Console) -> Iterator[Callable[[Progress], None]]:
         nonlocal last
         clock = time.monotonic()
         text, left = f"step {now.step:,}/{now.steps:,}", ""
-        if (pair := pace.of(now, clock)) is not None:
+        if (pair := rates.of(now, clock)) is not None:
             rate, seconds = pair
             text, left = f"{text}, {rate:,.1f} steps/s", f", {seconds:.0f} s left"
         shown.update(

@@ -57,10 +57,10 @@ def machine() -> Machine:
 
 
 def trainer(study: Study) -> Machine:
-    """The machine, hashes of the code of study and engine, and what of it is in no commit.
+    """The machine, the hashes of the code of study and engine, and the files that differ from HEAD.
 
-    The hash of a study is empty where there is no source to read; outside of a checkout nothing is
-    said of commits.
+    The hash of a study is empty where its source cannot be read. Outside of a checkout there is no
+    list of files.
     """
     code = {SOURCE: source_hash(type(study)), ENGINE: engine_hash()}
     changed = changed_code(type(study))
@@ -84,8 +84,8 @@ def begun(mesh: jax.sharding.Mesh, study: Study) -> dict[str, Any]:
 def differences(run: Machine, present: Machine) -> list[str]:
     """What of machine, versions and code differs between a run and the present, in words.
 
-    A run of version 0.1 has no hash of its study, and notes no cores: that is no difference. Where
-    the hashes of study and engine are known, they tell the code and the commit does not.
+    A run of version 0.1 has no hash of its study and notes no cores: that is no difference. Where
+    the hashes of study and engine are known, they are compared and the commit is not.
     """
     then, today = _flat(run), _flat(present)
     today.pop(CHANGED, None)
@@ -162,10 +162,10 @@ def _processor() -> str:
 
 
 def changed_code(study: type[Study]) -> list[str] | None:
-    """The files that compute a study's cells and whose code is not that of the checkout's commit.
+    """The files that compute a study's cells and whose code differs from the checkout's commit.
 
-    They are the study's own, the engine's and those that studies share, as paths in the checkout.
-    Comments and docstrings do not count. None outside of a checkout.
+    Looked at are the files of the study, of the engine, and those that studies share; comments and
+    docstrings do not count. Paths in the checkout; None outside of one.
     """
     changed = _changed_modules()
     if changed is None:

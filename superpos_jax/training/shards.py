@@ -88,7 +88,7 @@ def cut(grid: Grid, count: int) -> list[Shard]:
 
 
 def left(result: Result) -> dict[Shard, int]:
-    """Of a result that was trained in shards, those with cells that are not finished; how many."""
+    """How many cells each shard of a result has left; empty if it was not trained in shards."""
     counts = [parse(run[SHARD]).of for run in provenance(result.dataset) if SHARD in run]
     if not counts:
         return {}

@@ -102,3 +102,10 @@ def test_the_package_lists_what_it_has():
     assert {"run", "load", "Sweep", "plots"} <= {*dir(sp)}
     assert not {"importlib", "annotations", "TYPE_CHECKING"} & {*dir(sp)}
     assert sp.__version__ == version("superpos_jax")
+
+
+def test_an_export_that_fails_leaves_no_part_of_it(tmp_path):
+    dataset = xr.Dataset({"loss": ("T", np.array([1.0, 2.0]), {"odd": object()})}, {"T": [3, 5]})
+    with pytest.raises(TypeError):
+        export.write(dataset, ("T",), tmp_path / "cells.nc", "netcdf")
+    assert not list(tmp_path.iterdir())

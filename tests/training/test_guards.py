@@ -15,9 +15,9 @@ import xarray as xr
 from test_growth import same, sweep
 
 import superpos_jax as sp
-from superpos_jax.drawing.spec import _replace
 from superpos_jax.engine.verdicts import FINISHED, UNFINISHED
 from superpos_jax.results import archive, store
+from superpos_jax.results.files import replacing
 from superpos_jax.results.store import NEW, STORE, read_table
 from superpos_jax.training import checkpoint, folder, launch
 from superpos_jax.training.checkpoint import Checkpoints, about, find
@@ -186,9 +186,10 @@ def test_a_file_is_the_old_one_until_the_new_one_is_whole(trained, tmp_path, mon
     archive.write(result, path)
     before = path.read_bytes()
 
-    def half(part):
-        part.write_text("half")
-        raise OSError(errno.ENOSPC, "full")
+    def half(path):
+        with replacing(path) as part:
+            part.write_text("half")
+            raise OSError(errno.ENOSPC, "full")
 
     def refuse(*_):
         raise OSError(errno.EIO, "broken")
@@ -196,12 +197,13 @@ def test_a_file_is_the_old_one_until_the_new_one_is_whole(trained, tmp_path, mon
     monkeypatch.setattr(os, "replace", refuse)
     for write in (
         lambda: folder._write(path, "new"),
-        lambda: _replace(path, half),
+        lambda: half(path),
         lambda: archive.write(result, path),
     ):
         with pytest.raises(OSError, match=r"full|broken"):
             write()
         assert path.read_bytes() == before
+        assert [file.name for file in tmp_path.iterdir()] == ["file.zip"]
 
 
 def test_fresh_clears_what_the_folder_holds(trained, tmp_path):

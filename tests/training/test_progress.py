@@ -7,15 +7,15 @@ import pytest
 from rich.console import Console
 
 from superpos_jax.training import launch, progress
-from superpos_jax.training.progress import Pace, Progress
+from superpos_jax.training.progress import Progress, Rate
 
 
 def test_rate_and_time_left_are_those_of_the_program_that_trains():
     """Two programs of 100 steps, the second ten times as slow."""
-    pace = Pace()
+    rate = Rate()
 
     def of(done, step, clock):
-        return pace.of(Progress(done, "", step, 100), clock)
+        return rate.of(Progress(done, "", step, 100), clock)
 
     assert of(0.0, 0, 0.0) is None
     assert of(0.005, 1, 5.0) is None  # compiling is no training
@@ -27,9 +27,9 @@ def test_rate_and_time_left_are_those_of_the_program_that_trains():
 
 
 def test_a_continued_program_is_timed_from_where_it_goes_on():
-    pace = Pace()
-    assert pace.of(Progress(0.6, "", 600, 1000), 0.0) is None
-    assert pace.of(Progress(0.7, "", 700, 1000), 50.0) == pytest.approx((2, 150))
+    rate = Rate()
+    assert rate.of(Progress(0.6, "", 600, 1000), 0.0) is None
+    assert rate.of(Progress(0.7, "", 700, 1000), 50.0) == pytest.approx((2, 150))
 
 
 @pytest.mark.parametrize(

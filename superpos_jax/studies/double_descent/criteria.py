@@ -11,20 +11,21 @@ STANDS_OUT = 0.1
 CORNER = 0.25
 """Above which a feature has a corner of the pentagon to itself; in P1 the five have 0.31 each."""
 LEARNED = 0.15
-"""Largest D_f of a model from which on it counts as having learned features."""
+"""A model has learned features if its largest D_f is above this."""
 FAILED = 0.01
 """Train loss above which a run has not solved its samples; predicting zero scores 1."""
 NEAR, INNER = 0.3, 0.8
-"""Shares of the longest hidden vector: a shorter one is near the origin, or on a second radius."""
+"""Shares of the longest hidden vector: below NEAR a vector is near the origin, from there to INNER
+it is on a second radius."""
 SHARE = 1e-3
 """A sample is held when its dimensionality is among this share of the largest ones."""
 PEAK, FALL = 5.0, 2.0
 """A near miss rises above PEAK times m/T and ends at 1/FALL of its highest value, or less."""
 FORGOTTEN = 0.5
-"""A feature is forgotten that ends below that share of its largest D_f along training."""
+"""A feature is forgotten if it ends below that share of its largest D_f along training."""
 BUMP_FROM, BUMP = 0.1, 0.01
-"""A bump over T is sought from that T/n on, below which single T have peaks of their own, and
-stands so far above both ends."""
+"""A bump over T is sought from T/n = BUMP_FROM on: below it single T have peaks of their own. It
+stands BUMP above both ends, or more."""
 LINEAR = 0.01
 """Losses that far from 1 are drawn on a linear scale."""
 
@@ -54,8 +55,8 @@ def pooled(values: np.ndarray, counts: np.ndarray) -> dict[str, float]:
 def crossing(x: np.ndarray, y: np.ndarray) -> float:
     """The x, interpolated in log x, from which on y is positive for good.
 
-    0 where y is positive at every x, infinity where not at the last, NaN where all y are.
-    Where y is infinite the crossing lies halfway, in log x, to the neighbour.
+    0 if y is positive at every x, infinity if it is not positive at the last, NaN if all y are NaN.
+    Next to an infinite y the crossing lies halfway, in log x, between the two.
 
     Example:
         >>> crossing(np.array([1.0, 10.0, 100.0]), np.array([-2.0, -1.0, 1.0])).__round__(3)
@@ -125,8 +126,7 @@ def regime(D_f: np.ndarray, D_X: np.ndarray, m: int) -> int:
 def commonest(regimes: np.ndarray) -> int:
     """The regime of most runs, -1 without any.
 
-    Of equally common ones generalizing, else memorizing: where half of the runs end in a regime,
-    its border is reached.
+    In a tie generalizing wins, then memorizing: a regime begins where half of the runs end in it.
 
     Example:
         >>> commonest(np.array([0, 1, 1, 0])), commonest(np.array([2, 1, 1, -1]))
@@ -162,7 +162,7 @@ def places(count: np.ndarray | int) -> np.ndarray:
 
 
 def ranked_on_top(rank: int, count: int) -> bool | None:
-    """Whether a sample with so many larger ones among `count` is; None if the rank is not known.
+    """Whether a sample with `rank` larger ones among `count` is on top; None if `rank` is -1.
 
     Example:
         >>> ranked_on_top(2, 3000), ranked_on_top(3, 3000), ranked_on_top(-1, 3000)

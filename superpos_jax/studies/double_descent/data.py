@@ -6,9 +6,9 @@ one to the next is geometric, P(gap >= g) = S^g, so a sample costs as many rando
 non-zeros. Gaps are read off a table of integer thresholds, which makes the support the same on
 every machine and its probabilities exact to 2^-31.
 
-Sample t of a stream depends on (data seed, n, S, stream, t) alone, and on how many are repeated how
-often: data sets are nested, the samples of T are the first T of every larger T. Further draws begin
-later in the same stream.
+Sample t of a stream depends on (data seed, n, S, stream, t) and on the repetitions alone. So data
+sets are nested: the samples of T are the first T of every larger T. Further draws begin later in
+the same stream.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from superpos_jax.errors import UserError
 
 CHUNK = 1024
 FEW = 64
-"""Samples that are drawn at once where no more are asked for, instead of a chunk."""
+"""Samples that are drawn at once, instead of a chunk, if no more are asked for."""
 SPARSE = 256
-"""Non-zeros of a sample, below which many chunks are kept after they were drawn: 5 MB each."""
+"""Below so many non-zeros a sample, 64 drawn chunks are kept (5 MB each); from there on, 2."""
 STREAMS = {"train": 0, "test": 1, "online": 2}
 
 

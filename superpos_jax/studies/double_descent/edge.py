@@ -39,7 +39,7 @@ def share(held: np.ndarray) -> np.ndarray:
 
 
 def boundary(R: np.ndarray, share: np.ndarray) -> float:
-    """The R from which on a share is one half or more; 0 below all R, infinity above them.
+    """The R from which on a share is one half or more; 0 if it always is, infinity if it never is.
 
     Interpolated in log R. A share that is not monotone is taken midway between its largest value
     so far and its smallest from there on.
@@ -70,7 +70,8 @@ def resampled(held: np.ndarray, R: np.ndarray) -> np.ndarray:
 def power_law(x: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:
     """Exponent a and factor c of y = c x^a by least squares in log y, None for too few points.
 
-    None too if some y is 0 or infinite, beyond what was swept: without it the line would be bent.
+    None too if some y is 0 or infinite, that is, beyond what was swept: a line through the others
+    would be bent.
 
     Example:
         >>> a, c = power_law(np.array([1.0, 2.0, 4.0]), np.array([3.0, 12.0, 48.0]))

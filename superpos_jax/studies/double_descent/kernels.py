@@ -1,7 +1,6 @@
 """Kernels for GPUs: losses and gradients of many autoencoders of any T at once, in Triton.
 
-A *tile* is up to ROWS samples of one cell, a *span* some tiles of it; they lie one after another.
-With A = [V; b] and p, u, g as in model.py:
+Tiles and spans are those of `engine.kernel.Tiles`. A = [V; b], and p, u, g are as in model.py:
 
     of_samples   a program a tile: h = W x from the non-zeros of each sample; z = A^T h and
                  u = sum g A over all features; then what the non-zeros change in u and the loss
@@ -10,16 +9,15 @@ With A = [V; b] and p, u, g as in model.py:
     over_spans   a program a cell: the sum of its gradient over spans, where a cell has several
     total        a program a cell: its loss
 
-z is computed twice, which costs less than to store it: nothing of size T x n is ever written. No
-sum crosses programs but through memory, in a fixed order, and none is atomic: the bits of a cell
-are its own. Programs of a cell that is not wanted return at once.
+Both of_samples and of_features compute z: storing it, T x n, would take longer. Sums pass from
+program to program in memory, in a fixed order and never atomically, so the bits of a cell depend on
+no other. A program returns at once if its cell is not wanted.
 
-Pallas' Triton backend is deprecated, and its Mosaic GPU backend has no load at an array of indices
-(JAX 0.11.2), which lists of non-zeros need: so they are in Triton's own language.
+Why not Pallas: its Triton backend is deprecated, and its Mosaic GPU backend (JAX 0.11.2) has no
+load at an array of indices, which lists of non-zeros need.
 
-Arrays: of cells W, V (cells, HIDDEN, N), b (cells, N); of tiles h, u (HIDDEN, R), loss (R,), with
-R = ROWS * tiles; lists of non-zeros as autoencoders.py has them. The `tl.static_range` loops over
-hidden dimensions are unrolled, and their tuples live in registers.
+Arrays: W, V (cells, HIDDEN, N); b (cells, N); of all tiles h, u (HIDDEN, R) and loss (R,), with
+R = ROWS * tiles; lists as `autoencoders.Lists` has them. `tl.static_range` unrolls.
 """
 
 from __future__ import annotations
@@ -89,8 +87,7 @@ def at_entries(v, z, P: tl.constexpr):
 
 @triton.jit
 def of_samples(
-    W, V, b, start, col, val, wanted, cell_of, block_of, count_of,
-    h_out, u_out, loss_out,
+    W, V, b, start, col, val, wanted, cell_of, block_of, count_of, h_out, u_out, loss_out,
     N: tl.constexpr, R: tl.constexpr, HIDDEN: tl.constexpr,
     P: tl.constexpr, RELU: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
@@ -109,26 +106,20 @@ def of_samples(
     entries = tl.load(start + sample + 1) - begin
     most = tl.max(entries, 0)
 
-    h = ()
-    for k in tl.static_range(HIDDEN):
-        h = h + (tl.zeros((ROWS,), tl.float32),)
+    h = (tl.zeros((ROWS,), tl.float32),) * HIDDEN
     for s in range(most):
         i = tl.load(col + begin + s, mask=s < entries, other=0)
         v = tl.load(val + begin + s, mask=s < entries, other=0.0)
         h = added(h, v, loaded(W, i, None, N, HIDDEN), HIDDEN)
     if RELU:
-        active = ()
-        for k in tl.static_range(HIDDEN):
-            active = active + (tl.where(h[k] > 0, h[k], 0.0),)
-        h = active
+        h = [tl.where(x > 0, x, 0.0) for x in h]
     out = tile * ROWS + lane
-    u = ()
     tall = ()
     for k in tl.static_range(HIDDEN):
         tl.store(h_out + k * R + out, h[k])
         tall = tall + (h[k][:, None],)
-        u = u + (tl.zeros((ROWS, COLUMNS), tl.float32),)
 
+    u = (tl.zeros((ROWS, COLUMNS), tl.float32),) * HIDDEN
     loss = tl.zeros((ROWS, COLUMNS), tl.float32)
     feature = tl.arange(0, COLUMNS)[None, :]
     for first in range(0, N, COLUMNS):
@@ -141,9 +132,7 @@ def of_samples(
         loss += g * z
 
     sample_loss = tl.sum(loss, 1)
-    back = ()
-    for k in tl.static_range(HIDDEN):
-        back = back + (tl.sum(u[k], 1),)
+    back = [tl.sum(x, 1) for x in u]
     for s in range(most):
         i = tl.load(col + begin + s, mask=s < entries, other=0)
         v = tl.load(val + begin + s, mask=s < entries, other=0.0)
@@ -155,9 +144,7 @@ def of_samples(
         sample_loss += correction
         back = added(back, residual, a, HIDDEN)
     for k in tl.static_range(HIDDEN):
-        through = back[k]
-        if RELU:
-            through = tl.where(h[k] > 0, through, 0.0)
+        through = tl.where(h[k] > 0, back[k], 0.0) if RELU else back[k]
         tl.store(u_out + k * R + out, through)
     tl.store(loss_out + out, sample_loss)
 
@@ -165,8 +152,7 @@ def of_samples(
 @triton.jit
 def of_features(
     V, b, h_in, u_in, start, row, val, wanted, stream_of, block_of, first_of, samples_of,
-    cell_of, tile_of,
-    dW, dV, db,
+    cell_of, tile_of, dW, dV, db,
     N: tl.constexpr, R: tl.constexpr, HIDDEN: tl.constexpr, P: tl.constexpr, TIED: tl.constexpr,
     ROWS: tl.constexpr, TILE: tl.constexpr, SPAN: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
@@ -183,13 +169,9 @@ def of_features(
     h_in += tile * TILE + begin
     u_in += tile * TILE + begin
     bias = tl.load(b + cell * N + feature)
-    a = ()
-    wide = ()
-    d = ()
-    for k in tl.static_range(HIDDEN):
-        a = a + (tl.load(V + (cell * HIDDEN + k) * N + feature),)
-        wide = wide + (a[k][None, :],)
-        d = d + (tl.zeros((ROWS, COLUMNS), tl.float32),)
+    a = loaded(V + cell * HIDDEN * N, feature, None, N, HIDDEN)
+    wide = [x[None, :] for x in a]
+    d = (tl.zeros((ROWS, COLUMNS), tl.float32),) * HIDDEN
     c = tl.zeros((ROWS, COLUMNS), tl.float32)
     lane = tl.arange(0, ROWS)[:, None]
     whole = samples // ROWS * ROWS
@@ -206,11 +188,8 @@ def of_features(
         c += g
 
     of_bias = tl.sum(c, 0)
-    decoder = ()
-    encoder = ()
-    for k in tl.static_range(HIDDEN):
-        decoder = decoder + (tl.sum(d[k], 0),)
-        encoder = encoder + (tl.zeros((COLUMNS,), tl.float32),)
+    decoder = [tl.sum(x, 0) for x in d]
+    encoder = (tl.zeros((COLUMNS,), tl.float32),) * HIDDEN
     start += stream * (N + 1) + feature
     entry = tl.load(start)
     end = tl.load(start + 1)

@@ -22,8 +22,8 @@ def draw_block(key: jax.Array, shape: tuple[int, ...], slots: int, n: int, S: fl
 
     Args:
         key: decides which.
-        shape: samples, and room for their non-zeros together; what finds no room is left out.
-        slots: most non-zeros of one sample; fewer than `n` only where more are all but impossible.
+        shape: samples, and room for all their non-zeros together; more than that are left out.
+        slots: room for the non-zeros of one sample: `n`, or so many that more hardly ever occur.
         n: features.
         S: probability of a zero.
 

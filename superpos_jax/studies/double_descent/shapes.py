@@ -12,8 +12,8 @@ from superpos_jax.studies.double_descent.cell import Cell
 from superpos_jax.studies.double_descent.model import Form
 
 WORTH_ZEROS, MOST_DENSE = 0.75, 256
-"""Samples are computed with their zeros where that takes at most so many of the operations, of at
-most so many features."""
+"""Samples are computed with their zeros if that takes less than WORTH_ZEROS of the operations that
+the non-zeros alone take, and if there are at most MOST_DENSE features."""
 CACHED = 2**17
 """Bytes of dense samples, of cells side by side, that stay in the cache of a core."""
 
@@ -74,7 +74,7 @@ def by_non_zeros(cell: Cell, n: int, platform: str) -> Shapes:
 
 
 def zeros_are_cheaper(cell: Cell, n: int) -> bool:
-    """Whether to compute with the zeros of samples is cheaper than to look for the others."""
+    """Whether computing with the zeros of samples is cheaper than gathering their non-zeros."""
     sparse = operations(cell.m, n, n * (1 - cell.S))
     return n <= MOST_DENSE and bool(dense_operations(cell.m, n) < WORTH_ZEROS * sparse)
 
@@ -88,9 +88,9 @@ def slots(cell: Cell, n: int) -> int:
 def operations(hidden: int, features: int, entries: float, slots: int = 0) -> float:
     """Operations a sample costs: three products with A = [W; b], a ReLU and a comparison.
 
-    A non-zero takes the time of about 700 + 170 m of them (benchmarks/README.md: at n = 500 half
-    of a step is theirs), since it is gathered and scattered several times. To draw a sample takes
-    1,800 to 2,800 for each of its slots, most of it for random bits.
+    A non-zero is gathered and scattered several times: it takes the time of about 700 + 170 m
+    operations (at n = 500 half of a step, see benchmarks/README.md). Drawing a sample takes 1,800
+    to 2,800 for each of its slots, most of it for random bits.
     """
     dense = features * (6 * (hidden + 1) + 2)
     return float(dense + entries * (700 + 170 * hidden) + 2300 * slots)
@@ -115,8 +115,8 @@ def _entries(rows: int, n: int, S: float, repeated: int = 0, repeats: int = 1) -
 
     Bernstein's inequality: a sum of variance v, of terms of at most k, exceeds its mean by
     sqrt(60 v) + 20 k with a probability below e^-30. A sample that is there k times is a term of k.
-    It depends on the cell alone (never on the data), and is rounded up to two sizes per power of
-    two so that neighbouring S share a layout.
+    The room depends on the cell alone, never on the data. It is rounded up to two sizes per power
+    of two, so that neighbouring S share a layout.
     """
     mean = rows * n * (1 - S)
     copies = min(repeats, rows)

@@ -71,7 +71,7 @@ class DoubleDescent(Study):
         return FIGURES
 
     def shapes(self, cell: numbers.Cell, platform: str) -> Shapes:
-        """Those of the kernels where a GPU has them; else of dense or of sparse blocks."""
+        """The shapes of the kernels where a GPU has them; else of dense or of sparse blocks."""
         n, by = self.options.n, autoencoders.backend(platform)
         if by and self.computes_as_its_parent() and (shapes := by_kernel(cell, n, by)):
             return shapes
@@ -103,7 +103,7 @@ class DoubleDescent(Study):
         return 250.0 * (cell.m * (1 + cell.untied) + 1) * self.options.n
 
     def hint(self, platform: str) -> str:
-        """The kernels, where a GPU has none."""
+        """How to install the kernels, where a GPU lacks them."""
         if platform != "gpu" or autoencoders.backend(platform):
             return ""
         return (
@@ -112,7 +112,7 @@ class DoubleDescent(Study):
         )
 
     def wrong(self, cell: numbers.Cell) -> str:
-        """Combinations of numbers that say nothing, or more than the engine counts."""
+        """Numbers that contradict each other, or make more samples than the engine counts."""
         if cell.online and cell.repeated and cell.repeats > 1:
             return "online = 1 repeats no sample; allowed: repeated = 0"
         if cell.rows >= 2**31:
@@ -122,7 +122,7 @@ class DoubleDescent(Study):
         return ""
 
     def alike(self, cell: numbers.Cell) -> Hashable:
-        """The numbers with the seeds that are meant, and n; not what is measured and stored."""
+        """The numbers, with the seeds that are used, and n; not what is measured and stored."""
         seeds = {"seed": 0, "data_seed": cell.data_key, "init_seed": cell.init_key}
         return replace(cell, **seeds), self.options.n
 
@@ -277,21 +277,20 @@ class DoubleDescent(Study):
                 {"long_name": "sample dimensionality D_X of the first samples"},
             ),
             "regime": Variable((), np.int8(regime(D_f, D_X, cell.m)), flags),
+            "repeated_rank": Variable(
+                (),
+                np.int32(rank),
+                {"long_name": "samples of larger D_X than a repeated one; -1: none"},
+            ),
         }
-        reported["repeated_rank"] = Variable(
-            (), np.int32(rank), {"long_name": "samples of larger D_X than a repeated one; -1: none"}
-        )
         if self.options.save_hidden:
             first = H[: self.options.report_samples]
             reported["H"] = Variable(("sample", "hidden"), first, {"long_name": "hidden vectors"})
-        dims = "hidden", "feature"
         if self.options.save_weights:
-            reported["W"] = Variable(
-                ("hidden", "feature"), W, {"long_name": "encoder weights"}, True
-            )
+            dims = "hidden", "feature"
+            reported["W"] = Variable(dims, W, {"long_name": "encoder weights"}, True)
             if cell.untied:
-                long_name = {"long_name": "decoder weights"}
-                reported["V"] = Variable(dims, V, long_name, True)
+                reported["V"] = Variable(dims, V, {"long_name": "decoder weights"}, True)
             reported["b"] = Variable(("feature",), b, {"long_name": "decoder bias"}, True)
         return reported
 

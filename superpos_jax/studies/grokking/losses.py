@@ -5,9 +5,8 @@ logit and r = sum over k != j of exp(z_k - z_j), the softmax sum is 1 + r and
 
     l = (z_j - z_y) + log(1 + r)
 
-A softmax of t bits rounds 1 + r. Where r <= 2^-t the sum is 1: the loss of a
-sample with j = y is 0, and so is its gradient at j. That is softmax collapse (Prieto et al., 2025,
-definition 3).
+A softmax of t bits rounds 1 + r. If r <= 2^-t the sum is 1: the loss of a sample with j = y is 0,
+and so is its gradient at j. That is softmax collapse (Prieto et al., 2025, definition 3).
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ MANTISSA = 2.0**23
 
 
 def rest(z: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """What the softmax sum has beside its largest term, 1.
+    """The softmax sum without its largest term, which is 1.
 
     Returns:
         r: (rows,) the sum of the terms.
@@ -45,12 +44,12 @@ def rest(z: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
 
 
 def rounded(r: jax.Array, t: Any) -> jax.Array:
-    """r as t bits have it once it was added to 1, for r < 1; ties to even, as floats have it.
+    """What is left of r, below 1, once 1 + r was rounded to t bits; ties to even, as in floats.
 
         r_t = 2^(1-t) round(r 2^(t-1))
 
-    Above 1, and where float32 is coarser, r stays as it is. One rounding of the whole sum: true
-    float types round after each term, and so collapse at a gap smaller by about 1.
+    From 1 on, and where float32 is coarser, r stays as it is. The whole sum is rounded once. True
+    float types round after each term, and so collapse at a gap that is smaller by about 1.
 
     >>> rounded(jnp.array([1e-3, 1e-4]), 11).tolist(), rounded(jnp.array([1e-30]), UNLIMITED)
     ([0.0009765625, 0.0], Array([1.e-30], dtype=float32))

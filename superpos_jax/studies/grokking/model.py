@@ -79,8 +79,8 @@ def mlp(params: Params, depth: int, first: jax.Array) -> jax.Array:
 def of_pair(weights: jax.Array, x: jax.Array, look_up: bool) -> jax.Array:
     """W1 times the one-hots of two numbers below p, (rows, units), for W1 of (2 p, units).
 
-    To `look_up` its rows takes no product. Where many threads add up the gradient, as on an
-    accelerator, the order of its sums is not fixed, nor are its bits.
+    `look_up` reads rows of W1 in place of a product. On an accelerator many threads would then add
+    up the gradient in no fixed order, and its bits would vary.
 
     >>> of_pair(jnp.arange(6.0)[:, None], jnp.array([[1, 2]]), look_up=True)
     Array([[6.]], dtype=float32)

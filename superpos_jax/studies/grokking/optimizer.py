@@ -13,7 +13,7 @@ PERPS = ("none", "tensor", "global")
 """In the order of their numbers."""
 BETA1 = 0.9
 NOISE = 1e-6
-"""A part of a gradient that is shorter than this share of it is rounding noise in float32."""
+"""If a part of a gradient is shorter than this share of the gradient, it is rounding noise."""
 
 
 class AdamState(NamedTuple):
@@ -30,8 +30,8 @@ def scale_by_root_adam(beta2: Any, eps: Any) -> optax.GradientTransformation:
         m <- beta1 m + (1 - beta1) g        s <- (beta2 s^2 + (1 - beta2) g^2)^1/2
         update = m / (1 - beta1^n) / (s / (1 - beta2^n)^1/2 + eps)
 
-    The same numbers as Adam's, but no square of a gradient is ever stored. A float32 has none of
-    gradients below 1e-19, and with eps = 1e-25 a second moment of 0 would blow an update up.
+    The same numbers as Adam's, but no square of a gradient is ever stored. Squares of gradients
+    below 1e-19 or so round to 0 in float32; with eps = 1e-25 an update over such a 0 would blow up.
     """
 
     def init(params: Any) -> AdamState:

@@ -60,7 +60,7 @@ class Size(NamedTuple):
 
 
 class Samples(NamedTuple):
-    """Which samples: those of a seed's order, training from the front, test from the back."""
+    """The key of a data set: the order of a seed, training from its front, test from its back."""
 
     part: str
     operation: int
@@ -146,7 +146,7 @@ class Grokking(Study):
         return Shapes(size)
 
     def init(self, cell: numbers.Cell, shapes: Shapes) -> model.Params:
-        """As PyTorch draws them."""
+        """Initial weights, distributed as PyTorch's."""
         o, key = self.options, jax.random.key(cell.seed)
         units, depth = shapes.size.units, shapes.size.depth
         if o.architecture == "transformer":
@@ -256,11 +256,11 @@ class Grokking(Study):
     # ---- first times
 
     def look_every(self, cell: numbers.Cell) -> int:
-        """As the options say."""
+        """Updates between two looks, an option."""
         return self.options.look_every
 
     def memo(self, cell: numbers.Cell, shapes: Shapes, params: model.Params) -> FirstTimes:
-        """Nothing was seen yet."""
+        """All first times, none of them reached yet: NaN."""
         never = jnp.float32(NEVER)
         return FirstTimes(never, never, never, jnp.full(len(BITS), never))
 
