@@ -106,7 +106,7 @@ def _kind(kind: Any) -> str:
     if outer is Literal:
         return ", ".join(map(repr, get_args(kind)))
     words = {bool: "true, false", str: "text in quotes", list: "a list", tuple: "a list"}
-    return words.get(outer) or getattr(kind, "__name__", str(kind))
+    return words.get(outer) or str(getattr(kind, "__name__", kind))
 
 
 def is_whole(study: Study | type[Study], field: str) -> bool:

@@ -362,10 +362,14 @@ BAD_FLAGS = {
     "unknown figure": (["plot", "RESULT", "plan"], "allowed: plane"),
     "best along the figure's axis": (
         ["plot", "RESULT", "t_sweep", "--best", "m"],
-        "needs the axis m",
+        "figure t_sweep: m is neither an axis nor the same",
     ),
     "a table that is none, set": (["plan", "AXES", "--set", "T=5"], "axes = [1]: allowed: a table"),
     "a study within nothing": (["plan", "quickstart", "--set", "study=.foo:Bar"], "no study"),
+    "a quantity for all figures": (
+        ["plot", "RESULT", "--at", "value=test_loss"],
+        "--at value: only a figure that is named takes it; allowed: plane, curves, history",
+    ),
     "figure of another type": (["plot", "RESULT", "plane", "--out", "x.jpg"], ".png, .pdf, .svg"),
     "folder of something else": (["run", "FILE", "--out", "BUSY"], "not a result folder"),
     "file in the way": (["run", "FILE", "--out", "FILE"], "a file is in the way"),
