@@ -296,5 +296,6 @@ def _locate(source: str | Path) -> Path:
     if path.is_dir():
         raise UserError(f"{path}: a folder, not a sweep file")
     if not path.exists():
-        raise UserError(f"{path}: no such sweep file; {nearest(str(source), sweeps)}")
+        close = nearest(str(source), sweeps).rpartition("allowed: ")[0]
+        raise UserError(f"{path}: no such sweep file; {close}superpos list has those that ship")
     return path

@@ -7,11 +7,14 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import xarray as xr
 
 from superpos_jax import Sweep, load, load_sweep, run
+from superpos_jax.cli.terminal import _labels
 from superpos_jax.results.sweep import headline, shipped
+from superpos_jax.text import Labels
 
 pytestmark = pytest.mark.unoptimized
 
@@ -403,3 +406,8 @@ def test_help_does_not_start_jax():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "run" in done.stdout
+
+
+def test_values_of_an_axis_are_written_as_in_figures():
+    axis = xr.DataArray(np.zeros(4), {"decay": [0.0, 1e-3, 0.1, 10.0]}, ["decay"])
+    assert _labels(axis, "decay", Labels()) == ["0", "0.001", "0.1", "10"]

@@ -374,7 +374,9 @@ def test_shipped_sweeps_have_short_and_long_names():
     assert {"quickstart", "paper/P3", "reference/P3"} <= set(sweeps)
     assert load_sweep("double_descent/paper/P3") == load_sweep("paper/P3")
     assert load_sweep("double_descent/quickstart") == load_sweep("quickstart")
-    assert "did you mean quickstart?" in refused(load_sweep, "quickstrt")
+    assert refused(load_sweep, "quickstrt") == (
+        "quickstrt: no such sweep file; did you mean quickstart? superpos list has those that ship"
+    )
 
 
 def test_sweeps_of_other_studies_are_named_with_their_study(tmp_path, monkeypatch):
