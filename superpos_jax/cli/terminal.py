@@ -167,7 +167,11 @@ def _rest(whole: DataArray, part: DataArray, describe: Callable[[Mapping[str, An
 
 def _labels(array: DataArray, axis: str, labels: Labels) -> list[str]:
     """The values of an axis, by name where they have one."""
-    return [labels.called(axis, value) or str(value) for value in array[axis].values.tolist()]
+
+    def text(value: Any) -> str:
+        return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+    return [labels.called(axis, value) or text(value) for value in array[axis].values.tolist()]
 
 
 def print_grid(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

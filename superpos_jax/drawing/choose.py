@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from superpos_jax.drawing import spec
 from superpos_jax.drawing.curves import CURVES
 from superpos_jax.drawing.history import HISTORY
-from superpos_jax.drawing.needs import unmet
+from superpos_jax.drawing.needs import NoAxisError, unmet
 from superpos_jax.drawing.plane import PLANE
 from superpos_jax.drawing.spec import FORMATS, FigureSpec, is_file, refuse
 from superpos_jax.errors import UserError
@@ -153,6 +153,10 @@ def draw(
         raise UserError(
             f"--out {target}: one file for all figures; name a figure, or give a folder"
         )
+    if only is None and (words := [word for word in select or () if word in WORDS]):
+        raise UserError(
+            f"--at {words[0]}: only a figure that is named takes it; allowed: {', '.join(GENERIC)}"
+        )
     if target.suffix.lower() in OTHERS:
         raise UserError(
             f"--out {target}: a figure is a file {', '.join(FORMATS)}, or give a folder"
@@ -170,11 +174,21 @@ def draw(
     else:
         chosen = drawable(result, only, select or ())
         if reason := chosen.applies(result.dataset):
-            raise UserError(f"figure {only}: {reason}")
-        paths = spec.draw(result, {only: chosen}, target, (only,), dark=dark, **(select or {}))
+            instead = GENERIC[only].applies(result.dataset) if only in GENERIC else None
+            raise UserError(f"figure {only}: {instead or reason}")
+        paths = _one(result, chosen, target, dark, select or {})
     try:
         yield from paths
+    except NoAxisError as error:
+        raise UserError(f"figure {only}: {error}") from None
     except ValueError as error:
         if not select:
             raise
         raise UserError(f"--at: {error}") from None
+
+
+def _one(
+    result: Result, chosen: FigureSpec, target: Path, dark: bool, select: Mapping[str, Any]
+) -> Iterator[Path]:
+    """The paths of one figure, drawn when the first is asked for."""
+    yield from spec.save(result, chosen, target, dark=dark, **select)

@@ -8,8 +8,28 @@ from typing import Any
 
 import xarray as xr
 
+from superpos_jax.errors import UserError
 from superpos_jax.results.runs import axes as axes_of
 from superpos_jax.results.runs import fixed
+
+
+class NoAxisError(UserError):
+    """A number that a figure shows is neither an axis nor the same in all cells.
+
+    Arms or a zip set it together with others, or `best` took its axis.
+
+    Arguments:
+        name: of the number.
+
+    Example:
+        >>> print(NoAxisError("m"))
+        m is neither an axis nor the same in all cells: arms, a zip or best decide it
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} is neither an axis nor the same in all cells: arms, a zip or best decide it"
+        )
 
 
 @dataclass(frozen=True)

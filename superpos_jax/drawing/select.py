@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from superpos_jax.errors import UserError
+from superpos_jax.drawing.needs import NoAxisError
 from superpos_jax.results.registry import labels_of, load_study
 from superpos_jax.results.runs import axes, fixed
 from superpos_jax.text import NBSP, counted, seed_axes
@@ -54,7 +54,7 @@ def narrow(
 
     Returns the dataset, sorted along `keep` where values are numbers, and the values at which every
     other axis was taken: the selected one, else the first. Raises ValueError for an unknown axis
-    or value.
+    or value, NoAxisError where an axis of `keep` has several values and is none of the result.
     """
     swept, labels = axes(dataset), labels_of(dataset)
     pool = seed_axes(swept) if pool is None else pool
@@ -82,7 +82,7 @@ def narrow(
         if axis in shared:
             dataset = dataset.expand_dims({axis: [shared[axis]]})
         elif axis not in swept:
-            raise UserError(f"best: the figure needs the axis {axis}; choose among another one")
+            raise NoAxisError(axis)
     ordered = [axis for axis in keep if np.issubdtype(dataset[axis].dtype, np.number)]
     return dataset.sortby(ordered), taken  # values with names stay in the order of the sweep
 

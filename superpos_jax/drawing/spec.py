@@ -13,7 +13,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from superpos_jax.drawing.dark import dark as on_dark
-from superpos_jax.drawing.needs import Needs, unmet
+from superpos_jax.drawing.needs import Needs, NoAxisError, unmet
 from superpos_jax.drawing.story import Part
 from superpos_jax.results.files import replacing
 
@@ -128,8 +128,8 @@ def draw(
         result: what the figures read.
         specs: the figures there are, by name.
         target: the folder; made if missing.
-        names: which to draw. One of them that does not apply is a warning. If left out, all that
-            apply.
+        names: which to draw. One of them that does not apply, or has no such line or panel, is a
+            warning. If left out, all that apply.
         dark: whether on dark pages.
         select: passed on to every table.
 
@@ -137,7 +137,11 @@ def draw(
         list(draw(result, FIGURES, "figures", ["plane", "t_sweep"]))
     """
     for name in names or specs:
-        if (reason := specs[name].applies(result.dataset)) is None:
-            yield from save(result, specs[name], target, dark=dark, **select)
-        elif names:
+        reason = specs[name].applies(result.dataset)
+        if reason is None:
+            try:
+                yield from save(result, specs[name], target, dark=dark, **select)
+            except NoAxisError as error:
+                reason = str(error)
+        if reason is not None and names:
             logger.warning("figure %s is not drawn: %s", name, reason)

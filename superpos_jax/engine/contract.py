@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_type_hints
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from pydantic import BaseModel
 
 from superpos_jax.engine.layout import TRAIN, Layout, datasets_of
 from superpos_jax.engine.plan import Plan
@@ -18,10 +19,12 @@ from superpos_jax.errors import UserError
 
 ZERO = 1e-6
 """What a loss may be, of samples that all have the weight 0."""
+SAME = 1e-2
+"""By what part the loss of one sample may change with the others, in low precision."""
 
 
 def check_class(study: type[Study]) -> None:
-    """Refuse a study whose cell is none.
+    """Refuse a study whose cell or options are none.
 
     Raises:
         UserError: with the first thing that is wrong.
@@ -30,6 +33,14 @@ def check_class(study: type[Study]) -> None:
     parameters = getattr(cell, "__dataclass_params__", None)
     if not isinstance(cell, type) or parameters is None or not parameters.frozen:
         raise UserError(f"study {name}: Cell: allowed: a frozen dataclass of the cell's numbers")
+    if not (isinstance(study.Options, type) and issubclass(study.Options, BaseModel)):
+        raise UserError(f"study {name}: Options: allowed: a pydantic model of the static choices")
+    for field, kind in get_type_hints(cell).items():
+        if kind not in (int, float):
+            raise UserError(
+                f"study {name}: Cell.{field}: {getattr(kind, '__name__', kind)}; allowed: int,"
+                " float (a choice is a number with names, in labels)"
+            )
     own_steps = study.steps is not Study.steps
     if not own_steps and "steps" not in {field.name for field in fields(cell)}:
         raise UserError(f"study {name}: Cell has no field steps; add it, or define steps(cell)")
@@ -51,18 +62,23 @@ def check(study: Study, plan: Plan, compiler_options: Mapping[str, Any] | None =
 
 
 def _check_loss(study: Study, cell: Any, layout: Layout, options: dict[str, Any]) -> None:
-    """The loss is a scalar, and samples of weight 0 have no part in it."""
+    """The loss is a scalar, and samples of weight 0 have no part in it.
+
+    With the weight of one sample alone, the loss must be the same whatever the others are: where
+    (rows,) and (rows, 1) were subtracted, it is not.
+    """
     if layout.shapes.kernel or type(study).loss is Study.loss:
         return  # the study computes gradients of its own
     name, shapes = type(study).__name__, layout.shapes
     train = datasets_of(study, cell)[TRAIN]
     block = jax.tree.map(lambda leaf: leaf[0], study.blocks(train, shapes.block))
 
-    def of_nothing(block: Any) -> jax.Array:
+    def loss(block: Any, weight: jax.Array) -> jax.Array:
         view = study.prepare(cell, shapes, study.init(cell, shapes))
-        return study.loss(cell, shapes, view, block, jnp.zeros(shapes.rows))
+        return study.loss(cell, shapes, view, block, weight)
 
-    shape = jax.eval_shape(of_nothing, block)
+    nothing = jnp.zeros(shapes.rows)
+    shape = jax.eval_shape(loss, block, nothing)
     if getattr(shape, "shape", None) != ():
         raise UserError(
             f"study {name}: loss has the shape {getattr(shape, 'shape', shape)}; allowed: (), the"
@@ -79,9 +95,20 @@ def _check_loss(study: Study, cell: Any, layout: Layout, options: dict[str, Any]
             f"study {name}: {own}: {odd[0] + ' is no scalar' if odd else 'no loss'}; allowed:"
             ' scalars by name, "loss" among them'
         )
-    value = float(jax.jit(of_nothing, compiler_options=options)(block))
+    measured = jax.jit(loss, compiler_options=options)
+    value = float(measured(block, nothing))
     if np.isfinite(value) and abs(value) > ZERO:
         raise UserError(
             f"study {name}: loss is {value:g} where all samples have the weight 0; allowed: 0, as"
             " (weight * loss of each sample).sum(), and no mean"
+        )
+    if type(study).blocks is not Study.blocks:
+        return  # rows are where the study has them
+    first = nothing.at[0].set(1.0)
+    alike = jax.tree.map(lambda leaf: np.broadcast_to(leaf[:1], leaf.shape), block)
+    here, there = float(measured(block, first)), float(measured(alike, first))
+    if np.isfinite([here, there]).all() and abs(here - there) > SAME * max(abs(here), abs(there)):
+        raise UserError(
+            f"study {name}: loss of one sample is {here:g}, and {there:g} where samples of weight 0"
+            " are others; allowed: weight * loss of each sample, both of the shape (rows,), summed"
         )

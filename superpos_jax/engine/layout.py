@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from superpos_jax.engine.once import Once
-from superpos_jax.engine.study import DataSet, Fresh, FullBatch, Minibatch, Shapes, Study
+from superpos_jax.engine.study import DataSet, Fresh, FullBatch, Minibatch, Shapes, Study, shapes_of
 from superpos_jax.errors import UserError
 
 TRAIN = "train"
@@ -88,7 +88,7 @@ def layout_of(study: Study, cell: Any, platform: str) -> Layout:
 
 def layout_with(study: Study, platform: str, cell: Any, samples: int) -> Layout:
     """The layout of a cell that has so many samples to train on."""
-    shapes, feed = study.shapes(cell, platform), study.feed(cell)
+    shapes, feed = shapes_of(study, cell, platform), study.feed(cell)
     seen = seen_by_update(study, cell, samples)
     if shapes.kernel:
         measures = type(study).measure is not Study.measure

@@ -73,6 +73,7 @@ __all__ = [
     "end_verdicts",
     "first_step",
     "history_steps",
+    "shapes_of",
 ]
 
 FEWEST_POINTS = 6
@@ -175,16 +176,24 @@ class Study(abc.ABC):
         wanted = max(1, dataset.samples)
         count = -(-dataset.samples // rows)
 
+        name, asked = type(self).__name__, dataset._replace(samples=wanted)
+
         def cut(array: np.ndarray) -> np.ndarray:
+            if not np.shape(array) or not hasattr(array, "shape"):
+                kind = type(array).__name__
+                raise UserError(f"study {name}: load: a {kind}; allowed: arrays, samples first")
             if len(array) != wanted:
                 raise UserError(
-                    f"study {type(self).__name__}: load: {len(array):,} samples of {dataset};"
-                    f" allowed: {wanted:,}"
+                    f"study {name}: load: {len(array):,} samples of {asked}; allowed: {wanted:,},"
+                    " dataset.samples"
                 )
             padding = np.broadcast_to(array[:1], (-wanted % rows, *array.shape[1:]))
             return np.concatenate([array, padding]).reshape(-1, rows, *array.shape[1:])[:count]
 
-        return jax.tree.map(cut, self.load(dataset._replace(samples=wanted)))
+        loaded = self.load(asked)
+        if not jax.tree.leaves(loaded):
+            raise UserError(f"study {name}: load: {loaded!r}; allowed: arrays, samples first")
+        return jax.tree.map(cut, loaded)
 
     def feed(self, cell: Any) -> Feed:
         """What an update sees: `FullBatch()`, `Minibatch(size)` or `Fresh(samples)`."""
@@ -406,11 +415,23 @@ class Study(abc.ABC):
 
         By default 6 for each parameter: 2 forward, 4 backward, as in dense layers.
         """
-        return 6.0 * _parameters(self, self.shapes(cell, "cpu"), cell)
+        return 6.0 * _parameters(self, shapes_of(self, cell, "cpu"), cell)
 
     def update_cost(self, cell: Any) -> float:
         """Operations an update costs beside its samples, padding aside: the optimizer's."""
         return 0.0
+
+
+def shapes_of(study: Study, cell: Any, platform: str) -> Shapes:
+    """The shapes of a cell on a platform.
+
+    Raises:
+        UserError: they are no `Shapes`.
+    """
+    shapes = study.shapes(cell, platform)
+    if not isinstance(shapes, Shapes):
+        raise UserError(f"study {type(study).__name__}: shapes: {shapes!r}; allowed: Shapes(size)")
+    return shapes
 
 
 def end_verdicts(study: Study) -> list[int]:
@@ -425,6 +446,14 @@ def _parameters(study: Study, shapes: Shapes, cell: Any) -> int:
     """Numbers in the parameters of a cell, traced once for all cells of its shapes."""
     counts: dict[Shapes, int] = vars(study).setdefault("_parameters", {})
     if shapes not in counts:
+        name = type(study).__name__
         params = jax.eval_shape(lambda: study.init(cell, shapes))
-        counts[shapes] = sum(leaf.size for leaf in jax.tree.leaves(params))
+        leaves = jax.tree.leaves(params)
+        whole = [leaf.dtype for leaf in leaves if not jnp.issubdtype(leaf.dtype, jnp.floating)]
+        if whole or not leaves:
+            held = f"an array of {whole[0]}" if whole else "no array"
+            raise UserError(f"study {name}: init: {held}; allowed: a pytree of float32 arrays")
+        if not hasattr(study.optimizer(cell, shapes), "update"):
+            raise UserError(f"study {name}: optimizer: allowed: an optax optimizer")
+        counts[shapes] = sum(leaf.size for leaf in leaves)
     return counts[shapes]

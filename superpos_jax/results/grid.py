@@ -159,6 +159,9 @@ def make_grid(
         UserError: with the first wrong field, and what is allowed.
     """
     _refuse_names(study, axes, zips, arms, cell)
+    for name, value in cell.items():
+        if ranges.is_call(value) and value not in study.labels.names(name):
+            raise UserError(f"cell.{name} = {value!r}: allowed: one number; a range is in [axes]")
     base = {name: checked(study, f"cell.{name}", name, value) for name, value in cell.items()}
     coordinates: dict[str, tuple[Number | str, ...]] = {}
     joint: dict[str, tuple[Mapping[str, Number], ...]] = {}
@@ -214,6 +217,10 @@ def _refuse_names(
     of_cell = [("cell", name) for name in cell]
     of_arms = [(f"arms.{arm}", name) for arm, settings in arms.items() for name in settings]
     for table, name in (*of_axes, *of_zips, *of_cell, *of_arms):
+        if name in study.Options.model_fields and name not in names:
+            raise UserError(
+                f"{table}.{name}: an option, the same for all cells; it is in [options]"
+            )
         if name not in names:
             raise UserError(f"{table}.{name}: unknown; {nearest(name, names)}")
     if () in map(tuple, zips):

@@ -111,8 +111,9 @@ class Result:
         for axis, value in point.items():
             values = self.dataset[axis].values.tolist()
             number = labels.number(axis, value)
-            same = (own for own in (value, number, labels.shown(axis, number)) if own in values)
-            chosen[axis] = next(same, None)
+            meant = (value, number, labels.shown(axis, number))
+            held = (values[values.index(own)] for own in meant if own in values)
+            chosen[axis] = next(held, None)  # float32(0.1) equals 0.1, which alone xarray finds
             if chosen[axis] is None:
                 raise UserError(f"cell: {axis}={value!r} was not swept; allowed: {values}")
         return self.dataset.sel(chosen)

@@ -39,10 +39,22 @@ from superpos_jax.results import ranges
 from superpos_jax.results.grid import ARM, Grid, make_grid, refuse_wrong
 from superpos_jax.results.registry import figure_names, load_study
 from superpos_jax.results.tables import Arms, Value, Values, complaint, written, written_key
-from superpos_jax.results.values import nearest
+from superpos_jax.results.values import choices, nearest
 
 NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
 TABLES = ("axes", "cell", "options")
+FIELDS = {
+    "study": "a name in quotes",
+    "name": "at most 100 letters, digits, '.', '_', '-', a letter or a digit first",
+    "axes": "",
+    "zip": "tables, [[zip]]",
+    "arms": "",
+    "cell": "",
+    "options": "",
+    "figures": 'a list of names, as ["plane"]',
+    "best": "a name in quotes",
+}
+"""What a sweep file may have, and what each of it may be where that is no table."""
 
 
 def _named(study: object) -> object:
@@ -91,7 +103,7 @@ class Sweep(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise UserError(complaint(error, (), tuple(type(self).model_fields))) from None
+            raise UserError(complaint(error, (), FIELDS)) from None
 
     def to_toml(self) -> str:
         """The sweep as a file that `load_sweep` reads back to an equal sweep."""
@@ -122,10 +134,13 @@ class Sweep(BaseModel):
         dims = [*([ARM] if self.arms else ()), *(next(iter(t), "") for t in self.zip), *self.axes]
         if self.best and self.best not in dims:
             raise UserError(f"best = {self.best!r}: not swept; {nearest(self.best, dims)}")
+        for name in self.options:
+            if name in study.cell_fields() and name not in study.Options.model_fields:
+                raise UserError(f"options.{name}: a number of a cell; it is in [cell] or [axes]")
         try:
             options = study.Options(**self.options)
         except ValidationError as error:
-            allowed = tuple(study.Options.model_fields)
+            allowed = {name: words for name, _, words in choices(study)}
             raise UserError(complaint(error, ("options",), allowed)) from None
         return make_grid(study(options), self.axes, self.zip, self.arms, self.cell)
 
@@ -281,5 +296,6 @@ def _locate(source: str | Path) -> Path:
     if path.is_dir():
         raise UserError(f"{path}: a folder, not a sweep file")
     if not path.exists():
-        raise UserError(f"{path}: no such sweep file; {nearest(str(source), sweeps)}")
+        close = nearest(str(source), sweeps).rpartition("allowed: ")[0]
+        raise UserError(f"{path}: no such sweep file; {close}superpos list has those that ship")
     return path

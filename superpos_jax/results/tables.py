@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, SkipValidation, ValidationError
@@ -12,6 +12,9 @@ from pydantic_core import PydanticCustomError
 
 from superpos_jax.results import ranges
 from superpos_jax.results.values import brief, nearest
+
+OWN = ("value_error", "assertion_error")
+"""Complaints that a study words itself."""
 
 
 def _refusal(message: str, value: Any, *path: str | int) -> PydanticCustomError:
@@ -24,7 +27,9 @@ def _number(value: Any, *path: int) -> int | float | str:
     """A number or a name; one of NumPy or JAX is fine in Python, the file only knows numbers."""
     value = ranges.plain(value)
     if type(value) not in (int, float, str):
-        raise _refusal("allowed: a number", value, *path)
+        several = "; several values are an axis, in [axes]"
+        is_list = not path and isinstance(ranges.listed(value), tuple)
+        raise _refusal(f"allowed: a number{several if is_list else ''}", value, *path)
     return value
 
 
@@ -57,21 +62,33 @@ Values = Annotated[tuple[int | float | str, ...] | str, SkipValidation, BeforeVa
 Arms = Annotated[dict[str, dict[str, Value]], AfterValidator(_arm_names)]
 
 
-def complaint(error: ValidationError, prefix: tuple[str, ...], allowed: Sequence[str]) -> str:
-    """The first of pydantic's complaints as one line that names the field."""
+def complaint(error: ValidationError, prefix: tuple[str, ...], allowed: Mapping[str, str]) -> str:
+    """The first of pydantic's complaints as one line that names the field.
+
+    Args:
+        error: what pydantic says.
+        prefix: the table of the field.
+        allowed: each field there is, and what it may be, in words; "" where pydantic has them.
+    """
     detail = error.errors()[0]
     context = detail.get("ctx", {})
     path = [*prefix, *detail["loc"], *context.get("path", ())]
     where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
     if detail["type"] == "refused":
         return f"{where} = {brief(context['value'])}: {detail['msg']}"
-    if detail["type"] == "tuple_type":
-        return f"{where} = {brief(detail['input'])}: allowed: a list"
-    if detail["type"] == "dict_type":
-        return f"{where} = {brief(detail['input'])}: allowed: a table"
     if detail["type"] == "extra_forbidden":
         return f"{where}: unknown; {nearest(str(detail['loc'][-1]), allowed)}"
-    return f"{where} = {brief(detail['input'])}: {detail['msg']}"
+    if detail["type"] == "missing":
+        return f"{where}: missing; it has no default"
+    said = "" if detail["type"] in OWN else allowed.get(str(detail["loc"][0]), "")
+    if detail["type"] == "dict_type":
+        said = "a table"
+    elif detail["type"] == "tuple_type":
+        said = said or "a list"
+    elif len(detail["loc"]) > 1:
+        said = ""
+    words = f"allowed: {said}" if said else detail["msg"]
+    return f"{where} = {brief(detail['input'])}: {words}"
 
 
 def written_key(name: str) -> str:

@@ -89,11 +89,24 @@ def choices(study: Study | type[Study]) -> list[tuple[str, str, str]]:
         if kind in (int, float):
             words = _allowed(Annotated[kind, field]).removeprefix("allowed: ")
         else:
-            one_of = get_args(kind) if get_origin(kind) is Literal else ()
-            words = "true, false" if kind is bool else ", ".join(map(repr, one_of)) or "a list"
-            words += f" ({field.description})" if field.description else ""
-        rows.append((name, "" if field.is_required() else repr(field.default), words))
+            words = _kind(kind) + (f" ({field.description})" if field.description else "")
+        usual = "" if field.is_required() else repr(field.get_default(call_default_factory=True))
+        rows.append((name, usual, words))
     return rows
+
+
+def _kind(kind: Any) -> str:
+    """What an option that is no number may be, in words.
+
+    >>> from pathlib import Path
+    >>> _kind(bool), _kind(Literal["a", "b"]), _kind(tuple[str, ...]), _kind(str), _kind(Path)
+    ('true, false', "'a', 'b'", 'a list', 'text in quotes', 'Path')
+    """
+    outer = get_origin(kind) or kind
+    if outer is Literal:
+        return ", ".join(map(repr, get_args(kind)))
+    words = {bool: "true, false", str: "text in quotes", list: "a list", tuple: "a list"}
+    return words.get(outer) or str(getattr(kind, "__name__", kind))
 
 
 def is_whole(study: Study | type[Study], field: str) -> bool:

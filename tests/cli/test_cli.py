@@ -7,11 +7,14 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import xarray as xr
 
 from superpos_jax import Sweep, load, load_sweep, run
+from superpos_jax.cli.terminal import _labels
 from superpos_jax.results.sweep import headline, shipped
+from superpos_jax.text import Labels
 
 pytestmark = pytest.mark.unoptimized
 
@@ -362,10 +365,14 @@ BAD_FLAGS = {
     "unknown figure": (["plot", "RESULT", "plan"], "allowed: plane"),
     "best along the figure's axis": (
         ["plot", "RESULT", "t_sweep", "--best", "m"],
-        "needs the axis m",
+        "figure t_sweep: m is neither an axis nor the same",
     ),
     "a table that is none, set": (["plan", "AXES", "--set", "T=5"], "axes = [1]: allowed: a table"),
     "a study within nothing": (["plan", "quickstart", "--set", "study=.foo:Bar"], "no study"),
+    "a quantity for all figures": (
+        ["plot", "RESULT", "--at", "value=test_loss"],
+        "--at value: only a figure that is named takes it; allowed: plane, curves, history",
+    ),
     "figure of another type": (["plot", "RESULT", "plane", "--out", "x.jpg"], ".png, .pdf, .svg"),
     "folder of something else": (["run", "FILE", "--out", "BUSY"], "not a result folder"),
     "file in the way": (["run", "FILE", "--out", "FILE"], "a file is in the way"),
@@ -399,3 +406,8 @@ def test_help_does_not_start_jax():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "run" in done.stdout
+
+
+def test_values_of_an_axis_are_written_as_in_figures():
+    axis = xr.DataArray(np.zeros(4), {"decay": [0.0, 1e-3, 0.1, 10.0]}, ["decay"])
+    assert _labels(axis, "decay", Labels()) == ["0", "0.001", "0.1", "10"]

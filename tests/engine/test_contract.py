@@ -26,7 +26,7 @@ class Mine(Study):
         return {"train": DataSet(cell.seed, 5)}
 
     def load(self, dataset):
-        return np.ones((dataset.samples, 2), np.float32)
+        return np.arange(2 * dataset.samples, dtype=np.float32).reshape(-1, 2) / 10
 
     def init(self, cell, shapes):
         return jnp.ones(2)
@@ -42,7 +42,7 @@ BROKEN = {
     "nobody says how long": ("    steps: int = 4\n", "", "Cell has no field steps"),
     "nothing to train on": ('"train"', '"test"', "a mapping with 'train' in it"),
     "a number for a data set": ("DataSet(cell.seed, 5)", "5", "train = 5: allowed: DataSet"),
-    "too few samples": ("dataset.samples, 2", "3, 2", "load: 3 samples of DataSet"),
+    "too few samples": ("2 * dataset.samples", "6", "load: 3 samples of DataSet"),
     "a mean": (
         "(weight * (x @ w - 1) ** 2).sum()", "((x @ w - 1) ** 2).mean()", "where all samples have",
     ),
@@ -62,6 +62,25 @@ BROKEN = {
         "    def init", "    def report(self, cell, trained):\n"
         "        return {'w': trained.params}\n\n    def init",
         "report: w is a ndarray; allowed: Variable",
+    ),
+    "each prediction less each target": (
+        "(weight * (x @ w - 1) ** 2)", "(weight * (x @ w - x[:, :1]) ** 2)",
+        "loss of one sample is",
+    ),
+    "a number for shapes": (
+        "    def init", "    def shapes(self, cell, platform):\n        return 2\n\n    def init",
+        "shapes: 2; allowed: Shapes(size)",
+    ),
+    "no parameters": ("return jnp.ones(2)", "jnp.ones(2)", "init: no array; allowed: a pytree"),
+    "whole parameters": ("return jnp.ones(2)", "return jnp.arange(2)", "init: an array of int"),
+    "no optimizer": ("return optax.sgd", "optax.sgd", "optimizer: allowed: an optax optimizer"),
+    "nothing loaded": ("return np.arange", "np.arange", "load: None; allowed: arrays, samples"),
+    "a word for a number": (
+        "lr: float = 0.1", "lr: float = 0.1\n    kind: str = 'a'", "Cell.kind: str; allowed: int",
+    ),
+    "options of no model": (
+        "    Cell = Numbers", "    Cell = Numbers\n    Options = Numbers",
+        "Options: allowed: a pydantic model",
     ),
     "no samples": ("DataSet(cell.seed, 5)", "DataSet(0, 0)", "at least 1 sample"),
     "a batch of none": (

@@ -77,6 +77,7 @@ def test_a_value_of_another_type_names_the_same_cell(result):
     same = result.trained_cell(T=5.0, lr=1e-2)
     assert same == result.trained_cell(T=5, lr=1e-2)
     assert isinstance(same.T, int)  # data are drawn by it
+    assert result.trained_cell(T=np.int64(5), lr=np.float32(1e-2)) == same
 
 
 def test_cell_without_stored_weights_says_so():

@@ -153,11 +153,44 @@ def test_what_is_no_list_is_refused(values):
     assert "allowed: a list, or a range" in refused(lambda: Sweep(axes={"lr": values}))
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name = 'a/b'", "name = 'a/b': allowed: at most 100 letters, digits, '.', '_', '-'"),
+        ("study = 3", "study = 3: allowed: a name in quotes"),
+        ("best = ['T']", "best = ['T']: allowed: a name in quotes"),
+        ("figures = 'plane'", """figures = 'plane': allowed: a list of names, as ["plane"]"""),
+        ("figures = [3]", "figures[0] = 3: Input should be a valid string"),
+        ("[cell]\nT = [1, 2]", "cell.T = [1, 2]: allowed: a number; several values are an axis"),
+        (
+            "[cell]\nT = 'range(2)'",
+            "cell.T = 'range(2)': allowed: one number; a range is in [axes]",
+        ),
+        ("[cell]\nn = 4", "cell.n: an option, the same for all cells; it is in [options]"),
+        ("[axes]\nn = [4, 5]", "axes.n: an option, the same for all cells; it is in [options]"),
+        ("[options]\nT = 4", "options.T: a number of a cell; it is in [cell] or [axes]"),
+        ("[options]\nn = [4]", "options.n = [4]: allowed: a whole number, at least 1, at most"),
+        (
+            "[options]\ntest_draws = 0",
+            "options.test_draws = 0: allowed: a whole number, at least 1",
+        ),
+        ("[options]\nsave_weights = 'yes'", "options.save_weights = 'yes': allowed: true, false"),
+        (
+            "study = 'grokking'\n[options]\ntask = 'modula'",
+            "options.task = 'modula': allowed: 'modular', 'binary', 'parity'",
+        ),
+    ],
+)
+def test_a_refusal_says_where_a_value_goes_and_what_is_allowed(read, text, said):
+    assert refused(read, text).startswith(said)
+
+
 @pytest.mark.parametrize("value", [None, True, [1], {}, 1j, np.array(["2024-01-01"], "M8[D]")[0]])
 def test_what_is_no_number_is_refused(value):
     assert "axes.lr[1] = " in refused(lambda: Sweep(axes={"lr": [0.1, value]}))
     for table in ({"cell": {"lr": value}}, {"arms": {"a": {"lr": value}}}):
-        assert refused(lambda given=table: Sweep(**given)).endswith(": allowed: a number")
+        hint = "; several values are an axis, in [axes]" if value == [1] else ""
+        assert refused(lambda given=table: Sweep(**given)).endswith(f": allowed: a number{hint}")
 
 
 def test_whole_numbers_may_be_written_as_floats(read):
@@ -307,7 +340,7 @@ def test_zipped_values_go_together(read):
         ("[[zip]]\nT = 3", "zip[0].T = 3: allowed: a list, or a range"),
         ("[[zip]]\nt = [3]", "zip[0].t: unknown; "),
         ("[[zip]]\nT = [3, 0]\nm = [1, 2]", "zip[0].T[1] = 0: allowed: a whole number, at least 1"),
-        ("[zip]\nT = [3]", "zip = {'T': [3]}: allowed: a list"),
+        ("[zip]\nT = [3]", "zip = {'T': [3]}: allowed: tables, [[zip]]"),
         ("zip = [3]", "zip[0] = 3: allowed: a table"),
     ],
 )
@@ -324,7 +357,7 @@ def test_set_leaves_arms_and_zips_to_the_file(read):
     )
     assert read(ARMS, "S=0.5", "T=range(2, 4)").grid().shape == (3, 2)
     assert refused(read, "arms = 3", "lr=1") == "arms = 3: allowed: a table"
-    assert refused(read, "zip = 3", "lr=1") == "zip = 3: allowed: a list"
+    assert refused(read, "zip = 3", "lr=1") == "zip = 3: allowed: tables, [[zip]]"
 
 
 def test_a_list_in_set_has_its_names_in_quotes(read):
@@ -341,7 +374,9 @@ def test_shipped_sweeps_have_short_and_long_names():
     assert {"quickstart", "paper/P3", "reference/P3"} <= set(sweeps)
     assert load_sweep("double_descent/paper/P3") == load_sweep("paper/P3")
     assert load_sweep("double_descent/quickstart") == load_sweep("quickstart")
-    assert "did you mean quickstart?" in refused(load_sweep, "quickstrt")
+    assert refused(load_sweep, "quickstrt") == (
+        "quickstrt: no such sweep file; did you mean quickstart? superpos list has those that ship"
+    )
 
 
 def test_sweeps_of_other_studies_are_named_with_their_study(tmp_path, monkeypatch):

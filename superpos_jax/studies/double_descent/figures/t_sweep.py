@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.lines import crosses, drawn, line, lost_words, seed_words
 from superpos_jax.drawing.needs import Needs, missing
+from superpos_jax.drawing.scalars import distinct, in_words
 from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK
@@ -123,7 +124,7 @@ def t_sweep(result: Result, by: str | None = None, **select: Any) -> Figure:
 @look.style
 def _draw(table: pd.DataFrame) -> Figure:
     by = table.attrs["by"]
-    values = np.sort(table[by].unique())
+    values = distinct(table, by)  # names as the sweep has them
     colours = look.shades(len(values)) if len(values) > 1 else [INK]
     title = "Train and test loss against data-set size T"
     title += f", by {LABELS.axis(by)}" if by != "m" else ""
@@ -138,7 +139,7 @@ def _draw(table: pd.DataFrame) -> Figure:
         rows = table[table["split"] == split]
         for value, colour in zip(values, colours, strict=True):
             here = rows[rows[by] == value]
-            line(panel, "T", here, color=colour, label=f"{by}={value:g}")
+            line(panel, "T", here, color=colour, label=f"{by}={in_words(value.item())}")
             if split == "test" and _has_bars(table):
                 bars = here["median"] + 2 * here[ERROR], here["median"] - 2 * here[ERROR]
                 panel.vlines(here["T"], *bars, color=colour, lw=1.2, gid="test-samples")
@@ -173,7 +174,7 @@ def peak_words(table: pd.DataFrame, by: str, n: int = 0) -> str:
     late, begin = drawn_rows[drawn_rows["T"] >= BUMP_FROM * n], " The"
     if len(late) < len(drawn_rows) and set(late[by]) == set(drawn_rows[by]):
         drawn_rows, begin = late, " From T = n/10 on the"
-    tops = drawn_rows.loc[drawn_rows.groupby(by)["median"].idxmax()].sort_values(by)
+    tops = drawn_rows.loc[drawn_rows.groupby(by, sort=False)["median"].idxmax()]
     if tops.empty:
         return ""
     middle = "median " if table["runs"].max() > 1 else ""

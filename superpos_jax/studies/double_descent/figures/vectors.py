@@ -10,12 +10,11 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from superpos_jax.drawing.needs import Needs, missing
+from superpos_jax.drawing.needs import Needs, NoAxisError, missing
 from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import page, style
 from superpos_jax.engine.verdicts import NON_FINITE, UNFINISHED
-from superpos_jax.errors import UserError
 from superpos_jax.results.runs import axes, fixed
 from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
 from superpos_jax.studies.double_descent.figures.story import vectors_story
@@ -72,7 +71,7 @@ def vectors_table(
     dataset, taken = narrow(result.dataset, (across,), wanted, pool=())
     if across != "T" and "T" not in swept:
         if "T" not in shared:
-            raise UserError("best: the figure needs the axis T; choose among another one")
+            raise NoAxisError("T")
         taken = {"T": shared["T"], **taken}
     shown = dataset[across].values
     frames = []

@@ -9,9 +9,12 @@ import xarray as xr
 from made import SIZES, Made, gid, texts
 
 from superpos_jax import plots
+from superpos_jax.drawing.choose import figures_of
+from superpos_jax.drawing.spec import draw
 from superpos_jax.studies.double_descent.figures.t_sweep import peak_words
 from superpos_jax.text import NBSP
 
+BOTH = ["onset", "t_sweep"]
 DECAYS = [0.001, 0.01, 1.0]
 
 
@@ -181,3 +184,29 @@ def test_what_test_samples_leave_is_drawn_where_no_seeds_are():
     assert errors[0] == pytest.approx(0.02)
     np.testing.assert_allclose(errors[1:], 0.03)
     assert not gid(plots.t_sweep(several), "test-samples")
+
+
+def armed():
+    """Two arms; one of them sets the weight decay, which the other has by default."""
+    result = Made(T=SIZES, arm=["usual", "decayed"], seed=[0, 1])
+    shared = json.loads(result.dataset.attrs["cell"])
+    result.dataset.attrs["cell"] = json.dumps({k: shared[k] for k in shared if k != "weight_decay"})
+    return result
+
+
+def test_lines_are_by_arm_in_the_order_of_the_sweep():
+    figure = plots.t_sweep(armed())
+    keys = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert [key.replace(NBSP, " ") for key in keys[:2]] == ["arm = decayed", "arm = usual"]
+    assert {"arm=usual", "arm=decayed"} <= {line.get_label() for line in figure.axes[0].lines}
+
+
+def test_a_figure_of_a_number_that_arms_set_is_left_out_and_the_others_are_drawn(tmp_path, caplog):
+    result, specs = armed(), {name: figures_of("double_descent")[name] for name in BOTH}
+    assert [path.name for path in draw(result, specs, tmp_path)] == ["t_sweep.png", "t_sweep.csv"]
+    assert not caplog.messages
+    list(draw(result, specs, tmp_path, BOTH))
+    (said,) = caplog.messages
+    assert said.startswith(
+        "figure onset is not drawn: weight_decay is neither an axis nor the same"
+    )
