@@ -131,22 +131,22 @@ def transformer(params: Params, x: jax.Array) -> jax.Array:
     """
     h = params["embed"][x]
     queries, keys, values = jnp.split(h @ params["qkv"] + params["b_qkv"], 3, axis=-1)
-    heads = (_heads(part) for part in (queries, keys, values))
-    mixed = _attention(*heads).reshape(h.shape) @ params["mix"] + params["b_mix"]
-    h = _normalised(params, 1, h + mixed)
+    h = h[:, -1]  # all that is read after the one block
+    attended = _attention(_heads(queries[:, -1]), _heads(keys), _heads(values)).reshape(h.shape)
+    h = _normalised(params, 1, h + attended @ params["mix"] + params["b_mix"])
     inner = jax.nn.relu(h @ params["W1"] + params["b1"])
     h = _normalised(params, 2, h + inner @ params["W2"] + params["b2"])
-    return h[:, -1] @ params["out"] + params["b_out"]
+    return h @ params["out"] + params["b_out"]
 
 
 def _heads(part: jax.Array) -> jax.Array:
     return part.reshape(*part.shape[:-1], HEADS, -1)
 
 
-def _attention(queries: jax.Array, keys: jax.Array, values: jax.Array) -> jax.Array:
-    """Values mixed by similarity; all are (rows, length, heads, size)."""
-    scores = jnp.einsum("nihs,njhs->nhij", queries, keys) / jnp.sqrt(queries.shape[-1])
-    return jnp.einsum("nhij,njhs->nihs", jax.nn.softmax(scores), values)
+def _attention(query: jax.Array, keys: jax.Array, values: jax.Array) -> jax.Array:
+    """Values (rows, length, heads, size), mixed by how like the query (rows, heads, size) keys are."""
+    scores = jnp.einsum("nhs,njhs->nhj", query, keys) / jnp.sqrt(query.shape[-1])
+    return jnp.einsum("nhj,njhs->nhs", jax.nn.softmax(scores), values)
 
 
 def _normalised(params: Params, which: int, h: jax.Array) -> jax.Array:
