@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import rich.progress
 from rich.console import Console
 
+from superpos_jax.text import counted
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -87,12 +89,15 @@ def bar(console: Console) -> Iterator[Callable[[Progress], None]]:
             rate, seconds = pair
             text, left = f"{text}, {rate:,.1f} steps/s", f", {seconds:.0f} s left"
         shown.update(
-            task, completed=now.done, description=f"{now.cells:,} cells, {now.doing}", rate=text
+            task,
+            completed=now.done,
+            description=f"{counted(now.cells, 'cell')}, {now.doing}",
+            rate=text,
         )
         if not drawn and (clock - last > 10 or now.done in (0.0, 1.0)):
             last = clock
             console.print(
-                f"{clock - started:6.0f} s  {now.cells:,} cells, {now.doing}  "
+                f"{clock - started:6.0f} s  {counted(now.cells, 'cell')}, {now.doing}  "
                 f"{100 * now.done:3.0f}%  {text}{left}"
             )
 
