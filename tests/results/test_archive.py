@@ -131,7 +131,9 @@ def test_figures_of_the_best(result, tmp_path, superpos):
     assert "best: m was not swept" in err
     code, _, err = superpos("plot", tmp_path, "vectors", "--best", "T")
     assert code == 2
-    assert "the figure needs the axis T" in err
+    assert err.startswith(
+        "superpos: figure vectors: T is neither an axis nor the same in all cells"
+    )
 
 
 def test_of_a_history_the_lines_stay_that_are_large_at_any_step():
