@@ -158,9 +158,9 @@ PERP: tuple[Statement, ...] = (
     Statement(S[12], "C7: transformer, perpAdamW: share of seeds that generalize", "1", ALL,
               reach(), {"arm": "perp"}, limits=SHARE,
               reason="the paper's transformer has a dropout of 0.1, this one none. The size is not"
-              " the reason: at p = 113, width 2,048 and fraction 0.4 (the arm perp of grokking/F6a,"
-              " stopped at step 1,000) two seeds have a test accuracy of 0.6 %, where the paper has"
-              " 98.7 % at step 600."),
+              " the reason: at p = 113, width 2,048 and fraction 0.4 two seeds have a test"
+              " accuracy of 0.6 % at step 1,000 (grokking/F6a_perp), where the paper has 98.7 % at"
+              " step 600."),
     Statement(S[12], "C1: transformer, AdamW: test accuracy at the end", "0", CHANCE, middle(TEST),
               {"arm": "plain"}, limits=SHARE),
     *(
