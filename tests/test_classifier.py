@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from classifier import Classifier
 
 import superpos_jax as sp
 from superpos_jax.engine.study import Minibatch, history_steps
@@ -112,7 +113,7 @@ def test_the_study_is_as_short_as_the_documentation_says():
 
 
 def test_a_cell_that_may_finish_early_keeps_what_half_of_its_updates_pay_for(monkeypatch):
-    """0.1 / 0.6 of 2,000 updates of 8 samples measure 150 samples 17 times; two of them come on top."""
+    """A tenth of 2,000 updates of 8 samples pays for 150 samples 17 times, both ends among them."""
     monkeypatch.setattr(Classifier, "feed", lambda self, cell: Minibatch(8))
     study, cell = Classifier(Classifier.Options()), Classifier.Cell(steps=2000)
     assert study.recorded(cell) == history_steps(2000, 6)  # of half of them 8, and 6 at least
