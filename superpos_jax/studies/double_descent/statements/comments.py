@@ -17,10 +17,10 @@ from superpos_jax.studies.double_descent.statements.statistics import (
     median_over,
     near_misses,
     onset,
+    quotient,
     ratio_over,
     seen_at,
     spread_at_half,
-    spread_of_onsets,
 )
 
 WHY_OFF_THE_LINE = (
@@ -73,11 +73,12 @@ STATEMENTS: tuple[Statement, ...] = (
     ),
     *(
         Statement(
-            "paper/J4_n300", f"m = {m}: spread of T (1 - S) at the onset over S, at least",
-            "less clean than at m = 2 (1.66)", (1.7, INF), spread_of_onsets,
-            where={"m": m}, reads=D_F,
+            "paper/J4_n300", f"m = {m}: spread of T (1 - S) over S where D_f comes to half of what "
+            "it is at the most samples, over that at m = 2", "above 1 (less clean)", (1, INF),
+            quotient(at(spread_at_half, m=m), at(spread_at_half, m=2)), where={"m": [2, m]},
+            reads=D_F,
         )
-        for m in (3, 4, 6)
+        for m in (3, 4, 6, 8)
     ),
     *(
         Statement(

@@ -25,6 +25,10 @@ OF_THE_SUM = {
 }
 """Norms of a public replication of the sum, one seed, read off its plot to 2 %."""
 REFERENCE = "reference/P3"
+FEW = "reference/P3_few"
+"""Few samples, with 32 seeds."""
+BY_MANY_SEEDS = (8, 15, 30)
+"""Samples whose test loss `FEW` tells better than the four seeds of `REFERENCE`."""
 MEAN, SUM = {"reduction": 1.0}, {"reduction": 0.0}
 D_F = {"feature_dimensionality": 10}
 D_X = {"sample_dimensionality": 0}
