@@ -196,6 +196,11 @@ class OneCell:
                 return study.prepare(self.cell, shapes, params)
 
         view, pull_back = jax.vjp(prepare, state.params)
+
+        def of_batch(index: jax.Array, batch: PyTree, weight: jax.Array) -> PyTree:
+            batch = study.augment(self.cell, shapes, state.step, index, batch)
+            return study.loss_and_grad(self.cell, shapes, view, batch, weight)
+
         if layout.batch:
             seed = study.batch_seed(self.cell)
             index, weight = batches.choose(
@@ -205,7 +210,7 @@ class OneCell:
                 lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[train.first * shapes.rows + index],
                 self.pools[shapes.block],
             )
-            loss, summed = study.loss_and_grad(self.cell, shapes, view, batch, weight)
+            loss, summed = of_batch(jnp.int32(0), batch, weight)
             seen = weight.sum()
         else:
 
@@ -214,7 +219,7 @@ class OneCell:
                     batch = study.draw(self.cell, shapes, state.step, index)
                 else:
                     batch = self.stored(number)
-                return study.loss_and_grad(self.cell, shapes, view, batch, weight)
+                return of_batch(index, batch, weight)
 
             zeros = jnp.float32(0), jax.tree.map(jnp.zeros_like, view)
             seen = self.pace.batch

@@ -203,6 +203,17 @@ class Study(abc.ABC):
         """Block number `index` of the new samples of a step; traced, for a `Fresh` feed."""
         raise UserError(f"study {type(self).__name__}: a Fresh feed needs draw")
 
+    def augment(
+        self, cell: Any, shapes: Shapes, step: jax.Array, index: jax.Array, batch: PyTree
+    ) -> PyTree:
+        """What the update after a step sees of a batch: by default the batch; traced.
+
+        Noise, other views of a sample and the key of dropout come in here, made from the cell's
+        seed, the step and `index`, the number of the block in the data set. Of that alone they may
+        depend: then a run that goes on has the same bits. What is measured is not augmented.
+        """
+        return batch
+
     def batch_seed(self, cell: Any) -> Any:
         """The seed that chooses minibatches: the field `seed` of the cell by default, else 0."""
         return getattr(cell, "seed", 0)

@@ -19,7 +19,8 @@ class Cell:
     """One network and its training: every number that can be swept.
 
     fraction: share of all samples that is trained on. width: hidden units, of the transformer those
-    of its feed-forward layer. depth: hidden layers, 1 to 3; the transformer has one block. alpha:
+    of its feed-forward layer. depth: hidden layers, 1 to 3; the transformer has one block. dropout:
+    share of the transformer's activations that an update sets to 0. alpha:
     logits are multiplied by it in training, and lr divided by its square. t: bits of the softmax
     sum of the loss "ce"; 11, 24 and 53 stand for float16, float32 and float64. loss, perp,
     operation, optimizer: by name. beta2, eps: of AdamW; momentum: of SGD. weight_decay: decoupled.
@@ -29,6 +30,7 @@ class Cell:
     fraction: Annotated[float, Field(gt=0, lt=1, description="share of all samples")] = 0.5
     width: Annotated[int, Field(ge=1, le=8192, description="hidden units")] = 100
     depth: Annotated[int, Field(ge=1, le=3, description="hidden layers")] = 2
+    dropout: Annotated[float, Field(ge=0, lt=1, description="of a transformer")] = 0.0
     lr: study.Positive = 0.01
     weight_decay: study.NotNegative = 0.0
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.99

@@ -14,10 +14,14 @@ ORDER, CODES, BITS = range(3)
 
 
 class Batch(NamedTuple):
-    """x: (rows, 2) int32 pairs of numbers, or (rows, inputs) float32 bits; y: (rows,) int32."""
+    """x: (rows, 2) int32 pairs of numbers, or (rows, inputs) float32 bits; y: (rows,) int32.
+
+    key: of dropout, in an update of a network that has it.
+    """
 
     x: Any
     y: Any
+    key: Any = None
 
 
 @lru_cache(maxsize=64)

@@ -6,6 +6,7 @@ lies beyond the cell's own width is 0, and stays so, since a ReLU that is 0 pass
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
@@ -123,19 +124,31 @@ def transformer_init(key: jax.Array, width: Any, units: int, embedding: int, tok
     } | {f"{kind}_{i}": value for i in (1, 2) for kind, value in (("gain", ones), ("shift", zeros))}
 
 
-def transformer(params: Params, x: jax.Array) -> jax.Array:
+def transformer(
+    params: Params, x: jax.Array, dropout: Any = 0.0, key: jax.Array | None = None
+) -> jax.Array:
     """Logits at the last position, (rows, tokens), of sequences of tokens (rows, length).
 
     One block after Vaswani et al. (2017) with normalisation after each part, 4 heads, ReLU, no code
-    of positions, no mask and no dropout.
+    of positions and no mask.
+
+    Args:
+        params: as `transformer_init` draws them.
+        x: (rows, length) int32.
+        dropout: which share of the attention, of both parts and of the hidden units is set to 0,
+            as in PyTorch's encoder layer.
+        key: of what is dropped; nothing is without one.
     """
+    keys = [None] * 4 if key is None else jax.random.split(key, 4)
+    attention, part_1, inside, part_2 = (functools.partial(_dropped, dropout, own) for own in keys)
     h = params["embed"][x]
     queries, keys, values = jnp.split(h @ params["qkv"] + params["b_qkv"], 3, axis=-1)
     h = h[:, -1]  # all that is read after the one block
-    attended = _attention(_heads(queries[:, -1]), _heads(keys), _heads(values)).reshape(h.shape)
-    h = _normalised(params, 1, h + attended @ params["mix"] + params["b_mix"])
-    inner = jax.nn.relu(h @ params["W1"] + params["b1"])
-    h = _normalised(params, 2, h + inner @ params["W2"] + params["b2"])
+    shares = attention(_shares(_heads(queries[:, -1]), _heads(keys)))
+    attended = jnp.einsum("nhj,njhs->nhs", shares, _heads(values)).reshape(h.shape)
+    h = _normalised(params, 1, h + part_1(attended @ params["mix"] + params["b_mix"]))
+    inner = inside(jax.nn.relu(h @ params["W1"] + params["b1"]))
+    h = _normalised(params, 2, h + part_2(inner @ params["W2"] + params["b2"]))
     return h @ params["out"] + params["b_out"]
 
 
@@ -143,13 +156,19 @@ def _heads(part: jax.Array) -> jax.Array:
     return part.reshape(*part.shape[:-1], HEADS, -1)
 
 
-def _attention(query: jax.Array, keys: jax.Array, values: jax.Array) -> jax.Array:
-    """Values mixed by how like the query their keys are: (rows, heads, size).
+def _shares(query: jax.Array, keys: jax.Array) -> jax.Array:
+    """How much of each position a head reads, (rows, heads, length): by how like its key is.
 
-    Keys and values are (rows, length, heads, size), the query (rows, heads, size).
+    The query is (rows, heads, size), keys are (rows, length, heads, size).
     """
-    scores = jnp.einsum("nhs,njhs->nhj", query, keys) / jnp.sqrt(query.shape[-1])
-    return jnp.einsum("nhj,njhs->nhs", jax.nn.softmax(scores), values)
+    return jax.nn.softmax(jnp.einsum("nhs,njhs->nhj", query, keys) / jnp.sqrt(query.shape[-1]))
+
+
+def _dropped(share: Any, key: jax.Array | None, x: jax.Array) -> jax.Array:
+    """An array of which a share is 0, and the rest larger, so that the mean stays."""
+    if key is None:
+        return x
+    return jnp.where(jax.random.bernoulli(key, 1 - share, x.shape), x / (1 - share), 0)
 
 
 def _normalised(params: Params, which: int, h: jax.Array) -> jax.Array:

@@ -46,17 +46,22 @@ BITS = (11, 24, 53)
 """Of float16, float32 and float64: collapse is measured at each of them in every run."""
 
 
+DROPOUT = 100
+"""Sets the key of dropout apart from those of the initial weights."""
+
+
 class Size(NamedTuple):
     """What is static about a network.
 
     units: hidden units, padding included. depth: hidden layers. look_up: whether rows of the first
-    layer are read, or multiplied by one-hots.
+    layer are read, or multiplied by one-hots. drops: whether there is dropout.
     """
 
     units: int
     depth: int
     optimizer: str
     look_up: bool
+    drops: bool
 
 
 class Samples(NamedTuple):
@@ -100,6 +105,8 @@ class Grokking(Study):
             return f"{whole} leaves none to {'test on' if train else 'train on'}"
         if o.architecture == "transformer" and o.task != "modular":
             return f"options.architecture: a transformer has the task modular, not {o.task}"
+        if o.architecture != "transformer" and cell.dropout:
+            return f"dropout = {cell.dropout:g}: allowed: 0; only a transformer has dropout"
         if o.task == "binary" and 2**o.code_bits < o.p:
             return f"options.code_bits = {o.code_bits}: too few for {o.p} different codes"
         if o.task == "parity" and o.samples > 2 ** (o.parity_bits + o.noise_bits):
@@ -142,8 +149,8 @@ class Grokking(Study):
     def shapes(self, cell: numbers.Cell, platform: str) -> Shapes:
         """Hidden units in multiples of 8."""
         name = OPTIMIZERS[int(cell.optimizer)]
-        size = Size(model.padded(cell.width), int(cell.depth), name, platform == "cpu")
-        return Shapes(size)
+        units, look_up = model.padded(cell.width), platform == "cpu"
+        return Shapes(Size(units, int(cell.depth), name, look_up, cell.dropout > 0))
 
     def init(self, cell: numbers.Cell, shapes: Shapes) -> model.Params:
         """Initial weights, distributed as PyTorch's."""
@@ -159,10 +166,22 @@ class Grokking(Study):
         classes = 2 if o.task == "parity" else o.p
         return model.mlp_init(key, cell.width, units, depth, inputs, classes, o.biases)
 
-    def logits(self, shapes: Shapes, params: model.Params, x: jax.Array) -> jax.Array:
-        """What the network says to inputs, (rows, classes)."""
+    def augment(
+        self, cell: numbers.Cell, shapes: Shapes, step: jax.Array, index: jax.Array, batch: Batch
+    ) -> Batch:
+        """With the key of dropout, where there is some."""
+        if not shapes.size.drops:
+            return batch
+        key = jax.random.fold_in(jax.random.key(cell.seed), DROPOUT)
+        return batch._replace(key=jax.random.fold_in(jax.random.fold_in(key, step), index))
+
+    def logits(
+        self, cell: numbers.Cell, shapes: Shapes, params: model.Params, batch: Batch
+    ) -> jax.Array:
+        """What the network says to the inputs of a batch, (rows, classes)."""
+        x = batch.x
         if self.options.architecture == "transformer":
-            return model.transformer(params, x)
+            return model.transformer(params, x, cell.dropout, batch.key)
         modular = self.options.task == "modular"
         weights = params["W1"]
         first = model.of_pair(weights, x, shapes.size.look_up) if modular else x @ weights
@@ -177,7 +196,7 @@ class Grokking(Study):
         weight: jax.Array,
     ) -> jax.Array:
         """The cell's loss of logits times alpha, summed."""
-        z = cell.alpha * self.logits(shapes, view, batch.x)
+        z = cell.alpha * self.logits(cell, shapes, view, batch)
         return (weight * sample_losses(cell.loss, z, batch.y, cell.t)).sum()
 
     def optimizer(self, cell: numbers.Cell, shapes: Shapes) -> optax.GradientTransformation:
@@ -212,7 +231,7 @@ class Grokking(Study):
         `collapsed`: the softmax sum of the cell's own loss is 1. `sc_11`, `sc_24`, `sc_53`: that of
         exp would be 1 with so many bits, whatever the loss.
         """
-        z = self.logits(shapes, view, batch.x)
+        z = self.logits(cell, shapes, view, batch)
         losses = sample_losses(cell.loss, z, batch.y, cell.t)
         largest, second = jax.lax.top_k(z, 2)[0].T
         r = rest(z)[0]
