@@ -53,6 +53,28 @@ class New(Classifier):
         return jnp.asarray(CENTERS)[y] + jax.random.normal(key, (shapes.rows, 2)), y
 
 
+class Shifted:
+    """An update sees its samples elsewhere: by another way at each step and for each block."""
+
+    def augment(self, cell, shapes, step, index, batch):
+        x, y = batch
+        return x + self.way(cell, step, index), y
+
+    def way(self, cell, step, index):
+        key = jax.random.key(cell.seed)
+        for value in (step, index):
+            key = jax.random.fold_in(key, value)
+        return 0.3 * jax.random.normal(key, (2,))
+
+
+class WholeShifted(Shifted, Whole):
+    pass
+
+
+class BatchShifted(Shifted, Classifier):
+    pass
+
+
 class OwnBlocks(Whole):
     """What `load` gives, cut by the study itself, for a block of 16 rows."""
 
@@ -67,6 +89,7 @@ class OwnBlocks(Whole):
         return wide_x.reshape(blocks, 16, 2), wide_y.reshape(blocks, 16)
 
 
+way_jit = jax.jit(lambda study, *args: study.way(*args), static_argnums=0)
 draw_jit = jax.jit(lambda study, *args: study.draw(*args), static_argnums=(0, 2))
 choose_jit = jax.jit(choose, static_argnums=(0, 1))
 
@@ -82,12 +105,21 @@ def batches(study, cell):
             drawn = [np.concatenate(leaves)[:40] for leaves in zip(*blocks, strict=True)]
             yield tuple(drawn)
         elif isinstance(study, Whole):
-            yield x, y
+            rows = layout_of(study, cell, "cpu").shapes.rows
+            yield shifted(study, cell, step, x, np.arange(cell.T) // rows), y
         else:
             order = study.feed(cell).order
             index, weight = choose_jit(order, 8, cell.seed, step, size, cell.T)
             taken = np.asarray(index)[np.asarray(weight) == 1]
-            yield x[taken], y[taken]
+            yield shifted(study, cell, step, x[taken], np.zeros(len(taken), int)), y[taken]
+
+
+def shifted(study, cell, step, x, block):
+    """Samples as an update after a step sees them, each of the block of a number."""
+    if not isinstance(study, Shifted):
+        return x
+    ways = np.array([way_jit(study, cell, step, index) for index in range(block.max() + 1)])
+    return x + ways[block]
 
 
 def loss_and_grad(theta, x, y):
@@ -168,7 +200,9 @@ def trained(feed):
     return Trained(study, before, seen, program.params(program.advance(state, STEPS)))
 
 
-every_feed = pytest.mark.parametrize("feed", [Classifier, Replacing, Whole, OwnBlocks, New])
+every_feed = pytest.mark.parametrize(
+    "feed", [Classifier, Replacing, Whole, OwnBlocks, New, WholeShifted, BatchShifted]
+)
 
 
 @every_feed

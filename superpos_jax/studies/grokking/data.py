@@ -14,14 +14,18 @@ ORDER, CODES, BITS = range(3)
 
 
 class Batch(NamedTuple):
-    """x: (rows, 2) int32 pairs of numbers, or (rows, inputs) float32 bits; y: (rows,) int32.
-
-    key: of dropout, in an update of a network that has it.
-    """
+    """x: (rows, 2) int32 pairs of numbers, or (rows, inputs) float32 bits; y: (rows,) int32."""
 
     x: Any
     y: Any
-    key: Any = None
+
+
+class KeyedBatch(NamedTuple):
+    """A batch as an update with dropout sees it; key: of what is dropped."""
+
+    x: Any
+    y: Any
+    key: Any
 
 
 @lru_cache(maxsize=64)

@@ -33,7 +33,7 @@ from superpos_jax.engine.study import (
 from superpos_jax.engine.verdicts import NOT_ENDED
 from superpos_jax.studies.grokking import cell as numbers
 from superpos_jax.studies.grokking import data, model
-from superpos_jax.studies.grokking.data import Batch
+from superpos_jax.studies.grokking.data import Batch, KeyedBatch
 from superpos_jax.studies.grokking.losses import collapsed, rest, sample_losses
 from superpos_jax.studies.grokking.optimizer import OPTIMIZERS, cosine, optimizer
 
@@ -168,20 +168,21 @@ class Grokking(Study):
 
     def augment(
         self, cell: numbers.Cell, shapes: Shapes, step: jax.Array, index: jax.Array, batch: Batch
-    ) -> Batch:
+    ) -> Batch | KeyedBatch:
         """With the key of dropout, where there is some."""
         if not shapes.size.drops:
             return batch
         key = jax.random.fold_in(jax.random.key(cell.seed), DROPOUT)
-        return batch._replace(key=jax.random.fold_in(jax.random.fold_in(key, step), index))
+        return KeyedBatch(*batch, jax.random.fold_in(jax.random.fold_in(key, step), index))
 
     def logits(
-        self, cell: numbers.Cell, shapes: Shapes, params: model.Params, batch: Batch
+        self, cell: numbers.Cell, shapes: Shapes, params: model.Params, batch: Batch | KeyedBatch
     ) -> jax.Array:
         """What the network says to the inputs of a batch, (rows, classes)."""
         x = batch.x
         if self.options.architecture == "transformer":
-            return model.transformer(params, x, cell.dropout, batch.key)
+            key = batch.key if isinstance(batch, KeyedBatch) else None
+            return model.transformer(params, x, cell.dropout, key)
         modular = self.options.task == "modular"
         weights = params["W1"]
         first = model.of_pair(weights, x, shapes.size.look_up) if modular else x @ weights

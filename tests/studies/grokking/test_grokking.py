@@ -181,7 +181,7 @@ def test_other_tasks_and_networks_learn_in_their_own_width(options):
 
         params = study.init(cell, shapes)
         (params, _), losses = jax.lax.scan(step, (params, optimizer.init(params)), length=150)
-        return losses[0], params, study.logits(shapes, params, batch.x).argmax(axis=1)
+        return losses[0], params, study.logits(cell, shapes, params, batch).argmax(axis=1)
 
     first_loss, params, answers = jax.tree.map(np.array, learned())
     assert first_loss > 0.5

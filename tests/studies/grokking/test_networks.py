@@ -78,6 +78,8 @@ def test_a_transformer_against_loops(rng):
         last = normalised(last + inner @ w["W2"] + w["b2"], 2)
         expected.append(last @ w["out"] + w["b_out"])
     np.testing.assert_allclose(transformer(params, jnp.array(x)), expected, rtol=2e-4, atol=1e-4)
+    whole = transformer(params, jnp.array(x), 0.0, KEY)
+    np.testing.assert_allclose(whole, expected, rtol=2e-4, atol=1e-4)
 
 
 def test_the_last_position_decides_with_the_first():
@@ -85,3 +87,27 @@ def test_the_last_position_decides_with_the_first():
     logits = np.array(transformer(params, jnp.array([[0, 1], [3, 1], [1, 0]])))
     assert not np.allclose(logits[0], logits[1])
     assert not np.allclose(logits[0], logits[2])
+
+
+def test_dropout_leaves_means_and_drops_its_share(monkeypatch):
+    """At each of its four places, by masks of its own."""
+    places = []
+
+    def watched(share, key, x):
+        y = dropped(share, key, x)
+        places.append((np.array(x), np.array(y)))
+        return y
+
+    dropped = model._dropped
+    monkeypatch.setattr(model, "_dropped", watched)
+    params = jax.tree.map(np.array, transformer_init(KEY, 64, 64, 32, 5))
+    x = jnp.array(np.random.default_rng(0).integers(5, size=(400, 2)))
+    model.transformer(params, x, 0.25, KEY)
+    assert [before.shape for before, _ in places] == [
+        (400, model.HEADS, 2), (400, 32), (400, 64), (400, 32)
+    ]  # fmt: skip
+    for before, after in places:
+        kept = after != 0
+        np.testing.assert_allclose(after[kept], before[kept] / 0.75, rtol=1e-5)
+        assert kept[before != 0].mean() == pytest.approx(0.75, abs=0.03)
+    assert not np.array_equal(places[1][1] == 0, places[3][1] == 0)
