@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from superpos_jax.drawing.style import GRID, SOFT
+from superpos_jax.drawing.style import GRID, SOFT, label_inches
 from superpos_jax.results.registry import labels_of
 from superpos_jax.results.runs import fixed
 from superpos_jax.text import counted
@@ -55,11 +55,20 @@ def square(panel: Axes, half: float) -> None:
 
 
 def step_axis(panel: Axes, first: float, last: float) -> None:
-    """A logarithmic axis of training steps, its decades labelled."""
+    """A logarithmic axis of training steps, its decades labelled where there is room."""
+    last = max(last, 1.01 * first)
     panel.set_xscale("log")
-    panel.set_xlim(first, max(last, 1.01 * first))
+    panel.set_xlim(first, last)
     powers = np.arange(np.ceil(np.log10(first) - 1e-9), np.log10(last) + 1e-9)
-    panel.set_xticks(10.0**powers, labels=[f"{10**power:,.0f}" for power in powers])
+    width = panel.bbox.width / panel.figure.dpi
+    scale, labels, beside = width / np.log10(last / first), list[str](), (np.inf, 0.0)
+    for power in powers[::-1]:
+        text = f"{10**power:,.0f}"
+        size = label_inches(text)
+        free = (beside[0] - power) * scale >= (size + beside[1]) / 2
+        beside = (power, size) if free else beside
+        labels.append(text if free else "")
+    panel.set_xticks(10.0**powers, labels=labels[::-1])
     panel.minorticks_off()
     panel.tick_params(which="both", color=SOFT)
 

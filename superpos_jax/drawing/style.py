@@ -209,6 +209,11 @@ def round_steps(low: float, high: float) -> np.ndarray:
     return np.asarray(steps[(steps >= low * (1 - 1e-9)) & (steps <= high * (1 + 1e-9))])
 
 
+def label_inches(text: str) -> float:
+    """What the label of a tick needs below an x axis, with the space to the next."""
+    return 0.075 * len(text) + 0.12
+
+
 def log_ticks(
     axis: Axis,
     values: Sequence[float] | np.ndarray,
@@ -225,7 +230,7 @@ def log_ticks(
     upright = isinstance(axis, YAxis)
 
     def room(texts: Sequence[str]) -> np.ndarray:
-        return np.array([0.19 if upright else 0.075 * len(text) + 0.12 for text in texts])
+        return np.array([0.19 if upright else label_inches(text) for text in texts])
 
     values, lines = np.unique(np.asarray(values, float)), 1 if upright else 3
     named = {value: text(value) for value in values.tolist() if text(value) != NUMBER(value)}

@@ -6,11 +6,12 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 from test_generic import made
 
 from superpos_jax import plots
-from superpos_jax.drawing import choose, spec
+from superpos_jax.drawing import choose, panels, spec
 
 STRANGE = {
     "text.usetex": True,
@@ -102,3 +103,14 @@ def test_without_names_a_study_has_the_generic_figures_beside_its_own(tmp_path, 
     assert drawn == ["plane.png", "history.png", "curves.png"]
     header = (tmp_path / "plane.csv").read_text().partition("\n")[0]
     assert {"lr", "weight_decay", "test_loss"} <= set(header.split(","))
+
+
+@pytest.mark.parametrize(
+    ("inches", "labels"),
+    [(4.0, ["1", "10", "100", "1,000", "10,000", "100,000"]),
+     (2.3, ["1", "10", "100", "1,000", "", "100,000"])],
+)  # fmt: skip
+def test_decades_of_steps_are_labelled_where_there_is_room(inches, labels):
+    panel = Figure(figsize=(inches, 2)).add_axes((0, 0, 1, 1))
+    panels.step_axis(panel, 1, 100_000)
+    assert [label.get_text() for label in panel.get_xticklabels()] == labels
