@@ -26,21 +26,48 @@ MANTISSA = 2.0**23
 """From there on float32 holds whole numbers only."""
 
 
-def rest(z: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def largest(z: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The largest logit of each row, (rows,), and its class, (rows,): the first of equal ones.
+
+    On a CPU two plain minima and maxima are several times as fast as `argmax`.
+
+    >>> [x.tolist() for x in largest(jnp.array([[0.0, 60.0, 60.0]]))]
+    [[60.0], [1]]
+    """
+    value = z.max(axis=1)
+    classes = jnp.where(z == value[:, None], _classes(z), z.shape[1])
+    return value, classes.min(axis=1)
+
+
+def second_largest(z: jax.Array) -> jax.Array:
+    """The second largest logit of each row, (rows,); the largest again where two are.
+
+    >>> second_largest(jnp.array([[0.0, 60.0, 20.0], [1.0, 3.0, 3.0]])).tolist()
+    [20.0, 3.0]
+    """
+    _, j = largest(z)
+    return jnp.where(_classes(z) == j[:, None], -jnp.inf, z).max(axis=1)
+
+
+def rest(z: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The softmax sum without its largest term, which is 1.
 
     Returns:
         r: (rows,) the sum of the terms.
         terms: (rows, classes) exp(z_k - z_j), 0 at k = j.
-        top: (rows, classes) 1 at j, the first of the largest logits, else 0.
 
-    >>> r, terms, top = rest(jnp.array([[0.0, 60.0, 20.0]]))
-    >>> float(r[0] / jnp.exp(-40.0)), top.tolist()
-    (1.0, [[0.0, 1.0, 0.0]])
+    >>> r, terms = rest(jnp.array([[0.0, 60.0, 20.0]]))
+    >>> float(r[0] / jnp.exp(-40.0)), terms[0, 1].tolist()
+    (1.0, 0.0)
     """
-    top = jax.nn.one_hot(z.argmax(axis=1), z.shape[1], dtype=z.dtype)
-    terms = jnp.exp(z - z.max(axis=1, keepdims=True)) * (1 - top)
-    return terms.sum(axis=1), terms, top
+    value, j = largest(z)
+    terms = jnp.where(_classes(z) == j[:, None], 0, jnp.exp(z - value[:, None]))
+    return terms.sum(axis=1), terms
+
+
+def _classes(z: jax.Array) -> jax.Array:
+    """The class of each logit."""
+    return jax.lax.broadcasted_iota(jnp.int32, z.shape, 1)
 
 
 def rounded(r: jax.Array, t: Any) -> jax.Array:
@@ -80,14 +107,13 @@ def cross_entropy(z: jax.Array, y: jax.Array, t: Any) -> jax.Array:
 
 def _with_gradient(z: jax.Array, y: jax.Array, t: Any) -> tuple[jax.Array, jax.Array]:
     """The losses, and the gradient by the logits."""
-    r, terms, top = rest(z)
+    (value, j), (r, terms), classes = largest(z), rest(z), _classes(z)
     lost = rounded(r, t)
-    label = jax.nn.one_hot(y, z.shape[1], dtype=z.dtype)
-    losses = ((top - label) * z).sum(axis=1) + jnp.log1p(lost)
-    others = terms / (1 + r)[:, None] - label
-    correct = (top * label).sum(axis=1) > 0
-    largest = jnp.where(correct, -lost / (1 + lost), 1 / (1 + r))
-    return losses, jnp.where(top > 0, largest[:, None], others)
+    of_label = jnp.take_along_axis(z, y[:, None], axis=1)[:, 0]
+    losses = (value - of_label) + jnp.log1p(lost)
+    others = terms / (1 + r)[:, None] - (classes == y[:, None])
+    at_top = jnp.where(j == y, -lost / (1 + lost), 1 / (1 + r))
+    return losses, jnp.where(classes == j[:, None], at_top[:, None], others)
 
 
 def _pull_back(gradient: jax.Array, upstream: jax.Array) -> tuple[jax.Array, None, None]:

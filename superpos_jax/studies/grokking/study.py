@@ -34,7 +34,13 @@ from superpos_jax.engine.verdicts import NOT_ENDED
 from superpos_jax.studies.grokking import cell as numbers
 from superpos_jax.studies.grokking import data, model
 from superpos_jax.studies.grokking.data import Batch, KeyedBatch
-from superpos_jax.studies.grokking.losses import collapsed, rest, sample_losses
+from superpos_jax.studies.grokking.losses import (
+    collapsed,
+    largest,
+    rest,
+    sample_losses,
+    second_largest,
+)
 from superpos_jax.studies.grokking.optimizer import OPTIMIZERS, cosine, optimizer
 
 if TYPE_CHECKING:
@@ -234,15 +240,14 @@ class Grokking(Study):
         """
         z = self.logits(cell, shapes, view, batch)
         losses = sample_losses(cell.loss, z, batch.y, cell.t)
-        largest, second = jax.lax.top_k(z, 2)[0].T
-        r = rest(z)[0]
+        (top, answer), (r, _) = largest(z), rest(z)
         values = {
             "loss": losses,
-            "accuracy": z.argmax(axis=1) == batch.y,
+            "accuracy": answer == batch.y,
             "zero_loss": losses == 0,
             "collapsed": collapsed(cell.loss, z, cell.t),
             **{f"sc_{bits}": r <= 2.0**-bits for bits in BITS},
-            "logit_gap": largest - second,
+            "logit_gap": top - second_largest(z),
             "logit_size": jnp.abs(z).mean(axis=1),
         }
         return {name: (weight * value).sum() for name, value in values.items()}
