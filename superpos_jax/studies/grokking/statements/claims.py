@@ -20,7 +20,7 @@ from superpos_jax.studies.grokking.statements.statistics import (
     with_records,
 )
 
-S = {number: f"grokking/S{number}" for number in range(1, 14)}
+S = {number: f"grokking/S{number}" for number in range(1, 13)}
 F1A, F1B, F1C = "grokking/F1a", "grokking/F1b", "grokking/F1c"
 F2, F4, F6A, F6B, F8, F15 = (f"grokking/F{name}" for name in ("2", "4", "6a", "6b", "8", "15"))
 CHANCE = (0.0, 0.05)
@@ -35,7 +35,7 @@ SHORT, LONG = 15_515, 59_892
 BY_PERP = {"perp": "none"}, {"perp": "tensor"}
 BY_ARM = {"arm": ["decay_1", "decay_2", "decay_5"]}, {"arm": "perp"}
 """The cells of AdamW with decay, and those of perpAdamW."""
-TRANSFORMERS = {S[12]: " without dropout", S[13]: "", F6A: ", p = 113"}
+TRANSFORMERS = {S[12]: " without dropout", F6A: ", p = 113"}
 WHY_AT_CHANCE = {
     S[12]: "the paper's transformer has a dropout of 0.1, this one none. At p = 113 four of four"
     " seeds generalize with it (grokking/F6a); without it two are at 0.6 % at step 1,000"
