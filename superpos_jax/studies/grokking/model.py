@@ -12,6 +12,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from superpos_jax.engine.dense import dense
+
 QUANTUM = 8
 """Hidden units are padded to a multiple of it."""
 HEADS = 4
@@ -71,7 +73,7 @@ def mlp(params: Params, depth: int, first: jax.Array) -> jax.Array:
     """Logits, (rows, classes), of what W1 makes of the inputs, (rows, units)."""
     x = first
     for layer in range(depth + 1):
-        x = x if layer == 0 else x @ params[_weights(layer, depth)]
+        x = x if layer == 0 else dense(x, params[_weights(layer, depth)])
         x = x + params.get(_bias(layer, depth), 0)
         x = x if layer == depth else jax.nn.relu(x)
     return x

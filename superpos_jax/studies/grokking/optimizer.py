@@ -86,8 +86,8 @@ def perpendicular_part(grads: Any, weights: Any) -> Any:
     [0.0, 1.0000000031710769e-30]
     """
     size, unit = _unit(grads)
-    length = optax.tree.vdot(weights, weights)
-    share = optax.tree.vdot(weights, unit) / jnp.where(length > 0, length, 1)
+    length = _inner(weights, weights)
+    share = _inner(weights, unit) / jnp.where(length > 0, length, 1)
     return jax.tree.map(lambda g, w: size * (g - share * w), unit, weights)
 
 
@@ -107,8 +107,13 @@ def cosine(one: Any, other: Any) -> jax.Array:
     1.0
     """
     (_, a), (_, b) = _unit(one), _unit(other)
-    length = jnp.sqrt(optax.tree.vdot(a, a) * optax.tree.vdot(b, b))
-    return optax.tree.vdot(a, b) / jnp.where(length > 0, length, 1)
+    length = jnp.sqrt(_inner(a, a) * _inner(b, b))
+    return _inner(a, b) / jnp.where(length > 0, length, 1)
+
+
+def _inner(one: Any, other: Any) -> jax.Array:
+    """The inner product of two trees, by plain sums: the threads of a CPU may split a product's."""
+    return optax.tree.sum(jax.tree.map(lambda a, b: (a * b).sum(), one, other))
 
 
 def _unit(tree: Any) -> tuple[jax.Array, Any]:

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from superpos_jax.engine.layout import SAFE_ROWS
 from superpos_jax.engine.study import (
     NEVER,
     DataSet,
@@ -52,6 +53,8 @@ BITS = (11, 24, 53)
 """Of float16, float32 and float64: collapse is measured at each of them in every run."""
 
 
+ROWS = 3 * SAFE_ROWS
+"""Of a block on a CPU, where there are so many samples."""
 DROPOUT = 100
 """Sets the key of dropout apart from those of the initial weights."""
 
@@ -153,10 +156,12 @@ class Grokking(Study):
     # ---- the network
 
     def shapes(self, cell: numbers.Cell, platform: str) -> Shapes:
-        """Hidden units in multiples of 8."""
+        """Hidden units in multiples of 8; on a CPU larger blocks than the engine's, by `dense`."""
         name = OPTIMIZERS[int(cell.optimizer)]
         units, look_up = model.padded(cell.width), platform == "cpu"
-        return Shapes(Size(units, int(cell.depth), name, look_up, cell.dropout > 0))
+        large = platform == "cpu" and self.sizes(cell)[0] >= ROWS
+        size = Size(units, int(cell.depth), name, look_up, cell.dropout > 0)
+        return Shapes(size, block=(ROWS,) if large else ())
 
     def init(self, cell: numbers.Cell, shapes: Shapes) -> model.Params:
         """Initial weights, distributed as PyTorch's."""

@@ -10,6 +10,7 @@ import optax
 import pytest
 
 import superpos_jax as sp
+from superpos_jax.engine.bits import has_long_sums
 from superpos_jax.engine.study import NEVER, Look
 from superpos_jax.studies.grokking import STUDY, data, model
 from superpos_jax.studies.grokking.optimizer import PERPS
@@ -151,6 +152,46 @@ def test_a_perpendicular_step_of_sgd_leaves_the_norm():
     assert abs(none["update_cosine"]) > 1e-3
 
 
+def test_threads_decide_no_bits():
+    """Of an MLP with up to 128 hidden units, in blocks that are larger than the engine's."""
+    study = STUDY(STUDY.Options(p=47))
+    cell = STUDY.Cell(perp=1)
+    shapes, train = study.shapes(cell, "cpu"), study.datasets(cell)["train"]
+    assert shapes.rows == 384
+    batch = jax.tree.map(lambda leaf: leaf[:384], study.load(train))
+
+    def update():
+        params = study.init(cell, shapes)
+        ones = np.ones(384, np.float32)
+        grads = jax.grad(lambda params: study.loss(cell, shapes, params, batch, ones))(params)
+        optimizer = study.optimizer(cell, shapes)
+        updates, _ = optimizer.update(grads, optimizer.init(params), params)
+        return study.summarise_update(cell, shapes, params, grads, updates)
+
+    assert not has_long_sums(jax.make_jaxpr(update)().jaxpr)
+
+
+def test_dropout_is_of_a_step_and_of_updates_alone():
+    study = STUDY(STUDY.Options(p=7, architecture="transformer", embedding=8))
+    cell = STUDY.Cell(width=12, dropout=0.5, seed=3)
+    shapes, train = study.shapes(cell, "cpu"), study.datasets(cell)["train"]
+    batch, ones = study.load(train), np.ones(train.samples, np.float32)
+    params = study.init(cell, shapes)
+
+    @jax.jit
+    def losses(step, index):
+        seen = study.augment(cell, shapes, step, index, batch)
+        measured = study.measure(cell, shapes, params, batch, ones)["loss"]
+        return study.loss(cell, shapes, params, seen, ones), measured
+
+    first, measured = losses(0, 0)
+    assert losses(0, 0) == (first, measured)
+    values = [float(losses(*at)[0]) for at in ((0, 0), (1, 0), (0, 1))]
+    assert len({*values, float(measured)}) == 4
+    plain = study.shapes(dataclasses.replace(cell, dropout=0.0), "cpu")
+    assert study.augment(cell, plain, 0, 0, batch) is batch
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -197,6 +238,7 @@ def test_other_tasks_and_networks_learn_in_their_own_width(options):
     ("cell", "options", "message"),
     [
         ({"fraction": 0.01}, {"p": 7}, "fraction = 0.01 of 49 samples leaves none to train on"),
+        ({"dropout": 0.1}, {"p": 7}, "dropout = 0.1: allowed: 0; only a transformer has dropout"),
         ({}, {"p": 47, "task": "binary", "code_bits": 5}, "code_bits = 5: too few for 47"),
         ({}, {"task": "parity", "architecture": "transformer"}, "has the task modular"),
         ({}, {"task": "parity", "noise_bits": 0}, "more than there are vectors"),
