@@ -186,11 +186,13 @@ def autoencoder() -> Training:
 P, MODULAR_WIDTHS, MODULAR_STEPS = 47, (94, 100, 100, 47), 100
 
 
-def modular_logits(params: list[Params], x: jax.Array) -> jax.Array:
+def modular_logits(
+    params: list[Params], x: jax.Array, product: Callable[..., jax.Array] = jnp.matmul
+) -> jax.Array:
     """The network of modular addition."""
     for layer in params[:-1]:
-        x = jax.nn.relu(x @ layer["W"] + layer["b"])
-    return x @ params[-1]["W"] + params[-1]["b"]
+        x = jax.nn.relu(product(x, layer["W"]) + layer["b"])
+    return product(x, params[-1]["W"]) + params[-1]["b"]
 
 
 def modular() -> Training:

@@ -215,9 +215,8 @@ def main() -> None:
     lines = [
         "",
         "Products alone are the matrix products of an update in numpy, without the first layer's.",
-        f"A core does {alone:,.0f} such updates a second. Five times PyTorch's rate would be"
-        f" {five:,.0f}, which no",
-        "program with these products reaches.",
+        f"A core does {alone:,.0f} such updates a second; five times PyTorch's rate would be"
+        f" {five:,.0f}.",
     ]
     write("grokking", ["## Grokking", "", *MEASURE, *table(HEAD, *rows), *lines])
 

@@ -61,14 +61,11 @@ def step_axis(panel: Axes, first: float, last: float) -> None:
     panel.set_xlim(first, last)
     powers = np.arange(np.ceil(np.log10(first) - 1e-9), np.log10(last) + 1e-9)
     width = panel.bbox.width / panel.figure.dpi
-    scale, labels, beside = width / np.log10(last / first), list[str](), (np.inf, 0.0)
-    for power in powers[::-1]:
-        text = f"{10**power:,.0f}"
-        size = label_inches(text)
-        free = (beside[0] - power) * scale >= (size + beside[1]) / 2
-        beside = (power, size) if free else beside
-        labels.append(text if free else "")
-    panel.set_xticks(10.0**powers, labels=labels[::-1])
+    texts = [f"{10**power:,.0f}" for power in powers]
+    room = width / np.log10(last / first) / (label_inches(texts[-1]) if texts else 1)
+    every = max(1, int(np.ceil(1 / room - 1e-9)))
+    labels = [text if (len(texts) - 1 - i) % every == 0 else "" for i, text in enumerate(texts)]
+    panel.set_xticks(10.0**powers, labels=labels)
     panel.minorticks_off()
     panel.tick_params(which="both", color=SOFT)
 

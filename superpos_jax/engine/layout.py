@@ -91,12 +91,13 @@ def layout_with(study: Study, platform: str, cell: Any, samples: int) -> Layout:
     shapes, feed = shapes_of(study, cell, platform), study.feed(cell)
     seen = seen_by_update(study, cell, samples)
     if shapes.kernel:
-        measures = type(study).measure is not Study.measure
+        kind = type(study)
+        changes = kind.measure is not Study.measure or kind.augment is not Study.augment
         partial = not isinstance(feed, FullBatch)
-        if partial or study.look_every(cell) or measures or len(shapes.block) != 1:
+        if partial or study.look_every(cell) or changes or len(shapes.block) != 1:
             raise UserError(
                 f"study {type(study).__name__}: shapes: a kernel takes a full batch, no looks, no"
-                " measure but the loss, and blocks of (rows,)"
+                " measure but the loss, no augment, and blocks of (rows,)"
             )
         return Layout(shapes)
     single, own = False, bool(shapes.block)

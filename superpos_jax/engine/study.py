@@ -208,9 +208,10 @@ class Study(abc.ABC):
     ) -> PyTree:
         """What the update after a step sees of a batch: by default the batch; traced.
 
-        Noise, other views of a sample and the key of dropout come in here, made from the cell's
-        seed, the step and `index`, the number of the block in the data set. Of that alone they may
-        depend: then a run that goes on has the same bits. What is measured is not augmented.
+        Noise, other views of a sample and the key of dropout come in here. They may depend on
+        nothing but the cell, the step and `index`, the number of the block (0 for a minibatch):
+        then a run that goes on has the same bits. Data sets are measured without; what
+        `summarise_update` sees is of an update, with it.
         """
         return batch
 

@@ -64,7 +64,7 @@ class Shifted:
         key = jax.random.key(cell.seed)
         for value in (step, index):
             key = jax.random.fold_in(key, value)
-        return 0.3 * jax.random.normal(key, (2,))
+        return 0.1 * jax.random.normal(key, (2,))
 
 
 class WholeShifted(Shifted, Whole):
@@ -311,9 +311,13 @@ class Measured(Classifier):
         }
 
 
-@pytest.fixture(scope="module")
-def measured():
-    study = Measured(OPTIONS)
+class MeasuredShifted(Shifted, Measured):
+    pass
+
+
+@pytest.fixture(scope="module", params=[Measured, MeasuredShifted])
+def measured(request):
+    study = request.param(OPTIONS)
     program, state = train(study, [*LARGE, replace(LARGE[1], steps=3)], 4)
     return study, program, state
 
@@ -360,7 +364,7 @@ def test_cells_elsewhere_are_not_measured(measured):
 
 @pytest.mark.unoptimized
 def test_summaries_of_the_update_that_comes_next(measured):
-    """Of its batch, which is not the last one; and nothing moves."""
+    """Of its batch as the update sees it, which is not the last one; and nothing moves."""
     study, program, state = measured
     values = program.evaluate(state, step=4)
     for i, (cell, params) in enumerate(zip(LARGE, program.params(state), strict=False)):

@@ -83,8 +83,13 @@ def test_a_kernel_takes_full_batches_and_no_looks(by_kernel):
         def look_every(self, cell):
             return 5
 
-    with pytest.raises(UserError, match="a kernel takes a full batch, no looks"):
-        layout_of(Watched(STUDY.options), BASE, "cpu")
+    class Noisy(DoubleDescent):
+        def augment(self, cell, shapes, step, index, batch):
+            return batch
+
+    for study in (Watched, Noisy):
+        with pytest.raises(UserError, match="a kernel takes a full batch, no looks"):
+            layout_of(study(STUDY.options), BASE, "cpu")
 
 
 def test_a_study_that_changes_the_loss_has_no_kernel(by_kernel):

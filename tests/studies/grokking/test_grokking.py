@@ -179,15 +179,17 @@ def test_dropout_is_of_a_step_and_of_updates_alone():
     params = study.init(cell, shapes)
 
     @jax.jit
-    def losses(step, index):
-        seen = study.augment(cell, shapes, step, index, batch)
-        measured = study.measure(cell, shapes, params, batch, ones)["loss"]
-        return study.loss(cell, shapes, params, seen, ones), measured
+    def losses(step, index, dropout, seed):
+        own = dataclasses.replace(cell, dropout=dropout, seed=seed)
+        seen = study.augment(own, shapes, step, index, batch)
+        measured = study.measure(own, shapes, params, batch, ones)["loss"]
+        return study.loss(own, shapes, params, seen, ones), measured
 
-    first, measured = losses(0, 0)
-    assert losses(0, 0) == (first, measured)
-    values = [float(losses(*at)[0]) for at in ((0, 0), (1, 0), (0, 1))]
-    assert len({*values, float(measured)}) == 4
+    first, measured = losses(0, 0, 0.5, 3)
+    assert losses(0, 0, 0.5, 3) == (first, measured)
+    others = (1, 0, 0.5, 3), (0, 1, 0.5, 3), (0, 0, 0.4, 3), (0, 0, 0.5, 4)
+    values = [float(losses(*at)[0]) for at in others]
+    assert len({*values, float(first), float(measured)}) == 6
     plain = study.shapes(dataclasses.replace(cell, dropout=0.0), "cpu")
     assert study.augment(cell, plain, 0, 0, batch) is batch
 

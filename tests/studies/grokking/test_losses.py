@@ -11,8 +11,10 @@ from superpos_jax.studies.grokking.losses import (
     UNLIMITED,
     collapsed,
     cross_entropy,
+    largest,
     rest,
     sample_losses,
+    second_largest,
     stretched,
 )
 
@@ -159,3 +161,15 @@ def test_losses_of_many_cells_at_once_are_those_of_one(rng):
     together = jax.jit(jax.vmap(cross_entropy, (None, None, 0)))(z, y, ts)
     for t, losses in zip(ts, together, strict=True):
         np.testing.assert_allclose(losses, alone(z, y, t), rtol=1e-6)
+
+
+def test_the_two_largest_logits(rng):
+    z = rng.integers(4, size=(200, 6)).astype(np.float32)  # many are equal
+    value, place = largest(jnp.array(z))
+    np.testing.assert_array_equal(value, z.max(axis=1))
+    np.testing.assert_array_equal(place, z.argmax(axis=1))
+    np.testing.assert_array_equal(second_largest(jnp.array(z)), np.sort(z, axis=1)[:, -2])
+    value, place = largest(jnp.array([[1.0, np.nan, 3.0]]))
+    assert np.isnan(value).all()
+    assert place.tolist() == [3]
+    assert np.isnan(cross_entropy(jnp.array([[1.0, np.nan, 3.0]]), jnp.array([2]), 24)).all()

@@ -49,8 +49,14 @@ def test_a_pair_is_two_ones(look_up, rng):
     np.testing.assert_allclose(made, ones @ weights, rtol=1e-6)
 
 
-def test_a_transformer_against_loops(rng):
-    p, size, width = 5, 8, 12
+PLACES = ("attention", "part_1", "hidden", "part_2")
+"""Where a transformer drops, in this order."""
+
+
+@pytest.mark.parametrize("drops", [False, True])
+def test_a_transformer_against_loops(drops, rng, monkeypatch):
+    """With given masks of dropout, too."""
+    p, size, width, count = 5, 8, 12, 3
     params = transformer_init(KEY, width, model.padded(width), size, p)
     params = {
         name: np.array(value) + 0.1 * rng.normal(size=value.shape).astype(np.float32)
@@ -58,13 +64,20 @@ def test_a_transformer_against_loops(rng):
     }
     w = {name: np.array(value, float) for name, value in params.items()}
     x = np.array([[0, 3], [4, 4], [1, 2]])
+    shapes = (count, model.HEADS, 2), (count, size), (count, model.padded(width)), (count, size)
+    masks = dict(zip(PLACES, [2.0 * rng.integers(2, size=shape) for shape in shapes], strict=True))
+    if not drops:
+        masks = {place: np.ones_like(mask) for place, mask in masks.items()}
+    queue = iter(masks.values())
+    monkeypatch.setattr(model, "_dropped", lambda _, key, x: x * jnp.float32(next(queue)))
 
     def normalised(h, i):
         h = (h - h.mean()) / np.sqrt(h.var() + 1e-5)
         return h * w[f"gain_{i}"] + w[f"shift_{i}"]
 
     expected = []
-    for tokens in x:
+    for row, tokens in enumerate(x):
+        kept = {place: mask[row] for place, mask in masks.items()}
         h = w["embed"][tokens]
         q, k, v = np.split(h @ w["qkv"] + w["b_qkv"], 3, axis=1)
         mixed = np.zeros_like(h)
@@ -72,14 +85,13 @@ def test_a_transformer_against_loops(rng):
             part = slice(head * size // model.HEADS, (head + 1) * size // model.HEADS)
             scores = q[:, part] @ k[:, part].T / np.sqrt(size / model.HEADS)
             shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-            mixed[:, part] = shares @ v[:, part]
-        last = normalised(h[-1] + mixed[-1] @ w["mix"] + w["b_mix"], 1)
-        inner = np.maximum(last @ w["W1"] + w["b1"], 0)
-        last = normalised(last + inner @ w["W2"] + w["b2"], 2)
+            mixed[:, part] = (kept["attention"][head] * shares) @ v[:, part]
+        last = normalised(h[-1] + kept["part_1"] * (mixed[-1] @ w["mix"] + w["b_mix"]), 1)
+        inner = kept["hidden"] * np.maximum(last @ w["W1"] + w["b1"], 0)
+        last = normalised(last + kept["part_2"] * (inner @ w["W2"] + w["b2"]), 2)
         expected.append(last @ w["out"] + w["b_out"])
-    np.testing.assert_allclose(transformer(params, jnp.array(x)), expected, rtol=2e-4, atol=1e-4)
-    whole = transformer(params, jnp.array(x), 0.0, KEY)
-    np.testing.assert_allclose(whole, expected, rtol=2e-4, atol=1e-4)
+    logits = model.transformer(params, jnp.array(x))
+    np.testing.assert_allclose(logits, expected, rtol=2e-4, atol=1e-4)
 
 
 def test_the_last_position_decides_with_the_first():
@@ -89,25 +101,29 @@ def test_the_last_position_decides_with_the_first():
     assert not np.allclose(logits[0], logits[2])
 
 
-def test_dropout_leaves_means_and_drops_its_share(monkeypatch):
-    """At each of its four places, by masks of its own."""
-    places = []
+def test_dropout_has_a_mask_of_its_own_at_each_place(monkeypatch):
+    places, dropped = [], model._dropped
 
     def watched(share, key, x):
-        y = dropped(share, key, x)
-        places.append((np.array(x), np.array(y)))
-        return y
+        assert share == 0.25
+        places.append(tuple(jax.random.key_data(key).tolist()))
+        return dropped(share, key, x)
 
-    dropped = model._dropped
     monkeypatch.setattr(model, "_dropped", watched)
-    params = jax.tree.map(np.array, transformer_init(KEY, 64, 64, 32, 5))
-    x = jnp.array(np.random.default_rng(0).integers(5, size=(400, 2)))
-    model.transformer(params, x, 0.25, KEY)
-    assert [before.shape for before, _ in places] == [
-        (400, model.HEADS, 2), (400, 32), (400, 64), (400, 32)
-    ]  # fmt: skip
-    for before, after in places:
-        kept = after != 0
-        np.testing.assert_allclose(after[kept], before[kept] / 0.75, rtol=1e-5)
-        assert kept[before != 0].mean() == pytest.approx(0.75, abs=0.03)
-    assert not np.array_equal(places[1][1] == 0, places[3][1] == 0)
+    params = jax.tree.map(np.array, transformer_init(KEY, 16, 16, 8, 5))
+    model.transformer(params, jnp.array([[0, 1]]), 0.25, KEY)
+    assert len({*places}) == len(PLACES)
+    monkeypatch.undo()
+    plain = model.transformer(params, jnp.array([[0, 1]]), 0.25)
+    np.testing.assert_array_equal(plain, model.transformer(params, jnp.array([[0, 1]])))
+
+
+def test_dropout_drops_its_share_of_numbers_and_keeps_the_mean(rng):
+    x = rng.uniform(1, 2, size=(300, 40)).astype(np.float32)
+    y = np.array(model._dropped(0.25, KEY, jnp.array(x)))
+    kept = y != 0
+    np.testing.assert_allclose(y[kept], x[kept] / 0.75, rtol=1e-6)
+    assert kept.mean() == pytest.approx(0.75, abs=0.02)
+    for axis in (0, 1):  # numbers, and neither rows nor columns
+        shares = kept.mean(axis=axis)
+        assert 0.3 < shares.min() <= shares.max() < 1

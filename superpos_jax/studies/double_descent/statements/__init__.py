@@ -72,9 +72,9 @@ PAGE = Page(
         " space or more; hidden vectors lie around a circle, and feature vectors lie along them"
         " while they are few. Middle: neither memorizing nor generalizing.",
         "Generalizing has two measures. Test loss: below 1, the score of predicting zero. Regime,"
-        " in tints and words above panels: features with D above 0.1 hold a quarter of the hidden"
-        " space. The second comes later: at n = 10,000 the mean has the first at T = 5,000, the"
-        " second at 7,000.",
+        " in tints and words above panels: features with D above 0.1 hold at least a quarter of the"
+        " hidden space. The second comes later: at n = 10,000 the mean has the first at T = 5,000,"
+        " the second at 7,000.",
     ),
     weights="W",
     named=("n",),

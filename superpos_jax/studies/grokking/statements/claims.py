@@ -42,8 +42,8 @@ WHY_AT_CHANCE = {
     " (grokking/F6a_perp)."
 }
 WHY_ALIKE = (
-    "no sample collapses, at 24 bits either, at a constant learning rate; the paper has a schedule"
-    " that is not released."
+    "hardly a sample collapses, at 24 bits either, at a constant learning rate; the paper has a"
+    " schedule that is not released."
 )
 
 MEMORIZES: tuple[Statement, ...] = (
