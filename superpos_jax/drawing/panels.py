@@ -60,10 +60,11 @@ def step_axis(panel: Axes, first: float, last: float) -> None:
     panel.set_xscale("log")
     panel.set_xlim(first, last)
     powers = np.arange(np.ceil(np.log10(first) - 1e-9), np.log10(last) + 1e-9)
-    width = panel.bbox.width / panel.figure.dpi
     texts = [f"{10**power:,.0f}" for power in powers]
-    room = width / np.log10(last / first) / (label_inches(texts[-1]) if texts else 1)
-    every = max(1, int(np.ceil(1 / room - 1e-9)))
+    decade = panel.bbox.width / panel.figure.dpi / np.log10(last / first)
+    needs = [label_inches(text) for text in texts]
+    free = (k for k in range(1, len(texts)) if k * decade >= (needs[-1] + needs[-1 - k]) / 2)
+    every = next(free, max(1, len(texts)))
     labels = [text if (len(texts) - 1 - i) % every == 0 else "" for i, text in enumerate(texts)]
     panel.set_xticks(10.0**powers, labels=labels)
     panel.minorticks_off()
