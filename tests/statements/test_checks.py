@@ -315,6 +315,7 @@ def test_the_spread_of_onsets_is_a_lower_bound_or_not_known():
     assert spread(1, 3, 3) == pytest.approx(250 / (0.5 * 10**1.5))  # 250 and 125 at least
     assert np.isnan(spread(2, 3, 3))  # 125 at least, below the 158 that is known
     assert np.isnan(spread(3, 3))
+    assert np.isnan(spread(0, 1))  # above the level from the first T on
     # half of 0.25 is passed at 10^(1 + 0.075 / 0.2); a line that ends at 0.11 comes to it nowhere
     assert statistics.spread_at_half(lines(1, 1)) == pytest.approx(2)
     half = 0.5 * 10 ** (1 + 0.075 / 0.2)

@@ -78,7 +78,7 @@ STATEMENTS: tuple[Statement, ...] = (
             quotient(at(spread_at_half, m=m), at(spread_at_half, m=2)), where={"m": [2, m]},
             reads=D_F,
         )
-        for m in (3, 4, 6, 8)
+        for m in (3, 4, 6)
     ),
     *(
         Statement(

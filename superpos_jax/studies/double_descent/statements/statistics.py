@@ -419,13 +419,14 @@ def spread_of_onsets(dataset: xr.Dataset, level: float = LEARNED) -> float:
     """Largest over smallest T (1 - S) at the onset over S, at least.
 
     The onset is the T from which on the median of the largest D_f is above a level. One beyond the
-    swept T counts as the largest T; NaN where the smallest is such a one.
+    swept T counts as the largest T; NaN where the smallest is such a one, or where a line is above
+    the level from the smallest T on.
     """
     lines = [dataset.sel(S=value) for value in dataset["S"].values]
     onsets = [seen_at(lambda line: rises(line, _learned(line, level)))(line) for line in lines]
     least = np.array([float((1 - line["S"]) * line["T"].max()) for line in lines])
     bounds = np.minimum(onsets, least)
-    sure = np.isfinite(onsets).any() and np.nanmin(onsets) <= bounds.min()
+    sure = np.isfinite(onsets).any() and np.nanmin(onsets) <= bounds.min() and bounds.min() > 0
     return float(bounds.max() / bounds.min()) if sure else float("nan")
 
 
