@@ -30,7 +30,7 @@ def largest(z: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The largest logit of each row, (rows,), and its class, (rows,): the first of equal ones.
 
     Where a logit is NaN, so is the largest, and its class is none: the number of classes.
-    On a CPU two plain minima and maxima are several times as fast as `argmax`.
+    By a plain maximum and minimum, which take less time than `argmax` on a CPU.
 
     >>> [x.tolist() for x in largest(jnp.array([[0.0, 60.0, 60.0]]))]
     [[60.0], [1]]
