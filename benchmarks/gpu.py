@@ -2,7 +2,7 @@
 
     python benchmarks/gpu.py [section ...]
 
-Needs a GPU and the extra `cuda`; takes about three minutes. Sections: numerics, rates, steps.
+Needs a GPU and the extra `cuda`; takes about three minutes. Sections: numerics, sums, rates, steps.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.plan import make_plan
 from superpos_jax.engine.program import ANY_STEP, Program, make_mesh
 from superpos_jax.engine.study import DataSet
+from superpos_jax.engine.sums import pairwise_sum
 from superpos_jax.results.sweep import Sweep, load_sweep
 from superpos_jax.studies.double_descent import autoencoders, data
 from superpos_jax.studies.double_descent.autoencoders import DENSE, ROWS, TRITON, Autoencoders
@@ -70,6 +71,19 @@ def numerics():
         leaves = zip(*map(jax.tree.leaves, results), strict=True)
         worst = max(float(jnp.abs(a - b).max() / jnp.abs(b).max()) for a, b in leaves)
         print(f"T = {sizes}, hidden {hidden}, {form}, untied {untied}: {worst:.1e}", flush=True)
+
+
+def sums():
+    """Cells whose sum over a weight matrix has other bits than among 300, by XLA and by halves."""
+    print("## sums: of 152 cells, n = 10,240, other bits than among 300 cells")
+    rng = np.random.default_rng(0)
+    for hidden in (2, 3, 8):
+        weights = jnp.asarray(rng.normal(size=(300, hidden, 10_240)), jnp.float32)
+        counts = []
+        for added in (jnp.sum, pairwise_sum):
+            mapped = jax.jit(jax.vmap(lambda x, added=added: added((x * x).reshape(-1))))
+            counts.append(int((mapped(weights)[:152] != mapped(weights[:152])).sum()))
+        print("m = {}: by XLA {}, by halves {}".format(hidden, *counts), flush=True)
 
 
 def limit(hidden):
@@ -138,11 +152,13 @@ def steps():
     pairs = zip(jax.tree.leaves(params[place]), jax.tree.leaves(own[0]), strict=True)
     same = all(np.array_equal(a, b) for a, b in pairs)
     same &= all(values[place] == own_measured[name][0] for name, values in measured.items())
-    print(f"the same bits alone as among 136: {'yes' if same else 'NO'}", flush=True)
+    print(
+        f"the same bits alone as among {len(regimes.cells)}: {'yes' if same else 'NO'}", flush=True
+    )
 
 
 if __name__ == "__main__":
     print(f"{jax.devices()[0].device_kind}, JAX {jax.__version__}", flush=True)
     with pinned():
-        for section in sys.argv[1:] or ["numerics", "rates", "steps"]:
-            {"numerics": numerics, "rates": rates, "steps": steps}[section]()
+        for section in sys.argv[1:] or ["numerics", "sums", "rates", "steps"]:
+            {"numerics": numerics, "sums": sums, "rates": rates, "steps": steps}[section]()

@@ -21,7 +21,6 @@ import optax
 from beside import HEAD, MEASURE, TURNS, Engine, Way, Ways, compared, in_turns, one_core, seconds
 from page import spread, table, write
 
-from superpos_jax.engine.dense import dense
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.study import (
     DataSet,
@@ -32,6 +31,7 @@ from superpos_jax.engine.study import (
     Shapes,
     Study,
 )
+from superpos_jax.engine.sums import dense
 from superpos_jax.engine.verdicts import FINISHED, NOT_ENDED
 from superpos_jax.results.grid import Grid
 from superpos_jax.results.sweep import Sweep

@@ -1,10 +1,13 @@
-"""What decides the last bits on a CPU, beside the code and the kind of processor.
+"""What decides the last bits, beside the code and the kind of processor or accelerator.
 
-XLA splits a product that sums over many terms among the threads of the process: the number of
-threads then decides the order of the sum. It never split a sum of up to 128 terms (measured with 1
-to 64 threads, at outer sizes from 2 to 512), so the engine chooses blocks of at most that many
-rows. A study may sum over more terms, as a layer with more inputs does. Its bits then depend on the
-number of threads.
+On a CPU, XLA splits a product that sums over many terms among the threads of the process: the
+number of threads then decides the order of the sum. It never split a sum of up to 128 terms
+(measured with 1 to 64 threads, at outer sizes from 2 to 512), so the engine chooses blocks of at
+most that many rows. A study may sum over more terms, as a layer with more inputs does. Its bits
+then depend on the number of threads.
+
+On an accelerator the order of a sum depends on how many cells are mapped together. A study whose
+kernel adds up all that its cells need has none.
 """
 
 from __future__ import annotations
@@ -15,13 +18,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import optax
 from jax.extend import core
 
 from superpos_jax.engine.layout import SAFE_ROWS
 from superpos_jax.engine.program import Program
+from superpos_jax.engine.study import Shapes, Study
 
 ANY = "any"
 """Instead of a number of threads or devices, where it decides no bits."""
+ADDING = {"reduce_sum", "reduce_prod", "dot_general", "cumsum", "scatter-add", "ragged_dot"}
+"""What XLA adds up in an order of its own."""
 THREADS = "NPROC"
 """Environment variable from which XLA takes the number of threads, in place of the cores."""
 
@@ -65,6 +73,25 @@ def has_long_sums(jaxpr: core.Jaxpr) -> bool:
     True
     """
     return any(_terms(equation) > SAFE_ROWS for equation in equations(jaxpr))
+
+
+def sums_beside_kernel(study: Study, cell: Any, shapes: Shapes) -> bool:
+    """Whether the optimizer or the summaries of a study add up numbers themselves.
+
+    On an accelerator the bits of its cells then depend on those beside, whatever its kernel does.
+    `sums.pairwise_sum` is no such sum.
+    """
+
+    def beside(params: Any) -> Any:
+        optimizer = optax.with_extra_args_support(study.optimizer(cell, shapes))
+        state = optimizer.init(params)
+        updates, _ = optimizer.update(params, state, params, value=jnp.float32(0))
+        own = study.summarise(cell, shapes, params)
+        return own, updates, study.summarise_update(cell, shapes, params, params, updates)
+
+    params = jax.eval_shape(lambda: study.init(cell, shapes))
+    found = equations(jax.make_jaxpr(beside)(params).jaxpr)
+    return any(equation.primitive.name in ADDING for equation in found)
 
 
 def _terms(equation: core.JaxprEqn) -> int:

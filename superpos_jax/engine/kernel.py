@@ -42,7 +42,8 @@ class Kernel(abc.ABC):
     """What a study computes for all cells of a group at once, in place of a loss block by block.
 
     A kernel is static: hashable, and equal where it computes the same. Sums must not cross cells,
-    nor depend on how many there are, so that a cell has the same bits alone and in any sweep.
+    nor depend on how many there are, so that a cell has the same bits alone and in any sweep. Where
+    summaries or the optimizer add up, `sums.pairwise_sum` keeps that; XLA's own sums do not.
     """
 
     span: int

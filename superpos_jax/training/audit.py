@@ -13,6 +13,7 @@ import numpy as np
 
 from superpos_jax.engine import bits
 from superpos_jax.engine.bits import ANY
+from superpos_jax.engine.study import Study
 from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.errors import UserError
 from superpos_jax.results.archive import rounded
@@ -48,7 +49,7 @@ class Finding:
     """The quantity that differs most; empty if none does."""
     changed: str
     """Why bits are not promised: what of machine, versions and data differs, or that it is an
-    accelerator and the study has no kernel; empty if they are."""
+    accelerator and the study has no kernel for all of its sums; empty if they are."""
 
 
 def audit(
@@ -110,7 +111,7 @@ def audit(
         if not made:
             changed.append("no run is noted that trained it")
         platform = present["device"].partition(":")[0]
-        if platform != "cpu" and not result.grid.study.shapes(cell, platform).kernel:
+        if platform != "cpu" and _sums_in_company(result.grid.study, cell, platform):
             changed.append("an accelerator computes cells side by side, how many decides rounding")
         yield Finding(point, *_compare(stored, again, archived), "; ".join(dict.fromkeys(changed)))
 
@@ -127,6 +128,12 @@ def _take_cores(runs: Sequence[Any]) -> int:
         if len(numbers) == 1:
             os.environ[bits.THREADS] = str(*numbers)
     return min(wanted, jax.local_device_count())
+
+
+def _sums_in_company(study: Study, cell: Any, platform: str) -> bool:
+    """Whether sums of a cell on an accelerator depend on the cells beside."""
+    shapes = study.shapes(cell, platform)
+    return not shapes.kernel or bits.sums_beside_kernel(study, cell, shapes)
 
 
 def _compare(stored: Any, again: Any, archived: bool) -> tuple[bool, float, str]:

@@ -4,16 +4,20 @@ import json
 import signal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from ridge import Ridge
 from test_growth import sweep
 
 import superpos_jax as sp
 from superpos_jax.cli import terminal
+from superpos_jax.engine import bits
 from superpos_jax.errors import Interrupted
 from superpos_jax.results import archive
 from superpos_jax.studies.double_descent import autoencoders
+from superpos_jax.studies.double_descent.study import DoubleDescent
 from superpos_jax.training import provenance
 from superpos_jax.training.audit import audit
 
@@ -119,6 +123,21 @@ def test_bits_of_kernels_are_promised(tmp_path, monkeypatch):
     options = {"n": 20, "test_samples": 5}
     (finding,) = audit(sp.run(sp.Sweep(cell={"T": 3, "S": 0.9, "steps": 3}, options=options)), 1)
     assert (finding.same, finding.changed) == (True, "")
+
+
+def test_a_sum_beside_a_kernel_makes_bits_depend_on_company():
+    class Normed(DoubleDescent):
+        def summarise(self, cell, shapes, params):
+            return {"norm": jnp.linalg.norm(params.W)}
+
+    class Clipped(DoubleDescent):
+        def optimizer(self, cell, shapes):
+            return optax.chain(optax.clip_by_global_norm(1.0), super().optimizer(cell, shapes))
+
+    for kind, adds in ((DoubleDescent, False), (Normed, True), (Clipped, True)):
+        study = kind(DoubleDescent.Options(n=20))
+        cell = study.Cell(T=3, m=2)
+        assert bits.sums_beside_kernel(study, cell, study.shapes(cell, "cpu")) == adds
 
 
 def test_seeds_that_had_no_value_can_become_axes_and_be_retried(tmp_path):

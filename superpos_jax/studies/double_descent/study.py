@@ -24,6 +24,7 @@ from superpos_jax.engine.study import (
     Variable,
     history_steps,
 )
+from superpos_jax.engine.sums import pairwise_sum
 from superpos_jax.studies import geometry
 from superpos_jax.studies.double_descent import autoencoders, data, model, online
 from superpos_jax.studies.double_descent import cell as numbers
@@ -230,7 +231,8 @@ class DoubleDescent(Study):
         self, cell: numbers.Cell, shapes: Shapes, params: model.Params
     ) -> dict[str, jax.Array]:
         """Frobenius norm of W and Euclidean norm of b."""
-        return {"W_norm": jnp.linalg.norm(params.W), "b_norm": jnp.linalg.norm(params.b)}
+        *of_W, of_b = pairwise_sum(jnp.vstack([params.W, params.b]) ** 2)
+        return {"W_norm": jnp.sqrt(pairwise_sum(jnp.stack(of_W))), "b_norm": jnp.sqrt(of_b)}
 
     @property
     def traces(self) -> Mapping[str, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from superpos_jax.engine.dense import dense
+from superpos_jax.engine.sums import dense
 
 QUANTUM = 8
 """Hidden units are padded to a multiple of it."""

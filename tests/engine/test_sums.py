@@ -1,4 +1,4 @@
-"""A dense layer of short sums: the gradients of `@`, in sums that threads leave alone."""
+"""Sums that neither threads nor the cells beside reorder, against those of numpy."""
 
 import jax
 import jax.numpy as jnp
@@ -6,14 +6,34 @@ import numpy as np
 import pytest
 
 from superpos_jax.engine.bits import has_long_sums
-from superpos_jax.engine.dense import dense
 from superpos_jax.engine.layout import SAFE_ROWS
+from superpos_jax.engine.sums import dense, pairwise_sum
 
 pytestmark = pytest.mark.unoptimized
 
 
 def gradients(layer, x, weights, upstream):
     return jax.grad(lambda x, weights: (upstream * layer(x, weights)).sum(), (0, 1))(x, weights)
+
+
+@pytest.mark.parametrize("shape", [(0,), (1,), (2,), (3, 7), (2, 3, 10_240)])
+def test_a_pairwise_sum_is_the_sum(shape, rng):
+    x = rng.normal(size=shape).astype(np.float32)
+    total = pairwise_sum(jnp.asarray(x))
+    assert (total.shape, total.dtype) == (shape[:-1], x.dtype)
+    np.testing.assert_allclose(total, x.sum(-1, dtype=np.float64), atol=1e-6 * np.abs(x).sum())
+
+
+def test_its_order_is_that_of_the_halves(rng):
+    """To the bit: the additions of numpy's arrays, compiled and mapped or not."""
+    x = rng.normal(size=(5, 1000)).astype(np.float32)
+    expected = x
+    while expected.shape[1] > 1:
+        half = -(-expected.shape[1] // 2)
+        rest = np.zeros((5, half), np.float32)
+        rest[:, : expected.shape[1] - half] = expected[:, half:]
+        expected = expected[:, :half] + rest
+    assert np.array_equal(jax.jit(jax.vmap(pairwise_sum))(x), expected[:, 0])
 
 
 @pytest.mark.parametrize("rows", [3 * SAFE_ROWS, SAFE_ROWS, SAFE_ROWS + 5, 7])

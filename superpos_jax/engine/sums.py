@@ -1,4 +1,4 @@
-"""A dense layer whose bits do not depend on the threads of a CPU."""
+"""Sums whose order neither the threads of a CPU nor the cells beside decide."""
 
 from __future__ import annotations
 
@@ -6,6 +6,24 @@ import jax
 import jax.numpy as jnp
 
 from superpos_jax.engine.layout import SAFE_ROWS
+
+
+def pairwise_sum(x: jax.Array) -> jax.Array:
+    """Sums over the last axis by halves: (..., n) to (...), of the same dtype.
+
+        s(x) = s(x[:k] + x[k:]),  k = n / 2, rounded up
+
+    It adds arrays and nothing else, an order that XLA keeps. The order within a sum of its own
+    depends on how many cells are mapped together on a GPU (section `sums` of benchmarks/gpu.py).
+
+    >>> float(pairwise_sum(jnp.arange(7.0)))
+    21.0
+    """
+    while (n := x.shape[-1]) > 1:
+        half = -(-n // 2)
+        rest = jnp.pad(x[..., half:], [(0, 0)] * (x.ndim - 1) + [(0, 2 * half - n)])
+        x = x[..., :half] + rest
+    return x[..., 0] if n else jnp.zeros(x.shape[:-1], x.dtype)
 
 
 @jax.custom_vjp
