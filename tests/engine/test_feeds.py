@@ -197,6 +197,7 @@ def trained(feed):
     before = program.params(state)
     state = program.advance(state, 5)
     seen = program.per_cell([group.optimizer for group in state])
+    state = program.from_host(program.to_host(state))  # as a run that was interrupted goes on
     return Trained(study, before, seen, program.params(program.advance(state, STEPS)))
 
 

@@ -226,7 +226,7 @@ class Autoencoders(Kernel):
             ),
             (_float(hidden, R), _float(hidden, R), _float(R)),
             shape.warps,
-            N=N, R=R, HIDDEN=hidden, P=self.form.power, RELU=self.form.relu,
+            N=N, HIDDEN=hidden, P=self.form.power, RELU=self.form.relu,
             ROWS=ROWS, COLUMNS=shape.columns,
         )  # fmt: skip
         (loss,) = launch(

@@ -88,11 +88,12 @@ def at_entries(v, z, P: tl.constexpr):
 @triton.jit
 def of_samples(
     W, V, b, start, col, val, wanted, cell_of, block_of, count_of, h_out, u_out, loss_out,
-    N: tl.constexpr, R: tl.constexpr, HIDDEN: tl.constexpr,
+    N: tl.constexpr, HIDDEN: tl.constexpr,
     P: tl.constexpr, RELU: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """h, u and loss of the samples of a tile."""
     tile = tl.program_id(0).to(tl.int64)
+    R = tl.num_programs(0).to(tl.int64) * ROWS  # no constant: one kernel for all data sets
     cell = tl.load(cell_of + tile).to(tl.int64)
     if (tl.load(wanted + cell) == 0) | (tl.load(count_of + tile) == 0):
         return
@@ -105,7 +106,6 @@ def of_samples(
     # Lanes past the cell's last sample hold other samples; what they give is ignored.
     entries = tl.load(start + sample + 1) - begin
     most = tl.max(entries, 0)
-
     h = (tl.zeros((ROWS,), tl.float32),) * HIDDEN
     for s in range(most):
         i = tl.load(col + begin + s, mask=s < entries, other=0)
