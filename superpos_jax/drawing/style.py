@@ -98,21 +98,24 @@ def wrapped(text: str, inches: float) -> list[str]:
         ['a few words', 'of text']
     """
     lines: list[str] = []
+    left = 0.0
     for word in text.split(" "):
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and _width(longer) > inches:
-            lines.append(word)
+        more = _width(f" {word}")
+        if lines and more <= left:
+            lines[-1] += f" {word}"
+            left -= more
         else:
-            lines[-1:] = [longer]
+            lines.append(word)
+            left = inches - _width(word)
     return lines
 
 
 @lru_cache(maxsize=4096)  # a caption is wrapped again with each of its sentences
-def _width(line: str) -> float:
-    """Inches that a line of small text takes."""
+def _width(text: str) -> float:
+    """Inches that small text takes: letters advance by theirs, whatever is beside a space."""
     font = get_font(findfont(FontProperties(family=FONT)))
     font.set_size(SMALL, 72)
-    font.set_text(line, 0.0)
+    font.set_text(text, 0.0)
     return float(font.get_width_height()[0] / 64 / 72)
 
 

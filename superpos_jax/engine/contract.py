@@ -23,6 +23,7 @@ SAME = 1e-2
 """By what part the loss of one sample may change with the others, in low precision."""
 
 
+@functools.cache
 def check_class(study: type[Study]) -> None:
     """Refuse a study whose cell or options are none.
 
