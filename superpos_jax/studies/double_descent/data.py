@@ -17,11 +17,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
-from superpos_jax.engine.numerics import pinned
-from superpos_jax.errors import UserError
+from superpos_jax.studies.double_descent import threefry
 
 CHUNK = 1024
 FEW = 64
@@ -145,42 +143,10 @@ def _gap_thresholds(n: int, S: float) -> np.ndarray:
 
 
 def _bits(stream: Stream, start: int, size: int, slots: int) -> tuple[np.ndarray, np.ndarray]:
-    sparsity = np.float32(stream.S).view(np.uint32)
-    words = stream.data_seed, stream.n, sparsity, STREAMS[stream.stream]
-    with pinned(), jax.default_device(_cpu()):
-        draw = _few_bits if size == FEW else _chunk_bits
-        both = draw(np.array(words, np.uint32), np.uint32(start), size, slots)
-        gap_bits, value_bits = map(np.asarray, both)
-        return gap_bits, value_bits
-
-
-def _cpu() -> jax.Device:
-    try:
-        return jax.local_devices(backend="cpu")[0]
-    except RuntimeError:
-        raise UserError(
-            "JAX_PLATFORMS: data are drawn on the CPU; allowed: unset, or with cpu in it, as"
-            " cuda,cpu"
-        ) from None
-
-
-def _sample_bits(
-    words: jax.Array, start: jax.Array, size: int, slots: int
-) -> tuple[jax.Array, jax.Array]:
-    """Random bits (size, slots) of gaps and of values, from the words of a stream's key."""
-    key = jax.random.key(words[0])
-    for word in words[1:]:
-        key = jax.random.fold_in(key, word)
-
-    def sample(t: jax.Array) -> tuple[jax.Array, jax.Array]:
-        gaps, values = jax.random.split(jax.random.fold_in(key, t))
-        return jax.random.bits(gaps, (slots,)), jax.random.bits(values, (slots,))
-
-    return jax.vmap(sample)(start + jax.numpy.arange(size, dtype=start.dtype))
-
-
-_chunk_bits = jax.jit(_sample_bits, static_argnums=(2, 3))
-# Few take no longer unoptimized, and half as long to compile. Whole numbers have the same bits.
-_few_bits = jax.jit(
-    _sample_bits, static_argnums=(2, 3), compiler_options={"xla_backend_optimization_level": 0}
-)
+    """Random bits, (size, slots) each, of gaps and of values: sample t has a key of its own."""
+    key = threefry.key(stream.data_seed)
+    for word in (stream.n, np.float32(stream.S).view(np.uint32), STREAMS[stream.stream]):
+        key = threefry.fold_in(key, word)
+    samples = start + np.arange(size, dtype=np.uint32)[:, np.newaxis]
+    gaps, values = threefry.split(threefry.fold_in(key, samples))
+    return threefry.bits(gaps, slots), threefry.bits(values, slots)

@@ -1,0 +1,65 @@
+"""The random bits of `jax.random` in numpy, with nothing to compile.
+
+Threefry-2x32 of 20 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011),
+used as `jax.random` uses it with `jax_threefry_partitionable`. A key is two words, each uint32,
+() or (keys, 1).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+ROTATIONS = (13, 15, 26, 6), (17, 29, 16, 24)
+PARITY = np.uint32(0x1BD11BDA)
+
+
+class Key(NamedTuple):
+    """Two words; arrays of words are many keys."""
+
+    first: Any
+    second: Any
+
+
+def key(seed: int) -> Key:
+    """The key of a seed below 2^32, as `jax.random.key`."""
+    return Key(np.uint32(0), np.uint32(seed))
+
+
+def fold_in(key: Key, number: Any) -> Key:
+    """The key that a number below 2^32 makes of a key, as `jax.random.fold_in`."""
+    return Key(*_threefry(key, np.uint32(0), np.asarray(number, np.uint32)))
+
+
+def split(key: Key) -> tuple[Key, Key]:
+    """Two keys of one, as `jax.random.split`."""
+    return fold_in(key, 0), fold_in(key, 1)
+
+
+def bits(key: Key, count: int) -> np.ndarray:
+    """Random words of each key, (count,) or (keys, count) uint32, as `jax.random.bits`.
+
+    >>> bits(fold_in(key(0), 7), 3).tolist()
+    [2040308410, 309011329, 797698236]
+    """
+    first, second = _threefry(key, np.uint32(0), np.arange(count, dtype=np.uint32))
+    return np.asarray(first ^ second)
+
+
+def _threefry(key: Key, high: Any, low: Any) -> tuple[Any, Any]:
+    """Two words for each counter, itself two words."""
+    schedule = *key, key.first ^ key.second ^ PARITY
+    with np.errstate(over="ignore"):
+        x = key.first + high + np.zeros_like(low)
+        y = key.second + low
+        for i in range(5):
+            for distance in ROTATIONS[i % 2]:
+                x += y
+                over = y >> np.uint32(32 - distance)
+                y <<= np.uint32(distance)
+                y |= over
+                y ^= x
+            x += schedule[(i + 1) % 3]
+            y += schedule[(i + 2) % 3] + np.uint32(i + 1)
+    return x, y
