@@ -112,7 +112,7 @@ def wrapped(text: str, inches: float) -> list[str]:
 
 @lru_cache(maxsize=4096)  # a caption is wrapped again with each of its sentences
 def _width(text: str) -> float:
-    """Inches that small text takes: letters advance by theirs, whatever is beside a space."""
+    """Inches that small text takes. Widths add up at spaces: no kerning crosses one."""
     font = get_font(findfont(FontProperties(family=FONT)))
     font.set_size(SMALL, 72)
     font.set_text(text, 0.0)

@@ -6,8 +6,8 @@ number of threads then decides the order of the sum. It never split a sum of up 
 most that many rows. A study may sum over more terms, as a layer with more inputs does. Its bits
 then depend on the number of threads.
 
-On an accelerator the order of a sum depends on how many cells are mapped together. A study whose
-kernel adds up all that its cells need has none.
+On an accelerator the order in which XLA adds depends on how many cells are mapped together. A cell
+has bits of its own there only if a kernel of its study does all of the adding.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.extend import core
 
@@ -28,8 +29,12 @@ from superpos_jax.engine.study import Shapes, Study
 
 ANY = "any"
 """Instead of a number of threads or devices, where it decides no bits."""
-ADDING = {"reduce_sum", "reduce_prod", "dot_general", "cumsum", "scatter-add", "ragged_dot"}
-"""What XLA adds up in an order of its own."""
+ADDING = {
+    "cholesky", "conv_general_dilated", "cumlogsumexp", "cumprod", "cumsum", "dot_general", "eig",
+    "eigh", "fft", "geqrf", "lu", "qr", "ragged_dot_general", "reduce", "reduce_prod", "reduce_sum",
+    "reduce_window", "reduce_window_sum", "scatter-add", "scatter-mul", "svd", "triangular_solve",
+}  # fmt: skip
+"""The primitives of JAX that add or multiply many numbers, in an order that XLA chooses."""
 THREADS = "NPROC"
 """Environment variable from which XLA takes the number of threads, in place of the cores."""
 
@@ -76,22 +81,30 @@ def has_long_sums(jaxpr: core.Jaxpr) -> bool:
 
 
 def sums_beside_kernel(study: Study, cell: Any, shapes: Shapes) -> bool:
-    """Whether the optimizer or the summaries of a study add up numbers themselves.
+    """Whether the optimizer or the summaries of a study leave sums to XLA.
 
-    On an accelerator the bits of its cells then depend on those beside, whatever its kernel does.
-    `sums.pairwise_sum` is no such sum.
+    On an accelerator the bits of a cell then depend on the cells that are mapped with it, whatever
+    the kernel does. `sums.pairwise_sum` is no such sum, nor is a count in whole numbers.
     """
 
-    def beside(params: Any) -> Any:
+    def beside(cell: Any, params: Any) -> Any:
         optimizer = optax.with_extra_args_support(study.optimizer(cell, shapes))
         state = optimizer.init(params)
         updates, _ = optimizer.update(params, state, params, value=jnp.float32(0))
         own = study.summarise(cell, shapes, params)
-        return own, updates, study.summarise_update(cell, shapes, params, params, updates)
+        if study.summarises_updates:
+            own |= study.summarise_update(cell, shapes, params, params, updates)
+        return own, updates
 
     params = jax.eval_shape(lambda: study.init(cell, shapes))
-    found = equations(jax.make_jaxpr(beside)(params).jaxpr)
-    return any(equation.primitive.name in ADDING for equation in found)
+    traced = jax.tree.map(np.asarray, cell)
+    return any(map(_adds, equations(jax.make_jaxpr(beside)(traced, params).jaxpr)))
+
+
+def _adds(equation: core.JaxprEqn) -> bool:
+    """Whether the order of what an equation adds matters: not that of whole numbers."""
+    kind: Any = equation.outvars[0].aval
+    return equation.primitive.name in ADDING and jnp.issubdtype(kind.dtype, jnp.inexact)
 
 
 def _terms(equation: core.JaxprEqn) -> int:

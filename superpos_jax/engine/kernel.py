@@ -43,7 +43,7 @@ class Kernel(abc.ABC):
 
     A kernel is static: hashable, and equal where it computes the same. Sums must not cross cells,
     nor depend on how many there are, so that a cell has the same bits alone and in any sweep. Where
-    summaries or the optimizer add up, `sums.pairwise_sum` keeps that; XLA's own sums do not.
+    summaries or the optimizer add, `sums.pairwise_sum` keeps that; XLA's own sums do not.
     """
 
     span: int

@@ -1,4 +1,4 @@
-"""Sums whose order neither the threads of a CPU nor the cells beside decide."""
+"""Sums whose order depends neither on threads nor on how many cells are mapped together."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ def pairwise_sum(x: jax.Array) -> jax.Array:
 
         s(x) = s(x[:k] + x[k:]),  k = n / 2, rounded up
 
-    It adds arrays and nothing else, an order that XLA keeps. The order within a sum of its own
-    depends on how many cells are mapped together on a GPU (section `sums` of benchmarks/gpu.py).
+    It adds arrays and nothing else, an order that XLA keeps. The order in which XLA's own sum adds
+    depends, on a GPU, on how many cells are mapped together (section `sums` of benchmarks/gpu.py).
+    The order depends on n, so zeros at the end may change the last bit. `x` has at least one axis.
 
     >>> float(pairwise_sum(jnp.arange(7.0)))
     21.0

@@ -111,8 +111,8 @@ def audit(
         if not made:
             changed.append("no run is noted that trained it")
         platform = present["device"].partition(":")[0]
-        if platform != "cpu" and _sums_in_company(result.grid.study, cell, platform):
-            changed.append("an accelerator computes cells side by side, how many decides rounding")
+        if platform != "cpu" and (why := _rounded_by_others(result.grid.study, cell, platform)):
+            changed.append(why)
         yield Finding(point, *_compare(stored, again, archived), "; ".join(dict.fromkeys(changed)))
 
 
@@ -130,10 +130,14 @@ def _take_cores(runs: Sequence[Any]) -> int:
     return min(wanted, jax.local_device_count())
 
 
-def _sums_in_company(study: Study, cell: Any, platform: str) -> bool:
-    """Whether sums of a cell on an accelerator depend on the cells beside."""
+def _rounded_by_others(study: Study, cell: Any, platform: str) -> str:
+    """Why a cell's bits depend on the cells mapped with it; empty if they do not."""
     shapes = study.shapes(cell, platform)
-    return not shapes.kernel or bits.sums_beside_kernel(study, cell, shapes)
+    if not shapes.kernel:
+        return "an accelerator computes cells side by side, how many decides rounding"
+    if bits.sums_beside_kernel(study, cell, shapes):
+        return "optimizer or summaries leave sums to XLA: how many cells decides rounding"
+    return ""
 
 
 def _compare(stored: Any, again: Any, archived: bool) -> tuple[bool, float, str]:

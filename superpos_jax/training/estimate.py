@@ -24,7 +24,8 @@ an H100. TPU: what published bandwidths allow (benchmarks/on_paper.md); nothing 
 
 SECONDS_PER_UPDATE = {"cpu": 1e-5, "gpu": 7e-5, KERNELS: 7e-5}
 """Seconds that an update takes on a device beside its operations: a loop of small kernels. With
-both numbers, 0.7 to 1.3 times the duration of eight trainings on an H100 is foreseen."""
+both numbers, 0.7 to 1.3 times the duration of nine trainings is foreseen, of eight on an H100 and
+one on an H200."""
 
 SMALL_ROW, SMALL_ROW_POWER = 1.5e5, 0.25
 """A CPU with cells side by side is slower if a sample takes few operations: below `SMALL_ROW`
@@ -33,7 +34,7 @@ its rate falls as their power `SMALL_ROW_POWER`. Measured at 900, 8,000 and 150,
 SECONDS_PER_CELL = 3e-4
 """Seconds that one process takes for a cell beside training: its plan, its report, its row."""
 
-SECONDS_PER_SAMPLE = 5e-6
+SECONDS_PER_SAMPLE = 7e-6
 """Seconds that each process takes to draw a sample, before training: about those of an autoencoder
 of few features. Bags of words take less."""
 

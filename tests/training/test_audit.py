@@ -114,30 +114,73 @@ def test_bits_of_accelerators_are_not_promised(tmp_path, monkeypatch):
     assert "side by side" in finding.changed
 
 
-def test_bits_of_kernels_are_promised(tmp_path, monkeypatch):
-    """On the same model of GPU: no sum of theirs crosses cells."""
+class Normed(DoubleDescent):
+    def summarise(self, cell, shapes, params):
+        return {"norm": jnp.linalg.norm(params.W)}
+
+
+@pytest.mark.parametrize("kind", [DoubleDescent, Normed])
+def test_bits_of_kernels_are_promised(kind, monkeypatch):
+    """On the same model of GPU: no sum of theirs crosses cells. Sums beside them may."""
     one = provenance.machine() | {"device": "gpu: H100"}
     monkeypatch.setattr(provenance, "machine", lambda: one)
     by = {"gpu": autoencoders.TRITON}
     monkeypatch.setattr(autoencoders, "backend", lambda platform: by.get(platform, ""))
     options = {"n": 20, "test_samples": 5}
-    (finding,) = audit(sp.run(sp.Sweep(cell={"T": 3, "S": 0.9, "steps": 3}, options=options)), 1)
-    assert (finding.same, finding.changed) == (True, "")
+    cell = {"T": 3, "S": 0.9, "steps": 3}
+    (finding,) = audit(sp.run(sp.Sweep(study=kind.name(), cell=cell, options=options)), 1)
+    assert finding.same
+    assert ("optimizer or summaries" in finding.changed) == (kind is Normed)
+    assert (finding.changed == "") == (kind is DoubleDescent)
 
 
-def test_a_sum_beside_a_kernel_makes_bits_depend_on_company():
-    class Normed(DoubleDescent):
+def test_what_a_study_leaves_to_xla_is_found():
+    class Counted(DoubleDescent):
         def summarise(self, cell, shapes, params):
-            return {"norm": jnp.linalg.norm(params.W)}
+            return {"positive": (params.W > 0).sum() + cell.m.astype(int)}
+
+    class Aligned(DoubleDescent):
+        def summarise_update(self, cell, shapes, params, grads, updates):
+            return {"along": optax.tree.vdot(grads, updates)}
 
     class Clipped(DoubleDescent):
         def optimizer(self, cell, shapes):
             return optax.chain(optax.clip_by_global_norm(1.0), super().optimizer(cell, shapes))
 
-    for kind, adds in ((DoubleDescent, False), (Normed, True), (Clipped, True)):
+    adding = {DoubleDescent: False, Counted: False, Normed: True, Aligned: True, Clipped: True}
+    for kind, adds in adding.items():
         study = kind(DoubleDescent.Options(n=20))
         cell = study.Cell(T=3, m=2)
         assert bits.sums_beside_kernel(study, cell, study.shapes(cell, "cpu")) == adds
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        jnp.sum,
+        jnp.prod,
+        jnp.cumsum,
+        jnp.cumprod,
+        jax.lax.cumlogsumexp,
+        jnp.fft.fft,
+        jnp.linalg.svd,
+        jnp.linalg.eigh,
+        jnp.linalg.qr,
+        jnp.linalg.cholesky,
+        jnp.linalg.inv,
+        lambda x: x @ x,
+        lambda x: jnp.zeros(3).at[jnp.array([0, 0])].add(x[0, 0]),
+        lambda x: jax.lax.conv(x[None, None], x[None, None], (1, 1), "SAME"),
+        lambda x: jax.lax.reduce_window(x, 0.0, jax.lax.add, (2, 2), (1, 1), "SAME"),
+        lambda x: jax.lax.reduce(x, 0.0, lambda a, b: a + 2 * b, (0,)),
+        lambda x: jax.lax.ragged_dot(x, x[None], jnp.array([4])),
+        lambda x: jax.lax.map(jnp.sum, x),
+    ],
+)
+def test_all_that_adds_is_known(function):
+    """By the names that the primitives of JAX have."""
+    jaxpr = jax.make_jaxpr(function)(jnp.ones((4, 4))).jaxpr
+    assert any(map(bits._adds, bits.equations(jaxpr)))
 
 
 def test_seeds_that_had_no_value_can_become_axes_and_be_retried(tmp_path):

@@ -1,8 +1,7 @@
 """The random bits of `jax.random` in numpy, with nothing to compile.
 
 Threefry-2x32 of 20 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011),
-used as `jax.random` uses it with `jax_threefry_partitionable`. A key is two words, each uint32,
-() or (keys, 1).
+used as `jax.random` uses it with `jax_threefry_partitionable`.
 """
 
 from __future__ import annotations
@@ -13,10 +12,12 @@ import numpy as np
 
 ROTATIONS = (13, 15, 26, 6), (17, 29, 16, 24)
 PARITY = np.uint32(0x1BD11BDA)
+AT_ONCE = 2**17
+"""Words that are made at once, which a core's cache holds."""
 
 
 class Key(NamedTuple):
-    """Two words; arrays of words are many keys."""
+    """Two words: each a uint32, or of many keys an array (keys, 1) of them."""
 
     first: Any
     second: Any
@@ -28,8 +29,13 @@ def key(seed: int) -> Key:
 
 
 def fold_in(key: Key, number: Any) -> Key:
-    """The key that a number below 2^32 makes of a key, as `jax.random.fold_in`."""
-    return Key(*_threefry(key, np.uint32(0), np.asarray(number, np.uint32)))
+    """The key that a number makes of a key, as `jax.random.fold_in`.
+
+    Args:
+        key: one, or many.
+        number: an int below 2^32, or a uint32 array (keys, 1): a key of each.
+    """
+    return Key(*_threefry(key, np.asarray(number, np.uint32)))
 
 
 def split(key: Key) -> tuple[Key, Key]:
@@ -43,16 +49,23 @@ def bits(key: Key, count: int) -> np.ndarray:
     >>> bits(fold_in(key(0), 7), 3).tolist()
     [2040308410, 309011329, 797698236]
     """
-    first, second = _threefry(key, np.uint32(0), np.arange(count, dtype=np.uint32))
-    return np.asarray(first ^ second)
+    counter = np.arange(count, dtype=np.uint32)
+    if np.ndim(key.first) == 0:
+        return np.bitwise_xor(*_threefry(key, counter))
+    words = np.empty((len(key.first), count), np.uint32)
+    keys = max(1, AT_ONCE // max(1, count))
+    for i in range(0, len(words), keys):
+        some = Key(*(word[i : i + keys] for word in key))
+        np.bitwise_xor(*_threefry(some, counter), out=words[i : i + keys])
+    return words
 
 
-def _threefry(key: Key, high: Any, low: Any) -> tuple[Any, Any]:
-    """Two words for each counter, itself two words."""
+def _threefry(key: Key, counter: np.ndarray) -> tuple[Any, Any]:
+    """Two words for each counter below 2^32."""
     schedule = *key, key.first ^ key.second ^ PARITY
     with np.errstate(over="ignore"):
-        x = key.first + high + np.zeros_like(low)
-        y = key.second + low
+        x = key.first + np.zeros_like(counter)
+        y = key.second + counter
         for i in range(5):
             for distance in ROTATIONS[i % 2]:
                 x += y

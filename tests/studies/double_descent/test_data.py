@@ -6,10 +6,12 @@ Wherever a z-score is bounded, T is so large that a probability wrong by 2 % sho
 import itertools
 import math
 
+import jax
 import numpy as np
 import pytest
 from nonzeros import Sparse
 
+from superpos_jax.engine.numerics import pinned
 from superpos_jax.studies.double_descent import DoubleDescent, data, model
 from superpos_jax.studies.double_descent.cell import Cell, Options
 
@@ -67,6 +69,23 @@ def test_no_whole_chunk_is_drawn_for_a_few_samples(monkeypatch):
         few = data.draw(data.Stream(0, 60, 0.9, "train", first=first), T)
         np.testing.assert_array_equal(few.dense(60), whole[first : first + T])
     assert sizes == [data.FEW] * 3 + [data.CHUNK]
+
+
+@pytest.mark.unoptimized
+def test_bits_are_those_of_jax():
+    """A key of each sample, of data seed, n, S, stream and number; split for gaps and values."""
+    stream, start = data.Stream(2**31 - 1, 60, 0.9, "test"), 2**31
+
+    @jax.vmap
+    def by_jax(number):
+        key = jax.random.key(np.uint32(2**31 - 1))
+        for word in (60, np.float32(0.9).view(np.uint32), data.STREAMS["test"], number):
+            key = jax.random.fold_in(key, word)
+        return [jax.random.bits(each, (7,)) for each in jax.random.split(key)]
+
+    with pinned():
+        expected = by_jax(start + np.arange(5, dtype=np.uint32))
+    assert all(map(np.array_equal, data._bits(stream, start, 5, 7), expected))
 
 
 def test_samples_belong_to_the_caller():
