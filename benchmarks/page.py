@@ -7,6 +7,8 @@ import platform
 import re
 import statistics
 from collections.abc import Sequence
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 PAGE = Path(__file__).with_name("README.md")
@@ -30,16 +32,13 @@ def rewrite(page: str, name: str, lines: Sequence[str]) -> str:
 
 
 def machine() -> str:
-    """Processor, cores and versions."""
-    import jax
-    import torch
-
+    """Processor, cores and versions, that of PyTorch where it is installed."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
-    versions = (
-        f"JAX {jax.__version__}, PyTorch {torch.__version__}, Python {platform.python_version()}"
-    )
+    packages = [("JAX", "jax"), ("PyTorch", "torch")]
+    found = [f"{name} {version(module)}" for name, module in packages if find_spec(module)]
+    versions = ", ".join([*found, f"Python {platform.python_version()}"])
     return f"{os.cpu_count()} cores ({names[0] if names else platform.processor()}), {versions}"
 
 
