@@ -7,7 +7,8 @@ most that many rows. A study may sum over more terms, as a layer with more input
 then depend on the number of threads.
 
 On an accelerator the order in which XLA adds depends on how many cells are mapped together. A cell
-has bits of its own there only if a kernel of its study does all of the adding.
+has bits of its own there only if its study leaves no sum to XLA: a kernel adds, or
+`sums.pairwise_sum`.
 """
 
 from __future__ import annotations

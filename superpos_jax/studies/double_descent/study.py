@@ -231,8 +231,8 @@ class DoubleDescent(Study):
         self, cell: numbers.Cell, shapes: Shapes, params: model.Params
     ) -> dict[str, jax.Array]:
         """Frobenius norm of W and Euclidean norm of b."""
-        *of_W, of_b = pairwise_sum(jnp.vstack([params.W, params.b]) ** 2)
-        return {"W_norm": jnp.sqrt(pairwise_sum(jnp.stack(of_W))), "b_norm": jnp.sqrt(of_b)}
+        squares = pairwise_sum(jnp.vstack([params.W, params.b]) ** 2)
+        return {"W_norm": jnp.sqrt(pairwise_sum(squares[:-1])), "b_norm": jnp.sqrt(squares[-1])}
 
     @property
     def traces(self) -> Mapping[str, tuple[str, ...]]:
