@@ -50,7 +50,7 @@ def phases(m: int, n: int, T: int) -> dict[str, float]:
 
     seconds = timed(train) / steps / len(cells)
     numbers = np.int32(done), np.int32(NO_STEP)
-    compiled = program.train_and_measure.lower(program.tables, state, *numbers).compile()
+    compiled = program.code.train_and_measure.lower(program.tables, state, *numbers).compile()
     phase_of = {}
     for name, scope in re.findall(r'%(\S+) = .*op_name="([^"]*)"', compiled.as_text()):
         inside = 3 * "while/body/" in scope.replace("closed_call/", "")  # map, steps, blocks

@@ -22,6 +22,8 @@ import numpy as np
 from jax._src import compiler
 
 from superpos_jax.drawing import spec
+from superpos_jax.engine import program
+from superpos_jax.engine.study import Study
 from superpos_jax.studies.double_descent import autoencoders
 from superpos_jax.training import reports
 
@@ -30,6 +32,9 @@ autoencoders.backend = lambda platform: (
 )  # a test that wants kernels says so, whatever is installed
 spec.DPI = 50  # a small picture is drawn and packed in half of the time
 reports.TOGETHER = 3  # the few cells of a test are reported in several parts too
+# Studies of equal options are one: what one test compiled of a sweep another need not trace.
+Study.__eq__ = lambda study, other: (type(study), study.options) == (type(other), other.options)
+Study.__hash__ = lambda study: hash((type(study), study.options.model_dump_json()))
 jax.config.update("jax_num_cpu_devices", 2)
 jax.devices()  # start JAX now: later calls cannot change the number
 
@@ -90,6 +95,8 @@ def plainly(*arguments, env_options_overrides=None, **named):
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     is_plain = item.get_closest_marker("unoptimized") is not None
+    if is_plain != (compiler.get_compile_options is plainly):
+        program.code_of.cache_clear()
     jax.config.update("jax_disable_most_optimizations", is_plain)
     compiler.get_compile_options = plainly if is_plain else as_users_compile
 

@@ -22,7 +22,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from superpos_jax.engine import collective, contract
 from superpos_jax.engine.kernel import Tiles, tiles_of
-from superpos_jax.engine.layout import by_layout
+from superpos_jax.engine.layout import Layout, by_layout
 from superpos_jax.engine.lockstep import LockStep
 from superpos_jax.engine.one_cell import State
 from superpos_jax.engine.plan import Group, Pace, Plan, Range, load_blocks
@@ -45,8 +45,49 @@ class Tables(NamedTuple):
     pools: dict[tuple[int, ...], PyTree]
 
 
+class Outline(NamedTuple):
+    """What the code of a program depends on, beside the shapes of its tables; hashable."""
+
+    study: Study
+    groups: tuple[tuple[Layout, int], ...]
+    """The layout of each group, and how many of its cells are computed side by side."""
+    evaluate: tuple[tuple[str, str], ...]
+    """Data sets by name, and when each is measured."""
+    mesh: jax.sharding.Mesh
+
+
+class Code:
+    """The functions of an outline. Numbers of cells and samples come with the tables.
+
+    Attributes:
+        init, train_and_measure, finish: compiled once for tables of the same shapes.
+        is_checked: whether the study was found to keep its contract.
+    """
+
+    def __init__(self, outline: Outline) -> None:
+        shard, everywhere = PartitionSpec(AXIS), PartitionSpec()
+        tables = Tables(shard, shard, shard, shard, everywhere)  # type: ignore[arg-type]
+
+        def mapped(function: Callable[..., Any], *inputs: Any) -> Callable[..., Any]:
+            local = functools.partial(_on_device, functools.partial(function, outline))
+            specs = tables, *inputs
+            return jax.shard_map(
+                local, mesh=outline.mesh, in_specs=specs, out_specs=shard, check_vma=False
+            )
+
+        self.init = jax.jit(mapped(_init), compiler_options=_quick(outline.mesh))
+        # In one program, so that what training and measuring have in common is compiled once.
+        self.train_and_measure = jax.jit(mapped(_train_and_measure, shard, everywhere, everywhere))
+        self.finish = jax.jit(mapped(_finish, shard))
+        self.is_checked = False
+
+
+code_of = functools.lru_cache(maxsize=8)(Code)
+"""The code of an outline. Programs of equal outlines share it, and what is compiled of it."""
+
+
 class Program:
-    """The compiled training of a plan.
+    """The training of a plan: its code and its tables.
 
     `init`, `advance` and `evaluate` are pure functions, compiled once, in the numerics of the
     process (`run` pins them).
@@ -54,32 +95,22 @@ class Program:
 
     def __init__(self, study: Study, plan: Plan, mesh: jax.sharding.Mesh) -> None:
         self.study, self.plan, self.mesh = study, plan, mesh
-        self.platform = mesh.devices.flat[0].platform
-        # What runs once, random bits above all, takes longer to compile than to run.
-        quick = {"xla_backend_optimization_level": 0} if self.platform == "cpu" else None
-        contract.check(study, plan, quick)
+        self.platform = _platform(mesh)
+        groups = tuple((group.layout, group.beside) for group in plan.groups)
+        self.code = code_of(Outline(study, groups, tuple(plan.evaluate.items()), mesh))
+        if not self.code.is_checked:
+            contract.check(study, plan, _quick(mesh))
+            self.code.is_checked = True
         self.tables = self._tables()
-        shard, everywhere = PartitionSpec(AXIS), PartitionSpec()
-        tables = Tables(shard, shard, shard, shard, everywhere)  # type: ignore[arg-type]
-
-        def mapped(function: Callable[..., Any], *inputs: Any) -> Callable[..., Any]:
-            local = functools.partial(_on_device, functools.partial(function, self))
-            return jax.shard_map(
-                local, mesh=mesh, in_specs=(tables, *inputs), out_specs=shard, check_vma=False
-            )
-
-        self._init = jax.jit(mapped(_init), compiler_options=quick)
-        # In one program, so that what training and measuring have in common is compiled once.
-        self.train_and_measure = jax.jit(mapped(_train_and_measure, shard, everywhere, everywhere))
-        self.finish_program = jax.jit(mapped(_finish, shard))
 
     def init(self) -> list[State]:
         """Every cell at step 0."""
-        return self._init(self.tables)
+        return self.code.init(self.tables)
 
     def advance(self, state: list[State], stop: int) -> list[State]:
         """Train all cells until they have done `stop` updates, or all of theirs, or ended."""
-        trained, _ = self.train_and_measure(self.tables, state, np.int32(stop), np.int32(NO_STEP))
+        numbers = np.int32(stop), np.int32(NO_STEP)
+        trained, _ = self.code.train_and_measure(self.tables, state, *numbers)
         return trained
 
     def evaluate(self, state: list[State], step: int) -> dict[str, np.ndarray]:
@@ -95,10 +126,10 @@ class Program:
         sharding = NamedSharding(self.mesh, PartitionSpec(AXIS))  # else it would be traced again
         state = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-            jax.eval_shape(self._init, self.tables),
+            jax.eval_shape(self.code.init, self.tables),
         )
         numbers = np.int32(0), np.int32(0)
-        return self.train_and_measure.trace(self.tables, state, *numbers).jaxpr.jaxpr
+        return self.code.train_and_measure.trace(self.tables, state, *numbers).jaxpr.jaxpr
 
     def finish(self, state: list[State]) -> dict[str, np.ndarray]:
         """What `evaluate` gives, of all cells at their present steps and on all data sets.
@@ -109,7 +140,7 @@ class Program:
 
         def measured(tables: Tables) -> dict[str, np.ndarray]:
             if "end" in self.plan.evaluate.values():
-                return self.gather(self.finish_program(tables, state))
+                return self.gather(self.code.finish(tables, state))
             return self._measured(tables, state, ANY_STEP)
 
         more = self.plan.groups[0].more
@@ -119,7 +150,7 @@ class Program:
 
     def _measured(self, tables: Tables, state: list[State], step: int) -> dict[str, np.ndarray]:
         """What `evaluate` gives, by other tables too; to train until step 0 changes nothing."""
-        _, values = self.train_and_measure(tables, state, np.int32(0), np.int32(step))
+        _, values = self.code.train_and_measure(tables, state, np.int32(0), np.int32(step))
         return self.gather(values)
 
     def gather(self, per_group: Sequence[Mapping[str, jax.Array]]) -> dict[str, np.ndarray]:
@@ -284,32 +315,31 @@ def _on_device(function: Callable[..., Any], *arguments: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[None], function(local, *first(rest)))
 
 
-def _groups(program: Program, tables: Tables) -> list[LockStep | Walk]:
+def _groups(outline: Outline, tables: Tables) -> list[LockStep | Walk]:
     """The cells of each group, with what trains them."""
-    study, evaluate = program.study, program.plan.evaluate
+    study, evaluate = outline.study, dict(outline.evaluate)
     runners = list[LockStep | Walk]()
-    for group, cells, data, pace, tiles in zip(
-        program.plan.groups, tables.cells, tables.data, tables.pace, tables.tiles, strict=True
+    for (layout, beside), cells, data, pace, tiles in zip(
+        outline.groups, tables.cells, tables.data, tables.pace, tables.tiles, strict=True
     ):
-        layout = group.layout
         if layout.shapes.kernel:
             pool = tables.pools[layout.shapes.block]
             runners.append(LockStep(study, layout, evaluate, pool, cells, data, pace, tiles))
         else:
-            given = study, layout, evaluate, tables.pools, group.beside, cells, data, pace
+            given = study, layout, evaluate, tables.pools, beside, cells, data, pace
             runners.append(Walk(*given))
     return runners
 
 
-def _init(program: Program, tables: Tables) -> list[State]:
-    return [group.init() for group in _groups(program, tables)]
+def _init(outline: Outline, tables: Tables) -> list[State]:
+    return [group.init() for group in _groups(outline, tables)]
 
 
 def _train_and_measure(
-    program: Program, tables: Tables, state: list[State], stop: jax.Array, step: jax.Array
+    outline: Outline, tables: Tables, state: list[State], stop: jax.Array, step: jax.Array
 ) -> tuple[list[State], list[dict[str, jax.Array]]]:
     """All cells trained until `stop`; then what is measured of those that are at a step."""
-    groups = _groups(program, tables)
+    groups = _groups(outline, tables)
     trained = [group.train(own, stop) for group, own in zip(groups, state, strict=True)]
     measured = [
         group.measure(own, (own.step == step) | (step == ANY_STEP), "look", "history")
@@ -319,10 +349,10 @@ def _train_and_measure(
     return trained, measured
 
 
-def _finish(program: Program, tables: Tables, state: list[State]) -> list[dict[str, jax.Array]]:
+def _finish(outline: Outline, tables: Tables, state: list[State]) -> list[dict[str, jax.Array]]:
     return [
         group.measure(own, None, "look", "history", "end") | _how_far(own)
-        for group, own in zip(_groups(program, tables), state, strict=True)
+        for group, own in zip(_groups(outline, tables), state, strict=True)
     ]
 
 
@@ -355,6 +385,15 @@ def _stack(cells: Sequence[Any], group: Group) -> Any:
         ],
         *cells,
     )
+
+
+def _platform(mesh: jax.sharding.Mesh) -> str:
+    return str(mesh.devices.flat[0].platform)
+
+
+def _quick(mesh: jax.sharding.Mesh) -> dict[str, Any] | None:
+    """Options for what runs once, random bits above all: it takes longer to compile than to run."""
+    return {"xla_backend_optimization_level": 0} if _platform(mesh) == "cpu" else None
 
 
 def make_mesh(devices: Sequence[jax.Device]) -> jax.sharding.Mesh:

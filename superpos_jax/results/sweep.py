@@ -130,7 +130,6 @@ class Sweep(BaseModel):
             UserError: a wrong field, in one line that names it and what is allowed.
         """
         study = load_study(self.study)
-        self._refuse_figures(study)
         dims = [*([ARM] if self.arms else ()), *(next(iter(t), "") for t in self.zip), *self.axes]
         if self.best and self.best not in dims:
             raise UserError(f"best = {self.best!r}: not swept; {nearest(self.best, dims)}")
@@ -144,9 +143,13 @@ class Sweep(BaseModel):
             raise UserError(complaint(error, ("options",), allowed)) from None
         return make_grid(study(options), self.axes, self.zip, self.arms, self.cell)
 
-    def _refuse_figures(self, study: type[Study]) -> None:
-        """Refuse figures that cannot be drawn of this sweep."""
-        figures = figure_names(study)
+    def refuse_figures(self) -> None:
+        """Refuse figures that the study does not have; to know them takes half a second.
+
+        Raises:
+            UserError: with the first of them.
+        """
+        figures = figure_names(load_study(self.study)) if self.figures else ()
         for i, figure in enumerate(self.figures):
             if figure not in figures:
                 raise UserError(f"figures[{i}] = {figure!r}: unknown; {nearest(figure, figures)}")
@@ -193,6 +196,7 @@ def read_sweep(source: str | Path, overrides: Sequence[str] = ()) -> tuple[Sweep
             )
         sweep = Sweep(**{"name": path.stem, **content})
         grid = sweep.grid()
+        sweep.refuse_figures()
         refuse_wrong(grid.study, grid.cells)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None

@@ -107,7 +107,11 @@ def run(
     if retry is not None and out is None:
         raise UserError("retry: which cells died is in a result folder; give it as out")
     part = None if shard is None else shards.parse(shard)
-    sweep, grid = (sweep, sweep.grid()) if isinstance(sweep, Sweep) else read_sweep(sweep)
+    if isinstance(sweep, Sweep):
+        sweep.refuse_figures()
+        grid = sweep.grid()
+    else:
+        sweep, grid = read_sweep(sweep)
     with contextlib.ExitStack() as stack:
 
         def open_job() -> Job:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import superpos_jax as sp
+from superpos_jax.engine import program
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.results.sweep import load_sweep
 from superpos_jax.studies.double_descent import data
@@ -16,6 +17,8 @@ SWEEP = sp.Sweep(
     cell={"T": 30, "S": 0.9, "steps": 20},
     options={"n": 40, "test_samples": 20},
 )
+
+pytestmark = pytest.mark.unoptimized
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +42,7 @@ def plain():
 def test_flags_change_nothing(plain, flag):
     before = plain.cell(online=0)
     drawn, initial = before.X, before.W0
+    program.code_of.cache_clear()  # it is traced again, with the flag
     with flag():
         again = sp.run(SWEEP)
         data._draw_chunk.cache_clear()

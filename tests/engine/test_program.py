@@ -266,7 +266,7 @@ def few():
 def test_one_compilation_a_program(few):
     assert len(set(np.diff(few.stops))) > 3
     assert few.stops[-1] == 60
-    assert few.program.train_and_measure._cache_size() == 1
+    assert few.program.code.train_and_measure._cache_size() == 1
 
 
 @pytest.mark.unoptimized
@@ -276,6 +276,17 @@ def test_many_cells_compile_what_few_do(few):
     assert len(many.program.plan.cells) == 108
     assert len(many.program.plan.groups) == len(few.program.plan.groups) == 1
     assert len(many.compiled) == 2  # init; advance and evaluate; all else was compiled before
+
+
+@pytest.mark.unoptimized
+def test_programs_of_one_study_that_differ_in_numbers_share_what_is_compiled():
+    cells = [replace(BASE, T=T, lr=lr, seed=seed) for T, lr, seed in [(5, 0.1, 3), (7, 0.2, 4)]]
+    programs = [build(STUDY, [cell]) for cell in cells]
+    params = [p.params(p.advance(p.init(), 3))[0] for p in programs]
+    assert difference(*params) != {}
+    assert programs[0].code is programs[1].code
+    assert programs[0].code.train_and_measure._cache_size() == 1
+    assert build(STUDY, [replace(BASE, T=400)]).code is not programs[0].code
 
 
 @pytest.mark.unoptimized
@@ -308,7 +319,7 @@ def test_programs_lower_for_accelerators(layout):
     cells = [replace(BASE, T=T) for T in (5, 400)]
     program = build(STUDY, cells, 2, layout)
     state = program.init()
-    traced = program.train_and_measure.trace(
+    traced = program.code.train_and_measure.trace(
         program.tables, state, np.int32(3), np.int32(engine.ANY_STEP)
     )
     for chip in ("cuda", "tpu"):

@@ -9,7 +9,7 @@ import pytest
 from superpos_jax import load_sweep
 from superpos_jax.errors import UserError
 
-COUNT = 200
+COUNT = 120
 GOOD = """study = "double_descent"
 name = "good"
 
@@ -169,4 +169,4 @@ def test_damaged_sweep_files(superpos, tmp_path):
             if len(codes) % 5 == 0:  # it reads a file as `plan` does
                 assert superpos("run", path, "--out", out)[0] == 2
                 assert not out.exists()
-    assert 20 < codes.count(0) < COUNT - 100  # both kinds were there
+    assert 12 < codes.count(0) < COUNT - 60  # both kinds were there

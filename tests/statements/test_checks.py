@@ -495,11 +495,6 @@ def test_every_statement_of_a_finished_result_is_a_number(monkeypatch):
         )
         row = f"| {gallery._plain(one.statement)} | {shown}"
         assert any(line.startswith(row) and f"| {within} |" in line for line in page), row
-    finished = {
-        key
-        for key in {statement.key for statement in STATEMENTS}
-        if (path := DATA / f"{load_sweep(key).name}.zip").exists()
-        and sp.load(path).count(UNFINISHED) == 0
-    }
-    untrained = [f for f in findings if f.verdict == "not trained" and f.key in finished]
-    assert untrained == []
+    for key in {f.key for f in findings if f.verdict == "not trained"}:
+        path = DATA / f"{load_sweep(key).name}.zip"
+        assert not path.exists() or sp.load(path).count(UNFINISHED) > 0, key

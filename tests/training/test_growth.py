@@ -19,6 +19,7 @@ def sweep(axes, **cell):
     return sp.Sweep(
         study="ridge:Ridge",
         name="growing",
+        figures=("risk",),
         axes=axes,
         cell={"noise": 0.2, "steps": 5} | cell,
         options={"test_samples": 20},

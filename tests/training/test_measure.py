@@ -15,7 +15,11 @@ DRAWS = 3
 def sweep(**options):
     """Two hidden sizes, T in one block and in several; one cell dies."""
     return sp.Sweep(
-        arms={"small": {"T": 1, "m": 1}, "large": {"T": 33, "m": 3}, "dead": {"T": 33, "lr": 3e38}},
+        arms={
+            "small": {"T": 1, "m": 1},
+            "large": {"T": 33, "m": 3},
+            "dead": {"T": 33, "m": 3, "lr": 3e38},
+        },
         axes={"seed": [0, 1]},
         cell={"S": 0.8, "steps": 20, "lr": 3e-3, "untied": 1},
         options={"n": 12, "test_samples": 40, **options},

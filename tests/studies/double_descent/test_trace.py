@@ -26,6 +26,8 @@ SWEEP = sp.Sweep(
     },
 )
 
+pytestmark = pytest.mark.unoptimized
+
 
 def interrupt_at(step):
     """A progress callback that asks the run to stop once it is that far."""
@@ -88,7 +90,6 @@ def test_an_interrupted_run_keeps_it(result, tmp_path):
     assert again.drop_attrs(deep=False).identical(result.dataset.drop_attrs(deep=False))
 
 
-@pytest.mark.unoptimized
 def test_hidden_vectors_and_the_rank_of_repeated_samples():
     sweep = sp.Sweep(
         axes={"T": [4, 40], "repeats": [1, 9]},
@@ -120,7 +121,6 @@ def test_some_cells_of_an_interrupted_run_go_on_alone(result, tmp_path):
         np.testing.assert_array_equal(mine, own, err_msg=name)
 
 
-@pytest.mark.unoptimized
 def test_what_predicting_zero_scores_is_known_before_a_cell_is_trained(tmp_path):
     sweep = sp.Sweep(
         axes={"loss": ["absolute", "squared"]}, cell={"S": 0.9, "T": 5}, options={"n": 40}
