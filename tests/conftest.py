@@ -64,10 +64,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Examples of docstrings print rounded numbers; that of the audit compares bits."""
+    """Examples of docstrings print rounded numbers; that of the audit compares bits.
+
+    Of each file the tests that are `unoptimized` come last: nothing compiled is kept across.
+    """
     for item in items:
         if isinstance(item, pytest.DoctestItem) and "audit" not in item.name:
             item.add_marker("unoptimized")
+    files = {item.path: place for place, item in enumerate(items)}
+    items.sort(key=lambda item: (files[item.path], _is_plain(item)))
+
+
+def _is_plain(item: pytest.Item) -> bool:
+    return item.get_closest_marker("unoptimized") is not None
 
 
 def pytest_collection_finish() -> None:
@@ -81,7 +90,11 @@ def pytest_sessionfinish() -> None:
     gc.unfreeze()
 
 
-PLAIN = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+PLAIN = {
+    "xla_backend_optimization_level": 0,
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_cpu_parallel_codegen_split_count": 1,  # each core has a worker
+}
 """Options of XLA for tests that are `unoptimized`."""
 as_users_compile = compiler.get_compile_options
 
@@ -94,7 +107,7 @@ def plainly(*arguments, env_options_overrides=None, **named):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    is_plain = item.get_closest_marker("unoptimized") is not None
+    is_plain = _is_plain(item)
     if is_plain != (compiler.get_compile_options is plainly):
         program.code_of.cache_clear()
     jax.config.update("jax_disable_most_optimizations", is_plain)

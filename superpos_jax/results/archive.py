@@ -42,7 +42,8 @@ def thin(result: Result, arrays: Mapping[str, int], best: str = "", large: int =
         large: bytes from which an array is thinned.
 
     >>> import superpos_jax as sp
-    >>> sweep = sp.Sweep(axes=dict(seed=range(2)), cell=dict(T=3, steps=1), options=dict(n=50))
+    >>> cell = dict(T=3, steps=1, S=0.9)
+    >>> sweep = sp.Sweep(axes=dict(seed=range(2)), cell=cell, options=dict(n=50))
     >>> small = thin(sp.run(sweep), {"feature_dimensionality": 4}, large=0).dataset
     >>> small.feature_dimensionality.count("feature").values
     array([50,  4])
