@@ -76,7 +76,7 @@ def test_the_notebook_runs_and_was_executed(run_code):
 def test_the_sweeps_of_a_page_can_be_planned(page):
     for block in blocks(page, "toml"):
         sweep = tomllib.loads(block)
-        assert sp.Sweep(**sweep).grid().cells
+        assert sp.Sweep(**sweep).grid().shape
 
 
 def test_the_example_sweep_can_be_planned(monkeypatch):

@@ -266,10 +266,10 @@ def remount(place: Path, option: str) -> None:
 def test_a_full_disk(small_disk, superpos, quiet, tmp_path):
     (tmp_path / "sweep.toml").write_text(SWEEP.to_toml())
     out = small_disk / "out"
-    command = ["run", tmp_path / "sweep.toml", "--out", out, "--checkpoint-seconds", "0"]
+    command = ["run", tmp_path / "sweep.toml", "--out", out]
     sp.run(SWEEP.model_copy(update={"axes": {"T": (3,)}}), out=out)
     filler = fill(small_disk)
-    code, _, err = superpos(*command)
+    code, _, err = superpos(*command, "--checkpoint-seconds", "0")
     assert code == 2
     assert "No space left on device; make room and run the same command again" in err
     assert "Traceback" not in err
