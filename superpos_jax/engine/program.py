@@ -82,8 +82,8 @@ class Code:
         self.is_checked = False
 
 
-code_of = functools.lru_cache(maxsize=8)(Code)
-"""The code of an outline. Programs of equal outlines share it, and what is compiled of it."""
+code_for = functools.lru_cache(maxsize=1)(Code)
+"""The code of an outline. Programs of a job that have equal outlines share what is compiled."""
 
 
 class Program:
@@ -97,7 +97,7 @@ class Program:
         self.study, self.plan, self.mesh = study, plan, mesh
         self.platform = _platform(mesh)
         groups = tuple((group.layout, group.beside) for group in plan.groups)
-        self.code = code_of(Outline(study, groups, tuple(plan.evaluate.items()), mesh))
+        self.code = code_for(Outline(study, groups, tuple(plan.evaluate.items()), mesh))
         if not self.code.is_checked:
             contract.check(study, plan, _quick(mesh))
             self.code.is_checked = True

@@ -30,7 +30,7 @@ from superpos_jax.results.cells import cells_of, numbers_of
 from superpos_jax.results.registry import load_study, refuse_unnamed
 from superpos_jax.results.runs import axes as axes_of
 from superpos_jax.results.view import FORMAT, flattened
-from superpos_jax.text import first_line
+from superpos_jax.text import few, first_line
 
 STORE = "result.zarr"
 OLD, NEW = ".result.zarr.old", ".result.zarr.new"
@@ -158,7 +158,9 @@ def _place(folder: Path) -> Path:
     for place in (folder / STORE, *between):
         if place.is_dir():
             return place
-    raise UserError(f"{folder}: no result here; expected a folder that holds {STORE}")
+    inside = sorted(path.parent.name for path in folder.glob(f"*/{STORE}"))
+    there = f"; in it: {', '.join(few(inside))}" if inside else ""
+    raise UserError(f"{folder}: no result here; expected a folder that holds {STORE}{there}")
 
 
 def _patiently(folder: Path, read: Callable[[Path], xr.Dataset]) -> xr.Dataset:

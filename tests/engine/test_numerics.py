@@ -30,7 +30,7 @@ def test_flags_change_nothing(plain):
     """All at once: whichever had a part would change the data or the bits, or be an error."""
     before = plain.cell(online=0)
     drawn, initial = before.X, before.W0
-    program.code_of.cache_clear()  # it is traced again, with the flags
+    program.code_for.cache_clear()  # it is traced again, with the flags
     with (
         jax.enable_x64(True),
         jax.default_prng_impl("rbg"),

@@ -43,6 +43,13 @@ def test_a_result_of_version_0_1_shows_what_it_holds(old, superpos):
     assert "test loss of plain" in out
 
 
+def test_a_folder_of_results_names_them(old, superpos):
+    (old / "notes").mkdir()
+    code, _, err = superpos("show", old)
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.endswith("a folder that holds result.zarr; in it: plain, retried\n")
+
+
 def test_a_result_of_version_0_1_is_drawn(old, superpos):
     assert superpos("plot", old / "plain", "t_sweep")[0] == 0
     assert (old / "plain/figures/t_sweep.png").exists()
