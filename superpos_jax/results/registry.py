@@ -45,7 +45,6 @@ def load_study(name: str) -> type[Study]:
     module, _, attribute = name.partition(":")
     if not attribute:
         module, attribute = f"{SHIPPED}.{name}", "STUDY"
-    allowed = f"allowed: a shipped study ({', '.join(shipped_studies())}) or 'package.module:Class'"
     parts = module.split(".")
     try:
         if not all(map(str.isidentifier, parts)):
@@ -55,17 +54,21 @@ def load_study(name: str) -> type[Study]:
         if str(error.name) not in itertools.accumulate(parts, "{}.{}".format):
             raise  # the study exists and lacks something else: not a matter of its name
         raise UserError(
-            f"study: no study {name!r}; {allowed}, whose file is in the current folder or on"
+            f"study: no study {name!r}; {_allowed()}, whose file is in the current folder or on"
             " PYTHONPATH"
         ) from None
     if study is None:
-        raise UserError(f"study: {module} has no {attribute!r}; {allowed}")
+        raise UserError(f"study: {module} has no {attribute!r}; {_allowed()}")
     if not (isinstance(study, type) and issubclass(study, Study)):
         raise UserError(f"study: {name!r} is not a superpos_jax.Study subclass")
     if lacking := sorted(study.__abstractmethods__):
         raise UserError(f"study: {name!r} does not define {', '.join(lacking)}")
     check_class(study)
     return study
+
+
+def _allowed() -> str:
+    return f"allowed: a shipped study ({', '.join(shipped_studies())}) or 'package.module:Class'"
 
 
 def refuse_unnamed(name: str) -> None:
