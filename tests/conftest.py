@@ -15,7 +15,8 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     # This process hands it on to the workers and commands it starts, and removes it in the end.
     COMPILED = tempfile.TemporaryDirectory(prefix="superpos-tests-compiled-")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED.name
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"  # small ones are many
+    # To keep a smaller one takes longer than to compile it again.
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # XLA takes two of its own options for a processor's
 
 import jax  # reads the settings above
