@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import importlib
-import inspect
 import itertools
 import pkgutil
 import sys
-from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 
 import xarray as xr
 
@@ -103,77 +97,3 @@ def shown_first(dataset: xr.Dataset) -> tuple[str, ...]:
     """The numbers of a result that its study shows first."""
     study = dataset.attrs.get("study")
     return () if study is None else load_study(study).shown
-
-
-@cache
-def source_hash(study: type[Study]) -> str:
-    """A hash of the code of a study: of its module, or of the modules of its package.
-
-    Comments and docstrings do not count, nor do folders inside the package. Empty where the source
-    cannot be read, as of a class that was typed into a notebook.
-
-    >>> len(source_hash(load_study("double_descent")))
-    16
-    """
-    try:
-        return _hash(source_files(study))
-    except (OSError, TypeError, SyntaxError, ValueError):
-        return ""
-
-
-@cache
-def engine_hash() -> str:
-    """A hash of the code that trains every study: of the engine, and of what studies share.
-
-    Made as `source_hash` is.
-
-    >>> len(engine_hash())
-    16
-    """
-    return _hash(engine_files())
-
-
-def source_files(study: type[Study]) -> list[Path]:
-    """The module of a study, or the modules of its package, without folders inside it.
-
-    Raises:
-        OSError, TypeError: there is no file, as of a class that was typed into a notebook.
-    """
-    own = Path(inspect.getfile(study))
-    is_package = (own.parent / "__init__.py").exists()
-    return sorted(own.parent.glob("*.py")) if is_package else [own]
-
-
-def engine_files() -> list[Path]:
-    """The modules of the engine, and those that the studies of this package share."""
-    package = Path(__file__).parents[1]
-    return [*sorted((package / "engine").glob("*.py")), *sorted((package / "studies").glob("*.py"))]
-
-
-def _hash(files: Sequence[Path]) -> str:
-    code = [f"# {file.name}\n{code_of(file.read_text(encoding='utf-8'))}" for file in files]
-    return hashlib.sha256("\n".join(code).encode()).hexdigest()[:16]
-
-
-def code_of(text: str) -> str:
-    """A module without comments and docstrings.
-
-    >>> code_of("def f():\\n    'Docs.'\\n    return 1  # why")
-    'def f():\\n    return 1'
-    """
-    tree = ast.parse(text)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            code = [statement for statement in body if not _is_text(statement)]
-            node.body = code or [ast.Pass()]  # type: ignore[attr-defined]
-    return ast.unparse(tree)
-
-
-def _is_text(statement: ast.stmt) -> bool:
-    """Whether a statement is nothing but text: a docstring."""
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )

@@ -20,7 +20,7 @@ import jax
 from superpos_jax.engine.bits import ANY
 from superpos_jax.engine.once import Once
 from superpos_jax.engine.study import Study
-from superpos_jax.results.registry import (
+from superpos_jax.results.source import (
     code_of,
     engine_files,
     engine_hash,

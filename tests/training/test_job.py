@@ -1,5 +1,6 @@
 """What a run does once, and what it refuses: through the real command."""
 
+import importlib
 import shutil
 import sys
 from types import ModuleType
@@ -11,9 +12,9 @@ from test_growth import sweep
 
 import superpos_jax as sp
 from superpos_jax.engine import memory
-from superpos_jax.results import registry
+from superpos_jax.results import registry, source
 from superpos_jax.results.grid import Grid
-from superpos_jax.results.registry import source_hash
+from superpos_jax.results.source import source_hash
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.training.audit import audit
 
@@ -36,7 +37,7 @@ def mine(tmp_path, monkeypatch):
         (tmp_path / "mine.py").write_text(text)
         shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
         monkeypatch.delitem(sys.modules, "mine", raising=False)
-        registry.source_hash.cache_clear()
+        source._hash_of_files.cache_clear()
         return registry.load_study("mine:Mine")
 
     return write
@@ -123,9 +124,82 @@ def test_a_package_is_hashed_by_its_own_modules(tmp_path, mine):
     assert source_hash(mine(STUDY)) != first
 
 
-def test_what_was_typed_into_a_notebook_has_no_source(monkeypatch):
-    monkeypatch.setitem(sys.modules, "notebook", ModuleType("notebook"))
-    assert source_hash(type("Typed", (Ridge,), {"__module__": "notebook"})) == ""
+def test_modules_of_the_users_own_that_a_study_imports_are_its_code(tmp_path, mine, monkeypatch):
+    """Through another one, and by each form of an import; what nobody imports is not."""
+    study = "import outer\nfrom inner import POWER\n" + STUDY
+    texts = {"inner": "POWER = 2", "outer": "def f():\n    import deep", "deep": "x = 1", "no": "1"}
+
+    def hashed(**changed):
+        for name, text in {**texts, **changed}.items():
+            (tmp_path / f"{name}.py").write_text(text)
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
+        importlib.invalidate_caches()
+        importlib.import_module("deep")
+        return source_hash(mine(study))
+
+    first = hashed()
+    assert hashed(no="2") == first == hashed(deep="x = 1  # why")
+    changed = [hashed(inner="POWER = 3"), hashed(outer="import deep"), hashed(deep="x = 2")]
+    assert len({first, *changed}) == 4
+    files = source.source_files(registry.load_study("mine:Mine"))
+    names = ["mine.py", "deep.py", "inner.py", "outer.py", "ridge.py"]
+    assert sorted(path.name for path in files) == sorted(names)
+
+
+TYPED = """
+def power(x):
+    'Raised.'
+    return x**POWER
+
+class Typed(Ridge):
+    factor = 1.0
+
+    @staticmethod
+    def other(x):
+        return [power(y) for y in x]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("'Raised.'", "'To a power.'", True),
+        ("x**POWER", "x*POWER", False),
+        ("power(y)", "power(-y)", False),
+        ("1.0", "2.0", False),
+        ("POWER", "HIGHER", False),
+    ],
+)
+def test_what_was_typed_into_a_notebook_is_hashed_with_what_it_reads(monkeypatch, old, new, same):
+    notebook = ModuleType("notebook")
+    monkeypatch.setitem(sys.modules, "notebook", notebook)
+    vars(notebook).update(Ridge=Ridge, POWER=2, HIGHER=3)
+    exec(TYPED, vars(notebook))
+    first, changed = source_hash(notebook.Typed), TYPED.replace(old, new)
+    assert len(first) == 16
+    assert changed != TYPED
+    exec(changed, vars(notebook))
+    assert (source_hash(notebook.Typed) == first) == same
+    monkeypatch.setattr(source, "_hash_of_files", lambda base: "other code of Ridge")
+    assert source_hash(notebook.Typed) != first
+
+
+def test_a_class_that_is_typed_again_trains_no_folder_further(monkeypatch, tmp_path):
+    notebook = ModuleType("notebook")
+    monkeypatch.setitem(sys.modules, "notebook", notebook)
+    vars(notebook).update(Ridge=Ridge, POWER=2)
+    exec(TYPED, vars(notebook))
+    small, large = (
+        sweep({"T": sizes}).model_copy(update={"study": "notebook:Typed"})
+        for sizes in ([3], [3, 5])
+    )
+    sp.run(small, out=tmp_path)
+    exec(TYPED.replace("1.0", "2.0"), vars(notebook))
+    with pytest.raises(sp.UserError, match="the code of notebook:Typed has changed"):
+        sp.run(large, out=tmp_path)
+    exec(TYPED, vars(notebook))
+    assert sp.run(large, out=tmp_path).count(0) == 2
 
 
 def test_cells_of_changed_code_are_not_mixed_unasked(tmp_path, mine, superpos):

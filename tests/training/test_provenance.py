@@ -5,7 +5,7 @@ import subprocess
 import pytest
 from ridge import Ridge
 
-from superpos_jax.results import registry
+from superpos_jax.results import source
 from superpos_jax.training import provenance
 
 
@@ -47,14 +47,14 @@ def test_code_that_is_in_no_commit_is_told(checkout):
 
 
 def test_the_hash_of_the_engine_is_of_its_code(tmp_path, monkeypatch):
-    assert provenance.trainer(Ridge(Ridge.Options()))["engine_source"] == registry.engine_hash()
-    assert {path.parent.name for path in registry.engine_files()} == {"engine", "studies"}
+    assert provenance.trainer(Ridge(Ridge.Options()))["engine_source"] == source.engine_hash()
+    assert {path.parent.name for path in source.engine_files()} == {"engine", "studies"}
     module = tmp_path / "plan.py"
-    monkeypatch.setattr(registry, "engine_files", lambda: [module])
+    monkeypatch.setattr(source, "engine_files", lambda: [module])
     hashes = []
     for text in ("x = 1", "x = 1  # why", "x = 2"):
         module.write_text(text)
-        hashes.append(registry.engine_hash.__wrapped__())
+        hashes.append(source.engine_hash.__wrapped__())
     assert hashes[0] == hashes[1] != hashes[2]
 
 

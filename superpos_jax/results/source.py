@@ -1,0 +1,197 @@
+"""The code of a study: the files that hold it, and a hash by which a change is seen."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import inspect
+import sys
+import sysconfig
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
+
+from superpos_jax.engine.study import Study
+
+PACKAGE = Path(__file__).parents[1]
+LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
+CONSTANTS = (bool, int, float, complex, str, bytes, tuple, frozenset)
+
+
+def source_hash(study: type[Study]) -> str:
+    """A hash of the code of a study: of its module, or of the modules of its package.
+
+    Modules of the user's own that these import count too; comments and docstrings do not, nor do
+    folders inside the package. Of a class that was typed into a notebook the compiled methods are
+    hashed, with the functions and constants that they read: another version of Python compiles
+    them to something else. Empty where the source cannot be read.
+
+    >>> from superpos_jax.results.registry import load_study
+    >>> len(source_hash(load_study("double_descent")))
+    16
+    """
+    try:
+        if not _is_typed(study):
+            return _hash_of_files(study)
+        bases = (base for base in study.__mro__ if issubclass(base, Study) and base is not Study)
+        hashes = {_hash_of_files(base) for base in bases if not _is_typed(base)}
+        return _hashed("\n".join(sorted(hashes | _of_class(study, frozenset({study})))))
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return ""
+
+
+@cache
+def engine_hash() -> str:
+    """A hash of the code that trains every study: of the engine, and of what studies share.
+
+    Made as `source_hash` is.
+
+    >>> len(engine_hash())
+    16
+    """
+    return _hash(engine_files())
+
+
+def source_files(study: type[Study]) -> list[Path]:
+    """The module of a study, or the modules of its package, and what they import.
+
+    Left out are folders inside the package, and modules of libraries, this one included.
+
+    Raises:
+        OSError, TypeError: there is no file, as of a class that was typed into a notebook.
+    """
+    own = Path(inspect.getfile(study)).resolve()
+    is_package = (own.parent / "__init__.py").exists()
+    files = sorted(own.parent.glob("*.py")) if is_package else [own]
+    return files if own.is_relative_to(PACKAGE) else [*files, *_imported(files)]
+
+
+def engine_files() -> list[Path]:
+    """The modules of the engine, and those that the studies of this package share."""
+    return [*sorted((PACKAGE / "engine").glob("*.py")), *sorted((PACKAGE / "studies").glob("*.py"))]
+
+
+@cache
+def _hash_of_files(study: type[Study]) -> str:
+    return _hash(source_files(study))
+
+
+def _hash(files: Sequence[Path]) -> str:
+    code = [f"# {file.name}\n{code_of(file.read_text(encoding='utf-8'))}" for file in files]
+    return _hashed("\n".join(code))
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def code_of(text: str) -> str:
+    """A module without comments and docstrings.
+
+    >>> code_of("def f():\\n    'Docs.'\\n    return 1  # why")
+    'def f():\\n    return 1'
+    """
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            code = [statement for statement in body if not _is_text(statement)]
+            node.body = code or [ast.Pass()]  # type: ignore[attr-defined]
+    return ast.unparse(tree)
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    """Whether a statement is nothing but text: a docstring."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _imported(files: Sequence[Path]) -> list[Path]:
+    """The files of the user's own modules that files import, directly or by one another."""
+    modules = {
+        name: Path(file).resolve()
+        for name, module in [*sys.modules.items()]
+        if (file := getattr(module, "__file__", None) or "").endswith(".py")
+        and not file.startswith((str(PACKAGE), *LIBRARIES))
+    }
+    found = [*files]
+    for file in found:  # it grows meanwhile
+        packages = {str(sys.modules[n].__package__) for n, path in modules.items() if path == file}
+        for package in packages or {""}:
+            places = (modules.get(name) for name in _imports(file, package))
+            found += {place for place in places if place and place not in found}
+    return sorted(found[len(files) :])
+
+
+def _imports(file: Path, package: str) -> Iterator[str]:
+    """Names of modules that a file of a package may import; some are names in a module."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            name = "." * node.level + (node.module or "")
+            base = importlib.util.resolve_name(name, package) if node.level else name
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _is_typed(value: Any) -> bool:
+    """Whether a class or function was typed into a notebook, a prompt or a pipe."""
+    module = sys.modules.get(value.__module__ or "")
+    if module is None or module.__spec__ is not None:
+        return False
+    return not Path(getattr(module, "__file__", None) or "").is_file()
+
+
+def _of_class(kind: type, known: frozenset[Any]) -> set[str]:
+    """What a class that was typed has and does, as text; its bases count where they were typed."""
+    parts: set[str] = set()
+    for base in filter(_is_typed, kind.__mro__):
+        for name, value in vars(base).items():
+            inner = getattr(value, "__func__", getattr(value, "fget", value))
+            parts |= _described(f"{base.__name__}.{name}", inner, known)
+    return parts
+
+
+def _described(name: str, value: Any, known: frozenset[Any]) -> set[str]:
+    """A function or class that was typed, with what it reads; a constant; nothing of others."""
+    if isinstance(value, CONSTANTS):
+        return set() if "__" in name else {f"{name} = {_shown(value)}"}
+    if not isinstance(value, FunctionType | type) or value in known or not _is_typed(value):
+        return set()
+    known |= {value}
+    if isinstance(value, type):
+        return _of_class(value, known)
+    parts = {f"{name}: {_compiled(value.__code__, value.__doc__)} {_shown(value.__defaults__)}"}
+    for read in {*_names(value.__code__)} & {*value.__globals__}:
+        parts |= _described(read, value.__globals__[read], known)
+    return parts
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _names(inner)
+
+
+def _compiled(code: CodeType, docstring: str | None = None) -> str:
+    """Code without its place in a file and without its docstring."""
+    constants = [_shown(None if value == docstring else value) for value in code.co_consts]
+    return f"{code.co_code.hex()} {code.co_names} {constants}"
+
+
+def _shown(value: Any) -> str:
+    """A constant as text that is the same in every process."""
+    if isinstance(value, CodeType):
+        return _compiled(value)
+    if isinstance(value, tuple | frozenset):
+        parts = list(map(_shown, value))
+        return repr(parts if isinstance(value, tuple) else sorted(parts))
+    return repr(value) if isinstance(value, CONSTANTS) else type(value).__name__
