@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -279,7 +280,10 @@ app.command("list")(list_)
 
 
 def main() -> None:
-    """Entry point: one line and exit code 2 for a user's mistake, 130 for Ctrl-C."""
+    """Entry point: one line and exit code 2 for a user's mistake, 130 for Ctrl-C.
+
+    An error in a study's own code has its traceback, and exit code 2 as well.
+    """
     _open_closed_streams()
     try:
         sys.path.append(str(Path.cwd()))  # a study of the user's own, as `module:Class`
@@ -306,6 +310,9 @@ def main() -> None:
         if isinstance(error, LostProcess):
             os._exit(INTERRUPTED)  # in order, JAX would wait for the lost one, and then abort
         sys.exit(INTERRUPTED)
+    except Exception:  # of a study's own code, or of this package
+        traceback.print_exc()
+        code = WRONG_INPUT
     if code == INTERRUPTED:  # typer turns Ctrl-C into this exit code
         how = f"{_same_command()} continues from the last checkpoint, if any"
         err.print(f"superpos: stopped; {how}", soft_wrap=True)

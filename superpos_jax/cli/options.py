@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,8 +12,8 @@ DONE, SOME_DIED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
 ENDS = (
     "Exit codes: 0 done; 1 some cells died, an audit found different bits, or a comparison other "
-    "numbers; 2 the input is wrong: one line says what is allowed; 130 interrupted, the same "
-    "command continues."
+    "numbers; 2 the input is wrong: one line says what is allowed, or the code of a study fails; "
+    "130 interrupted, the same command continues."
 )
 
 
@@ -56,15 +56,20 @@ SetOption = Annotated[
         "steps=200`. Repeatable.",
     ),
 ]
-AtOption = Annotated[
-    list[str],
-    typer.Option(
+
+
+def _at(default: str) -> Any:
+    """The option --at, and what holds without it."""
+    return typer.Option(
         "--at",
         metavar="AXIS=VALUE",
         help='The cells at this value of an axis, or at some: `--at lr=3e-3 --at "T=[10, 100]"`. '
-        "Default: the first value of each axis that is not shown. Repeatable.",
-    ),
-]
+        f"Default: {default}. Repeatable.",
+    )
+
+
+AtOption = Annotated[list[str], _at("the first value of each axis that is not shown")]
+AtOrAllOption = Annotated[list[str], _at("all cells")]
 DevicesOption = Annotated[
     int | None,
     typer.Option(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from superpos_jax.cli.options import DONE, AtOption, ResultArgument, StudyOption, a_folder
+from superpos_jax.cli.options import DONE, AtOrAllOption, ResultArgument, StudyOption, a_folder
 from superpos_jax.cli.slices import load_named, selected, sliced
 from superpos_jax.cli.terminal import out, print_table
 
@@ -60,7 +60,7 @@ def export(
             help="Default: as the name of `--out` ends, else csv.",
         ),
     ] = None,
-    at: AtOption = [],  # noqa: B006
+    at: AtOrAllOption = [],  # noqa: B006
     path: Annotated[
         Path | None,
         typer.Option(

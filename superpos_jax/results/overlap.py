@@ -82,7 +82,7 @@ def in_short(pairs: Sequence[Overlap]) -> str:
     """How many cells differ, in a sentence.
 
     >>> in_short([Overlap("P5", "P6", 44, 40, "", ""), Overlap("P6", "P7", 48, 0, "", "")])
-    'Two results hold the same cell 92 times, 40 times with other numbers: 1 of 2 pairs.'
+    'A cell is in two results 92 times, 40 times with other numbers: in 1 of 2 pairs of results.'
     >>> in_short([Overlap("P3", "P5", 24, 24, "", "", elsewhere=24)])[-43:]
     ' 24 of these were trained on two platforms.'
     >>> in_short([])
@@ -96,8 +96,8 @@ def in_short(pairs: Sequence[Overlap]) -> str:
     elsewhere = sum(pair.elsewhere for pair in pairs)
     worse = sum(pair.differing > 0 for pair in pairs)
     return (
-        f"Two results hold the same cell {cells:,} times, {differing:,} times with other numbers:"
-        f" {worse} of {counted(len(pairs), 'pair')}."
+        f"A cell is in two results {cells:,} times, {differing:,} times with other numbers:"
+        f" in {worse} of {counted(len(pairs), 'pair')} of results."
         + (f" {elsewhere:,} of these were trained on two platforms." if elsewhere else "")
     )
 

@@ -51,7 +51,15 @@ def load_study(name: str) -> type[Study]:
             f"study: no study {name!r}; {_allowed()}, whose file is in the current folder or on"
             " PYTHONPATH"
         ) from None
+    except SyntaxError as error:
+        raise UserError(
+            f"study {name}: {error.filename}, line {error.lineno}: {error.msg}"
+        ) from None
     if study is None:
+        if "<locals>" in attribute:
+            raise UserError(
+                f"study: {name!r} stands in a function; allowed: a class at the top of a module"
+            )
         raise UserError(f"study: {module} has no {attribute!r}; {_allowed()}")
     if not (isinstance(study, type) and issubclass(study, Study)):
         raise UserError(f"study: {name!r} is not a superpos_jax.Study subclass")

@@ -6,6 +6,7 @@ import ast
 import hashlib
 import importlib.util
 import inspect
+import os
 import sys
 import sysconfig
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,11 @@ from typing import Any
 from superpos_jax.engine.study import Study
 
 PACKAGE = Path(__file__).parents[1]
-LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
+LIBRARIES = tuple(
+    f"{place}{os.sep}"
+    for place in (PACKAGE, *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
+)
+"""Where nothing is the user's own."""
 CONSTANTS = (bool, int, float, complex, str, bytes, tuple, frozenset)
 
 
@@ -118,7 +123,7 @@ def _imported(files: Sequence[Path]) -> list[Path]:
         name: Path(file).resolve()
         for name, module in [*sys.modules.items()]
         if (file := getattr(module, "__file__", None) or "").endswith(".py")
-        and not file.startswith((str(PACKAGE), *LIBRARIES))
+        and not file.startswith(LIBRARIES)
     }
     found = [*files]
     for file in found:  # it grows meanwhile

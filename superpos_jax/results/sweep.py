@@ -41,10 +41,12 @@ from superpos_jax.results.registry import figure_names, load_study
 from superpos_jax.results.tables import Arms, Value, Values, complaint, written, written_key
 from superpos_jax.results.values import choices, nearest
 
+OWN_FIELDS = ("study", "name", "best", "figures")
+"""Fields of a sweep that are no table; --set overrides them too."""
 NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
 TABLES = ("axes", "cell", "options")
 FIELDS = {
-    "study": "a name in quotes",
+    "study": "a name in quotes, or in Python a class of a study",
     "name": "at most 100 letters, digits, '.', '_', '-', a letter or a digit first",
     "axes": "",
     "zip": "tables, [[zip]]",
@@ -194,6 +196,8 @@ def read_sweep(source: str | Path, overrides: Sequence[str] = ()) -> tuple[Sweep
             raise UserError(
                 f"name: missing, and {path.stem!r} is none; allowed: letters, digits, '.', '_', '-'"
             )
+        if content.get("figures") == []:
+            raise UserError("figures = []: allowed: at least one name, or no such line for all")
         sweep = Sweep(**{"name": path.stem, **content})
         grid = sweep.grid()
         sweep.refuse_figures()
@@ -254,7 +258,7 @@ def _override(content: dict[str, Any], override: str) -> None:
     study = load_study(str(content.get("study", _default_study())))
     names = study.cell_fields()
     options = tuple(study.Options.model_fields)
-    if key in ("study", "name", "best", "figures"):
+    if key in OWN_FIELDS:
         content[key] = value
     elif key in options:
         content.setdefault("options", {})[key] = value
@@ -268,9 +272,7 @@ def _override(content: dict[str, Any], override: str) -> None:
             del content["best"]  # there is one to choose from
         content.setdefault(table, {})[key] = value
     else:
-        raise UserError(
-            f"--set {key}: unknown; {nearest(key, (*names, *options, 'name', 'best', 'figures'))}"
-        )
+        raise UserError(f"--set {key}: unknown; {nearest(key, (*names, *options, *OWN_FIELDS))}")
 
 
 def _setters(content: Mapping[str, Any], field: str) -> Iterator[str]:

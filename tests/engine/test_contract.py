@@ -2,6 +2,10 @@
 
 import pytest
 
+from superpos_jax.engine.study import Study
+from superpos_jax.errors import UserError
+from superpos_jax.results.registry import load_study
+
 GOOD = """
 from dataclasses import dataclass
 
@@ -135,3 +139,27 @@ def test_one_line_says_what_is_wrong(run, what):
     assert "Traceback" not in err
     assert len(lines) == 1
     assert said in lines[0]
+
+
+def test_python_that_is_none_is_one_line(run, tmp_path):
+    code, _, err = run("unwritten", GOOD.replace("def init", "deff init"))
+    line = 1 + GOOD.partition("def init")[0].count("\n")
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"study unwritten:Mine: {tmp_path / 'unwritten.py'}, line {line}: invalid syntax" in err
+
+
+def test_an_error_in_a_study_shows_where_and_is_no_result(run, tmp_path):
+    """1 would say that some cells died."""
+    code, _, err = run("misspelt", GOOD.replace("(x @ w - 1)", "(x @ ww - 1)"))
+    assert code == 2
+    assert "name 'ww' is not defined" in err
+    assert str(tmp_path / "misspelt.py") in err
+    assert not (tmp_path / "misspelt").exists()
+
+
+def test_a_class_in_a_function_is_told_where_to_stand():
+    class Inner(Study):
+        pass
+
+    with pytest.raises(UserError, match="stands in a function; allowed: a class at the top of a"):
+        load_study(f"{Inner.__module__}:{Inner.__qualname__}")

@@ -91,7 +91,10 @@ def test_a_number_that_differs_is_told(kept, superpos):
     code, out, _ = superpos("compare", one, other)
     assert code == 1
     assert "test_loss 5 and 7.5, T = 5, seed = 0" in out
-    assert "Two results hold the same cell 3 times, 2 times with other numbers: 1 of 1 pair." in out
+    assert (
+        "A cell is in two results 3 times, 2 times with other numbers: in 1 of 1 pair of results."
+        in out
+    )
     code, _, err = superpos("compare", one, one)
     assert (code, err) == (2, "superpos: compare: one result; give two or more\n")
 

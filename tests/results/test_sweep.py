@@ -157,7 +157,8 @@ def test_what_is_no_list_is_refused(values):
     ("text", "said"),
     [
         ("name = 'a/b'", "name = 'a/b': allowed: at most 100 letters, digits, '.', '_', '-'"),
-        ("study = 3", "study = 3: allowed: a name in quotes"),
+        ("study = 3", "study = 3: allowed: a name in quotes, or in Python a class of a study"),
+        ("figures = []", "figures = []: allowed: at least one name, or no such line for all"),
         ("best = ['T']", "best = ['T']: allowed: a name in quotes"),
         ("figures = 'plane'", """figures = 'plane': allowed: a list of names, as ["plane"]"""),
         ("figures = [3]", "figures[0] = 3: Input should be a valid string"),
