@@ -12,8 +12,10 @@ import sysconfig
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
+
+import numpy as np
 
 from superpos_jax.engine.study import Study
 
@@ -23,7 +25,7 @@ LIBRARIES = tuple(
     for place in (PACKAGE, *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
 )
 """Where nothing is the user's own."""
-CONSTANTS = (bool, int, float, complex, str, bytes, tuple, frozenset)
+CONSTANTS = (bool, int, float, complex, str, bytes, tuple, frozenset, np.ndarray)
 
 
 def source_hash(study: type[Study]) -> str:
@@ -31,8 +33,8 @@ def source_hash(study: type[Study]) -> str:
 
     Modules of the user's own that these import count too; comments and docstrings do not, nor do
     folders inside the package. Of a class that was typed into a notebook the compiled methods are
-    hashed, with the functions and constants that they read: another version of Python compiles
-    them to something else. Empty where the source cannot be read.
+    hashed, with the functions, numbers and arrays that they read: another version of Python
+    compiles them to something else. Empty where the source cannot be read.
 
     >>> from superpos_jax.results.registry import load_study
     >>> len(source_hash(load_study("double_descent")))
@@ -119,12 +121,7 @@ def _is_text(statement: ast.stmt) -> bool:
 
 def _imported(files: Sequence[Path]) -> list[Path]:
     """The files of the user's own modules that files import, directly or by one another."""
-    modules = {
-        name: Path(file).resolve()
-        for name, module in [*sys.modules.items()]
-        if (file := getattr(module, "__file__", None) or "").endswith(".py")
-        and not file.startswith(LIBRARIES)
-    }
+    modules = {name: file for name in [*sys.modules] if (file := _own_file(name))}
     found = [*files]
     for file in found:  # it grows meanwhile
         packages = {str(sys.modules[n].__package__) for n, path in modules.items() if path == file}
@@ -132,6 +129,13 @@ def _imported(files: Sequence[Path]) -> list[Path]:
             places = (modules.get(name) for name in _imports(file, package))
             found += {place for place in places if place and place not in found}
     return sorted(found[len(files) :])
+
+
+def _own_file(module: str) -> Path | None:
+    """The file of a module that is the user's own; None of a library's, and where there is none."""
+    file = getattr(sys.modules.get(module), "__file__", None) or ""
+    is_own = file.endswith(".py") and not file.startswith(LIBRARIES)
+    return Path(file).resolve() if is_own else None
 
 
 def _imports(file: Path, package: str) -> Iterator[str]:
@@ -165,10 +169,16 @@ def _of_class(kind: type, known: frozenset[Any]) -> set[str]:
 
 
 def _described(name: str, value: Any, known: frozenset[Any]) -> set[str]:
-    """A function or class that was typed, with what it reads; a constant; nothing of others."""
+    """A function or class that was typed, with what it reads; a constant; the code of an import."""
     if isinstance(value, CONSTANTS):
         return set() if "__" in name else {f"{name} = {_shown(value)}"}
-    if not isinstance(value, FunctionType | type) or value in known or not _is_typed(value):
+    value = getattr(value, "__wrapped__", value) if callable(value) else value  # as of jax.jit
+    if not isinstance(value, FunctionType | type | ModuleType) or value in known:
+        return set()
+    module = value.__name__ if isinstance(value, ModuleType) else value.__module__
+    if file := _own_file(module or ""):
+        return {f"{name}: {_hash([file, *_imported([file])])}"}
+    if isinstance(value, ModuleType) or not _is_typed(value):
         return set()
     known |= {value}
     if isinstance(value, type):
@@ -199,4 +209,6 @@ def _shown(value: Any) -> str:
     if isinstance(value, tuple | frozenset):
         parts = list(map(_shown, value))
         return repr(parts if isinstance(value, tuple) else sorted(parts))
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
     return repr(value) if isinstance(value, CONSTANTS) else type(value).__name__

@@ -5,7 +5,10 @@ import shutil
 import sys
 from types import ModuleType
 
+import jax
+import numpy as np
 import pytest
+import ridge
 import xarray as xr
 from ridge import Ridge
 from test_growth import sweep
@@ -148,9 +151,10 @@ def test_modules_of_the_users_own_that_a_study_imports_are_its_code(tmp_path, mi
 
 
 TYPED = """
+@jax.jit
 def power(x):
     'Raised.'
-    return x**POWER
+    return x**POWER + WEIGHTS[0] + ridge.FEATURES
 
 class Typed(Ridge):
     factor = 1.0
@@ -169,26 +173,44 @@ class Typed(Ridge):
         ("power(y)", "power(-y)", False),
         ("1.0", "2.0", False),
         ("POWER", "HIGHER", False),
+        ("WEIGHTS", "OTHERS", False),
     ],
 )
 def test_what_was_typed_into_a_notebook_is_hashed_with_what_it_reads(monkeypatch, old, new, same):
     notebook = ModuleType("notebook")
     monkeypatch.setitem(sys.modules, "notebook", notebook)
-    vars(notebook).update(Ridge=Ridge, POWER=2, HIGHER=3)
+    vars(notebook).update(Ridge=Ridge, ridge=ridge, jax=jax, POWER=2, HIGHER=3)
+    vars(notebook).update(WEIGHTS=np.ones(2), OTHERS=np.zeros(2))
     exec(TYPED, vars(notebook))
     first, changed = source_hash(notebook.Typed), TYPED.replace(old, new)
     assert len(first) == 16
     assert changed != TYPED
     exec(changed, vars(notebook))
     assert (source_hash(notebook.Typed) == first) == same
+
+
+def test_modules_of_the_users_own_that_a_notebook_reads_are_its_code(monkeypatch, tmp_path, mine):
+    notebook = ModuleType("notebook")
+    monkeypatch.setitem(sys.modules, "notebook", notebook)
+    mine(STUDY)
+    hashes = []
+    for text in ("def f(x): return x", "def f(x): return x  # itself", "def f(x): return 2 * x"):
+        (tmp_path / "helper.py").write_text(text)
+        monkeypatch.delitem(sys.modules, "helper", raising=False)
+        shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
+        importlib.invalidate_caches()
+        vars(notebook).update(Ridge=Ridge, helper=importlib.import_module("helper"))
+        exec("class Typed(Ridge):\n    def other(self, x): return helper.f(x)", vars(notebook))
+        hashes.append(source_hash(notebook.Typed))
+    assert hashes[0] == hashes[1] != hashes[2]
     monkeypatch.setattr(source, "_hash_of_files", lambda base: "other code of Ridge")
-    assert source_hash(notebook.Typed) != first
+    assert source_hash(notebook.Typed) != hashes[2]
 
 
 def test_a_class_that_is_typed_again_trains_no_folder_further(monkeypatch, tmp_path):
     notebook = ModuleType("notebook")
     monkeypatch.setitem(sys.modules, "notebook", notebook)
-    vars(notebook).update(Ridge=Ridge, POWER=2)
+    vars(notebook).update(Ridge=Ridge, jax=jax)
     exec(TYPED, vars(notebook))
     small, large = (
         sweep({"T": sizes}).model_copy(update={"study": "notebook:Typed"})
