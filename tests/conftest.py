@@ -1,6 +1,5 @@
 """Two CPU devices for every test that trains, one store of compiled programs, the command line."""
 
-import functools
 import gc
 import os
 import sys
@@ -35,7 +34,6 @@ autoencoders.backend = lambda platform: (
 spec.DPI = 50  # a small picture is drawn and packed in half of the time
 reports.TOGETHER = 3  # the few cells of a test are reported in several parts too
 # Studies of equal options are one: what one test compiled of a sweep another need not trace.
-program.code_for = functools.lru_cache(maxsize=8)(program.Code)
 Study.__eq__ = lambda study, other: (type(study), study.options) == (type(other), other.options)
 Study.__hash__ = lambda study: hash((type(study), study.options.model_dump_json()))
 jax.config.update("jax_num_cpu_devices", 2)

@@ -82,7 +82,7 @@ class Code:
         self.is_checked = False
 
 
-code_for = functools.lru_cache(maxsize=1)(Code)
+code_for = functools.lru_cache(maxsize=4)(Code)
 """The code of an outline. Programs of a job that have equal outlines share what is compiled."""
 
 

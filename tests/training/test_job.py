@@ -99,6 +99,13 @@ def test_a_retry_by_the_command(tmp_path, superpos):
     assert sp.load(tmp_path / "out").dataset.retry_lr.values.tolist() == [0.05, 0.05]
 
 
+def test_figures_are_refused_before_anything_is_trained(tmp_path):
+    unknown = sweep({"T": [3]}).model_copy(update={"figures": ("risk", "plan")})
+    with pytest.raises(sp.UserError, match=r"figures\[1\] = 'plan': unknown; did you mean plane"):
+        sp.run(unknown, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_that_stays_empty_is_removed(tmp_path):
     with pytest.raises(sp.UserError, match="devices"):
         sp.run(sweep({"T": [3]}), out=tmp_path / "out", devices=99)
