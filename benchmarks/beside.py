@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 from page import spread
 
+from superpos_jax.engine.code import make_mesh
 from superpos_jax.engine.plan import make_plan
-from superpos_jax.engine.program import Program, make_mesh
+from superpos_jax.engine.program import Program
 from superpos_jax.results.grid import Grid
 
 Way = Callable[[], int]

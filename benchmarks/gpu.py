@@ -14,10 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from superpos_jax.engine.code import ANY_STEP, make_mesh
 from superpos_jax.engine.kernel import tiles_of
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.plan import make_plan
-from superpos_jax.engine.program import ANY_STEP, Program, make_mesh
+from superpos_jax.engine.program import Program
 from superpos_jax.engine.study import DataSet
 from superpos_jax.engine.sums import pairwise_sum
 from superpos_jax.results.sweep import Sweep, load_sweep

@@ -19,8 +19,9 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 from ways import REFERENCE, timed  # noqa: E402
 
+from superpos_jax.engine.code import NO_STEP, make_mesh  # noqa: E402
 from superpos_jax.engine.plan import make_plan  # noqa: E402
-from superpos_jax.engine.program import NO_STEP, Program, make_mesh  # noqa: E402
+from superpos_jax.engine.program import Program  # noqa: E402
 from superpos_jax.results.sweep import Sweep  # noqa: E402
 from superpos_jax.studies.double_descent import model  # noqa: E402
 from superpos_jax.studies.double_descent.cell import Cell  # noqa: E402

@@ -39,8 +39,9 @@ def trainer(cells: list[dict[str, float]], n: int, devices: int) -> Callable[[in
     """A function that trains cells for so many steps with the engine."""
     import jax
 
+    from superpos_jax.engine.code import make_mesh
     from superpos_jax.engine.plan import make_plan
-    from superpos_jax.engine.program import Program, make_mesh
+    from superpos_jax.engine.program import Program
     from superpos_jax.results.sweep import Sweep
     from superpos_jax.studies.double_descent.cell import Cell
     from superpos_jax.training.job import find_devices

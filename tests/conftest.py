@@ -14,7 +14,7 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     # This process hands it on to the workers and commands it starts, and removes it in the end.
     COMPILED = tempfile.TemporaryDirectory(prefix="superpos-tests-compiled-")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED.name
-    # To keep a smaller one takes longer than to compile it again.
+    # What compiles faster is not kept.
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # XLA takes two of its own options for a processor's
 
@@ -23,7 +23,7 @@ import numpy as np
 from jax._src import compiler
 
 from superpos_jax.drawing import spec
-from superpos_jax.engine import program
+from superpos_jax.engine.code import code_for
 from superpos_jax.engine.study import Study
 from superpos_jax.studies.double_descent import autoencoders
 from superpos_jax.training import reports
@@ -110,7 +110,7 @@ def plainly(*arguments, env_options_overrides=None, **named):
 def pytest_runtest_setup(item: pytest.Item) -> None:
     is_plain = _is_plain(item)
     if is_plain != (compiler.get_compile_options is plainly):
-        program.code_for.cache_clear()
+        code_for.cache_clear()
     jax.config.update("jax_disable_most_optimizations", is_plain)
     compiler.get_compile_options = plainly if is_plain else as_users_compile
 

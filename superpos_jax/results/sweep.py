@@ -146,7 +146,7 @@ class Sweep(BaseModel):
         return make_grid(study(options), self.axes, self.zip, self.arms, self.cell)
 
     def refuse_figures(self) -> None:
-        """Refuse figures that the study does not have; to know them takes half a second.
+        """Refuse figures that the study does not have; to know them, matplotlib is imported.
 
         Raises:
             UserError: with the first of them.

@@ -20,9 +20,10 @@ import numpy as np
 import xarray as xr
 
 from superpos_jax.engine import collective, memory
+from superpos_jax.engine.code import make_mesh
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.plan import Plan
-from superpos_jax.engine.program import Program, make_mesh
+from superpos_jax.engine.program import Program
 from superpos_jax.errors import UserError
 from superpos_jax.results import cells, rows
 from superpos_jax.results.result import Result

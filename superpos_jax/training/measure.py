@@ -11,8 +11,9 @@ import numpy as np
 import xarray as xr
 
 from superpos_jax.engine import memory
+from superpos_jax.engine.code import make_mesh
 from superpos_jax.engine.numerics import pinned
-from superpos_jax.engine.program import Program, make_mesh
+from superpos_jax.engine.program import Program
 from superpos_jax.engine.study import DataSet, Study
 from superpos_jax.engine.verdicts import FAILED, UNFINISHED
 from superpos_jax.errors import UserError

@@ -3,8 +3,9 @@
 import jax
 import numpy as np
 
+from superpos_jax.engine.code import make_mesh
 from superpos_jax.engine.plan import make_plan
-from superpos_jax.engine.program import Program, make_mesh
+from superpos_jax.engine.program import Program
 
 
 def build(study, cells, devices=1, platform="cpu"):

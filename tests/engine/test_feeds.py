@@ -193,7 +193,7 @@ def trained(feed):
             return recorder(cell.lr)
 
         def look_every(self, cell):
-            return 0  # looks would take half of the time to compile
+            return 0  # looks take long to compile
 
     study = Recorded(OPTIONS)
     program, state = train(study, CELLS, 4)

@@ -8,9 +8,9 @@ import pytest
 from nonzeros import Sparse
 from programs import build, difference
 
+from superpos_jax.engine.code import ANY_STEP
 from superpos_jax.engine.layout import layout_of
 from superpos_jax.engine.plan import load_blocks, make_plan
-from superpos_jax.engine.program import ANY_STEP
 from superpos_jax.engine.verdicts import ALIVE
 from superpos_jax.errors import UserError
 from superpos_jax.studies.double_descent import autoencoders

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import superpos_jax as sp
-from superpos_jax.engine import program
+from superpos_jax.engine.code import code_for
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.results.sweep import load_sweep
 from superpos_jax.studies.double_descent import data
@@ -30,7 +30,7 @@ def test_flags_change_nothing(plain):
     """All at once: whichever had a part would change the data or the bits, or be an error."""
     before = plain.cell(online=0)
     drawn, initial = before.X, before.W0
-    program.code_for.cache_clear()  # it is traced again, with the flags
+    code_for.cache_clear()  # it is traced again, with the flags
     with (
         jax.enable_x64(True),
         jax.default_prng_impl("rbg"),

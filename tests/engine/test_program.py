@@ -15,6 +15,7 @@ from nonzeros import Sparse
 from programs import build, difference
 
 from superpos_jax.engine import program as engine
+from superpos_jax.engine.code import ANY_STEP
 from superpos_jax.engine.verdicts import ALIVE
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.studies.double_descent.cell import Cell, Options
@@ -68,7 +69,7 @@ def fit(cells, devices=1, study=STUDY):
     for stop in (s for s in STOPS if s <= longest):
         state = program.advance(state, stop)
         params.append(program.params(state))
-        records.append(program.evaluate(state, engine.ANY_STEP))
+        records.append(program.evaluate(state, ANY_STEP))
     return Trained(program, params, records)
 
 
@@ -320,7 +321,7 @@ def test_programs_lower_for_accelerators(layout):
     program = build(STUDY, cells, 2, layout)
     state = program.init()
     traced = program.code.train_and_measure.trace(
-        program.tables, state, np.int32(3), np.int32(engine.ANY_STEP)
+        program.tables, state, np.int32(3), np.int32(ANY_STEP)
     )
     for chip in ("cuda", "tpu"):
         text = traced.lower(lowering_platforms=(chip,)).as_text()

@@ -179,21 +179,26 @@ class Typed(Ridge):
         ("x**POWER", "x*POWER", False),
         ("power(y)", "power(-y)", False),
         ("1.0", "2.0", False),
-        ("POWER", "HIGHER", False),
-        ("WEIGHTS", "OTHERS", False),
     ],
 )
 def test_what_was_typed_into_a_notebook_is_hashed_with_what_it_reads(monkeypatch, old, new, same):
     notebook = ModuleType("notebook")
     monkeypatch.setitem(sys.modules, "notebook", notebook)
-    vars(notebook).update(Ridge=Ridge, ridge=ridge, jax=jax, POWER=2, HIGHER=3)
-    vars(notebook).update(WEIGHTS=np.ones(2), OTHERS=np.zeros(2))
+    weights = np.ones(2000)
+    vars(notebook).update(Ridge=Ridge, ridge=ridge, jax=jax, POWER=2, WEIGHTS=weights)
     exec(TYPED, vars(notebook))
     first, changed = source_hash(notebook.Typed), TYPED.replace(old, new)
     assert len(first) == 16
     assert changed != TYPED
     exec(changed, vars(notebook))
     assert (source_hash(notebook.Typed) == first) == same
+    now = source_hash(notebook.Typed)
+    for numbers in (
+        {"POWER": 3},
+        {"POWER": 2, "WEIGHTS": np.where(np.arange(2000) == 1000, 0, 1.0)},
+    ):
+        vars(notebook).update(numbers)
+        assert source_hash(notebook.Typed) != now
 
 
 def test_modules_of_the_users_own_that_a_notebook_reads_are_its_code(monkeypatch, tmp_path, mine):

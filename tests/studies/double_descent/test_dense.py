@@ -9,9 +9,10 @@ import pytest
 from nonzeros import Sparse
 
 import superpos_jax as sp
+from superpos_jax.engine.code import make_mesh
 from superpos_jax.engine.layout import layout_of
 from superpos_jax.engine.plan import make_plan
-from superpos_jax.engine.program import Program, make_mesh
+from superpos_jax.engine.program import Program
 from superpos_jax.studies.double_descent import data, model
 from superpos_jax.studies.double_descent.cell import Cell, Options
 from superpos_jax.studies.double_descent.study import DoubleDescent

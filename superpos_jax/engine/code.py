@@ -1,0 +1,147 @@
+"""The compiled functions of a program: of the study and the layouts alone, not of numbers or data.
+
+Everything in `one_cell.py` is written for one cell; here the groups of cells are put together,
+sharded over a mesh, and compiled.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import PartitionSpec
+
+from superpos_jax.engine.kernel import Tiles
+from superpos_jax.engine.layout import Layout
+from superpos_jax.engine.lockstep import LockStep
+from superpos_jax.engine.one_cell import State
+from superpos_jax.engine.plan import Pace, Range
+from superpos_jax.engine.study import PyTree, Study
+from superpos_jax.engine.walk import Walk
+
+AXIS = "cells"
+ANY_STEP, NO_STEP = -1, -2
+"""In place of a step: cells are measured wherever they are, or not at all."""
+
+
+class Tables(NamedTuple):
+    """What the program reads and never writes: per group, and the blocks of samples by shape."""
+
+    cells: list[Any]
+    data: list[dict[str, Range]]
+    pace: list[Pace]
+    tiles: list[dict[str, Tiles]]
+    """Of the data sets of a group that has a kernel; of others none."""
+    pools: dict[tuple[int, ...], PyTree]
+
+
+class Outline(NamedTuple):
+    """What the code of a program depends on, beside the shapes of its tables; hashable."""
+
+    study: Study
+    groups: tuple[tuple[Layout, int], ...]
+    """The layout of each group, and how many of its cells are computed side by side."""
+    evaluate: tuple[tuple[str, str], ...]
+    """Data sets by name, and when each is measured."""
+    mesh: jax.sharding.Mesh
+
+
+class Code:
+    """The functions of an outline. Numbers of cells and samples come with the tables.
+
+    Attributes:
+        init, train_and_measure, finish: compiled once for tables of the same shapes.
+        is_checked: whether the study was found to keep its contract.
+    """
+
+    def __init__(self, outline: Outline) -> None:
+        shard, everywhere = PartitionSpec(AXIS), PartitionSpec()
+        tables = Tables(shard, shard, shard, shard, everywhere)  # type: ignore[arg-type]
+
+        def mapped(function: Callable[..., Any], *inputs: Any) -> Callable[..., Any]:
+            local = functools.partial(_on_device, functools.partial(function, outline))
+            specs = tables, *inputs
+            return jax.shard_map(
+                local, mesh=outline.mesh, in_specs=specs, out_specs=shard, check_vma=False
+            )
+
+        self.init = jax.jit(mapped(_init), compiler_options=quick_options(outline.mesh))
+        # In one program, so that what training and measuring have in common is compiled once.
+        self.train_and_measure = jax.jit(mapped(_train_and_measure, shard, everywhere, everywhere))
+        self.finish = jax.jit(mapped(_finish, shard))
+        self.is_checked = False
+
+
+code_for = functools.lru_cache(maxsize=4)(Code)
+"""The code of an outline. Programs of a job that have equal outlines share what is compiled."""
+
+
+def _on_device(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Strip the device axis from what is sharded, and put it back on the result."""
+    tables, *rest = arguments
+    first = functools.partial(jax.tree.map, lambda leaf: leaf[0] if leaf.ndim else leaf)
+    local = first(tables)._replace(pools=tables.pools)
+    return jax.tree.map(lambda leaf: leaf[None], function(local, *first(rest)))
+
+
+def _groups(outline: Outline, tables: Tables) -> list[LockStep | Walk]:
+    """The cells of each group, with what trains them."""
+    study, evaluate = outline.study, dict(outline.evaluate)
+    runners = list[LockStep | Walk]()
+    for (layout, beside), cells, data, pace, tiles in zip(
+        outline.groups, tables.cells, tables.data, tables.pace, tables.tiles, strict=True
+    ):
+        if layout.shapes.kernel:
+            pool = tables.pools[layout.shapes.block]
+            runners.append(LockStep(study, layout, evaluate, pool, cells, data, pace, tiles))
+        else:
+            given = study, layout, evaluate, tables.pools, beside, cells, data, pace
+            runners.append(Walk(*given))
+    return runners
+
+
+def _init(outline: Outline, tables: Tables) -> list[State]:
+    return [group.init() for group in _groups(outline, tables)]
+
+
+def _train_and_measure(
+    outline: Outline, tables: Tables, state: list[State], stop: jax.Array, step: jax.Array
+) -> tuple[list[State], list[dict[str, jax.Array]]]:
+    """All cells trained until `stop`; then what is measured of those that are at a step."""
+    groups = _groups(outline, tables)
+    trained = [group.train(own, stop) for group, own in zip(groups, state, strict=True)]
+    measured = [
+        group.measure(own, (own.step == step) | (step == ANY_STEP), "look", "history")
+        | _how_far(own)
+        for group, own in zip(groups, trained, strict=True)
+    ]
+    return trained, measured
+
+
+def _finish(outline: Outline, tables: Tables, state: list[State]) -> list[dict[str, jax.Array]]:
+    return [
+        group.measure(own, None, "look", "history", "end") | _how_far(own)
+        for group, own in zip(_groups(outline, tables), state, strict=True)
+    ]
+
+
+def _how_far(state: State) -> dict[str, jax.Array]:
+    return {"died_at": state.died_at, "ended": state.ended, "updates": state.step}
+
+
+def platform_of(mesh: jax.sharding.Mesh) -> str:
+    """cpu, gpu or tpu."""
+    return str(mesh.devices.flat[0].platform)
+
+
+def quick_options(mesh: jax.sharding.Mesh) -> dict[str, Any] | None:
+    """Options for what runs once, random bits above all: it takes longer to compile than to run."""
+    return {"xla_backend_optimization_level": 0} if platform_of(mesh) == "cpu" else None
+
+
+def make_mesh(devices: Sequence[jax.Device]) -> jax.sharding.Mesh:
+    """A mesh over the cell axis."""
+    return jax.sharding.Mesh(np.array(devices), (AXIS,))
