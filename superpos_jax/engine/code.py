@@ -7,16 +7,18 @@ sharded over a mesh, and compiled.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.sharding import PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
 from superpos_jax.engine.kernel import Tiles
-from superpos_jax.engine.layout import Layout
+from superpos_jax.engine.layout import TRAIN, Layout
 from superpos_jax.engine.lockstep import LockStep
+from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.one_cell import State
 from superpos_jax.engine.plan import Pace, Range
 from superpos_jax.engine.study import PyTree, Study
@@ -60,6 +62,7 @@ class Code:
     def __init__(self, outline: Outline) -> None:
         shard, everywhere = PartitionSpec(AXIS), PartitionSpec()
         tables = Tables(shard, shard, shard, shard, everywhere)  # type: ignore[arg-type]
+        self.outline = outline
 
         def mapped(function: Callable[..., Any], *inputs: Any) -> Callable[..., Any]:
             local = functools.partial(_on_device, functools.partial(function, outline))
@@ -74,9 +77,55 @@ class Code:
         self.finish = jax.jit(mapped(_finish, shard))
         self.is_checked = False
 
+    def trace(self, tables: Tables) -> jax.stages.Traced:
+        """What `train_and_measure` is compiled from."""
+        sharding = NamedSharding(self.outline.mesh, PartitionSpec(AXIS))  # else traced again
+        state = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+            jax.eval_shape(self.init, tables),
+        )
+        return self.train_and_measure.trace(tables, state, np.int32(0), np.int32(0))
+
+    def compile(self, tables: Tables) -> None:
+        """Compile what the first calls would compile one after another, in threads of their own.
+
+        These are `init`, the kernel of each group, and `train_and_measure`. Compilers, Triton too,
+        let Python go on meanwhile.
+        """
+        with ThreadPoolExecutor() as threads:
+            initial = threads.submit(self.init.lower(tables).compile)
+            states = jax.eval_shape(self.init, tables)
+            kernels = [
+                threads.submit(_lower_gradient, layout, state, tiles, tables.pools)
+                for (layout, _), state, tiles in zip(
+                    self.outline.groups, states, tables.tiles, strict=True
+                )
+                if layout.shapes.kernel
+            ]
+            traced = self.trace(tables)
+            wait(kernels)  # what failed there fails again in the next line, and is raised
+            traced.lower().compile()
+            initial.result()
+
 
 code_for = functools.lru_cache(maxsize=4)(Code)
 """The code of an outline. Programs of a job that have equal outlines share what is compiled."""
+
+
+def _lower_gradient(
+    layout: Layout, state: State, tiles: Mapping[str, Tiles], pools: Mapping[Any, PyTree]
+) -> None:
+    """Lower the gradient of a group: its kernel is compiled by that, once for all that use it."""
+
+    def on_device(leaf: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype)
+
+    shapes = layout.shapes
+    params, own = jax.tree.map(on_device, (state.params, tiles[TRAIN]))
+    pool = jax.eval_shape(lambda: pools[shapes.block])
+    wanted = jax.ShapeDtypeStruct(own.samples.shape, bool)
+    with pinned():  # a thread starts with JAX's defaults
+        jax.jit(shapes.kernel.loss_and_grad).lower(params, pool, own, wanted)
 
 
 def _on_device(function: Callable[..., Any], *arguments: Any) -> Any:

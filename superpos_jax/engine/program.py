@@ -71,15 +71,13 @@ class Program:
         """
         return self._measured(self.tables, state, step)
 
+    def compile(self) -> None:
+        """Compile what the first calls of `init`, `advance` and `evaluate` would; faster."""
+        self.code.compile(self.tables)
+
     def jaxpr(self) -> core.Jaxpr:
         """What `advance` and `evaluate` are compiled from."""
-        sharding = NamedSharding(self.mesh, PartitionSpec(AXIS))  # else it would be traced again
-        state = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-            jax.eval_shape(self.code.init, self.tables),
-        )
-        numbers = np.int32(0), np.int32(0)
-        return self.code.train_and_measure.trace(self.tables, state, *numbers).jaxpr.jaxpr
+        return self.code.trace(self.tables).jaxpr.jaxpr
 
     def finish(self, state: list[State]) -> dict[str, np.ndarray]:
         """What `evaluate` gives, of all cells at their present steps and on all data sets.

@@ -32,6 +32,7 @@ class Training:
         begin = time.perf_counter()
         self.program, self.step, self.measured = program, 0, Measured()
         with compilation.quick():
+            program.compile()
             if saved is None:
                 self.state = program.init()
                 self.record()

@@ -1,5 +1,8 @@
 """What the tests of the engine share: programs of some cells, and how two of them differ."""
 
+import contextlib
+import logging
+
 import jax
 import numpy as np
 
@@ -33,3 +36,23 @@ def difference(tree, reference):
         if a.tobytes() != b.tobytes():
             apart[jax.tree_util.keystr(path)] = np.abs(a.astype(float) - b).max()
     return apart
+
+
+@contextlib.contextmanager
+def compilations():
+    """What XLA compiles meanwhile."""
+    messages = []
+
+    class Listener(logging.Handler):
+        def emit(self, record):
+            if record.getMessage().startswith("Finished XLA compilation"):
+                messages.append(record.getMessage())
+
+    listener = Listener()
+    logging.getLogger("jax").addHandler(listener)
+    jax.config.update("jax_log_compiles", True)  # in all threads
+    try:
+        yield messages
+    finally:
+        jax.config.update("jax_log_compiles", False)
+        logging.getLogger("jax").removeHandler(listener)

@@ -1,15 +1,17 @@
 """Cells that a kernel computes all at once: the same training as block by block."""
 
+import threading
 from dataclasses import replace
 
 import jax
 import numpy as np
 import pytest
 from nonzeros import Sparse
-from programs import build, difference
+from programs import build, compilations, difference
 
-from superpos_jax.engine.code import ANY_STEP
+from superpos_jax.engine.code import ANY_STEP, code_for
 from superpos_jax.engine.layout import layout_of
+from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.plan import load_blocks, make_plan
 from superpos_jax.engine.verdicts import ALIVE
 from superpos_jax.errors import UserError
@@ -113,6 +115,42 @@ def test_cells_of_one_hidden_size_share_code(by_kernel):
     walked = layout_of(STUDY, replace(BASE, online=1), "cpu")
     large = layout_of(STUDY, replace(BASE, m=17), "cpu")
     assert (walked.shapes.kernel, large.shapes.kernel) == (None, None)
+
+
+@pytest.mark.unoptimized
+def test_kernels_are_compiled_beside_each_other_and_nothing_twice(by_kernel, monkeypatch):
+    asked = {True: set(), False: set()}
+    gradient = autoencoders.Autoencoders.loss_and_grad
+
+    def watched(kernel, params, *arguments):
+        in_main = threading.current_thread() is threading.main_thread()
+        asked[in_main].add((params.W.shape, jax.config.jax_default_matmul_precision))
+        return gradient(kernel, params, *arguments)
+
+    monkeypatch.setattr(autoencoders.Autoencoders, "loss_and_grad", watched)
+    code_for.cache_clear()
+    cells = [BASE, replace(BASE, T=9), replace(BASE, m=3)]
+    with pinned():
+        program = build(STUDY, cells, devices=2)
+        program.compile()
+        with compilations() as compiled:
+            state = program.advance(program.init(), 3)
+            measured = program.evaluate(state, 3)
+    assert not compiled
+    assert np.isfinite(measured["train_loss"]).all()
+    # The threads ask for what training asks for, else a kernel would be compiled for each.
+    assert asked[False] == asked[True] == {((2, m, 256), "highest") for m in (2, 3)}
+
+
+@pytest.mark.unoptimized
+def test_what_is_wrong_with_a_kernel_is_said_once(by_kernel, monkeypatch):
+    def broken(kernel, *arguments):
+        raise ValueError("no such instruction")
+
+    monkeypatch.setattr(autoencoders.Autoencoders, "loss_and_grad", broken)
+    code_for.cache_clear()
+    with pytest.raises(ValueError, match="no such instruction"):
+        build(STUDY, [BASE]).compile()
 
 
 def test_a_gpu_without_kernels_says_what_is_missing():

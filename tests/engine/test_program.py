@@ -3,8 +3,6 @@
 Tiny cells of the study double_descent. Most tests share the programs compiled by the fixtures.
 """
 
-import contextlib
-import logging
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -12,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 from nonzeros import Sparse
-from programs import build, difference
+from programs import build, compilations, difference
 
 from superpos_jax.engine import program as engine
 from superpos_jax.engine.code import ANY_STEP
@@ -206,25 +204,6 @@ def test_cells_side_by_side_agree_with_one_by_one(company):
             for name, values in wide.records[stop].items():
                 expected = company.records[stop][name][index]
                 np.testing.assert_allclose(values[place], expected, rtol=1e-4)
-
-
-@contextlib.contextmanager
-def compilations():
-    """What XLA compiles meanwhile."""
-    messages = []
-
-    class Listener(logging.Handler):
-        def emit(self, record):
-            if record.getMessage().startswith("Finished XLA compilation"):
-                messages.append(record.getMessage())
-
-    listener = Listener()
-    logging.getLogger("jax").addHandler(listener)
-    try:
-        with jax.log_compiles():
-            yield messages
-    finally:
-        logging.getLogger("jax").removeHandler(listener)
 
 
 class Run(NamedTuple):
