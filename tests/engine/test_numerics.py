@@ -41,7 +41,7 @@ def test_flags_change_nothing(plain):
         jax.set_mesh(jax.make_mesh((1,), ("x",), devices=jax.devices()[:1])),
     ):
         again = sp.run(SWEEP)
-        data._draw_chunk.cache_clear()
+        data._keeping.cache_clear()
         cell = plain.cell(online=0)
         X, W0 = cell.X, cell.W0
     assert X.any()

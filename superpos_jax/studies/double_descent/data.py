@@ -13,8 +13,8 @@ the same stream.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -24,8 +24,8 @@ from superpos_jax.studies.double_descent import threefry
 CHUNK = 1024
 FEW = 64
 """Samples that are drawn at once, instead of a chunk, if no more are asked for."""
-SPARSE = 256
-"""Below so many non-zeros a sample, 64 drawn chunks are kept (5 MB each); from there on, 2."""
+KEPT = {16: 1024, 256: 64}
+"""Chunks that are kept of samples of fewer non-zeros than that, 0.2 and 3 MB each; of others 2."""
 STREAMS = {"train": 0, "test": 1, "online": 2}
 
 
@@ -91,14 +91,15 @@ def chunks(stream: Stream, T: int, size: int = CHUNK) -> Iterator[Samples]:
 def _take(stream: Stream, wanted: np.ndarray) -> Samples:
     """Samples of a stream without repetition, by their numbers, which rise and may repeat."""
     once = stream._replace(repeated=0, repeats=1, first=0)
+    mean = stream.n * (1 - stream.S)
+    drawn = _keeping(next((kept for most, kept in KEPT.items() if mean < most), 2))
     rows, cols, vals = [], [], []
     for number in np.unique(wanted // CHUNK):
-        draw = _draw_chunk if stream.n * (1 - stream.S) < SPARSE else _draw_dense_chunk
         here = np.flatnonzero(wanted // CHUNK == number)
         least, most = wanted[here[[0, -1]]].tolist()
         size = FEW if least // FEW == most // FEW else CHUNK
         start = least // size * size
-        starts, col, val = draw(once, start, size)
+        starts, col, val = drawn(once, start, size)
         first, last = starts[wanted[here] - start], starts[wanted[here] - start + 1]
         length = last - first
         offset = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
@@ -130,8 +131,10 @@ def _drawn(stream: Stream, start: int, size: int) -> tuple[np.ndarray, np.ndarra
     return starts, positions[row, slot], unit[row, slot].astype(np.float32)
 
 
-# Cells share streams: a chunk is drawn once, not once a cell.
-_draw_chunk, _draw_dense_chunk = lru_cache(maxsize=64)(_drawn), lru_cache(maxsize=2)(_drawn)
+@cache
+def _keeping(count: int) -> Callable[..., tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """`_drawn`, of so many chunks once: cells, shapes of blocks and reports share streams."""
+    return lru_cache(maxsize=count)(_drawn)
 
 
 @lru_cache(maxsize=4)

@@ -44,8 +44,7 @@ def kolmogorov(values):
 @pytest.fixture
 def uncached(monkeypatch):
     """Every sample is drawn again."""
-    for name in ("_draw_chunk", "_draw_dense_chunk"):
-        monkeypatch.setattr(data, name, data._drawn)
+    monkeypatch.setattr(data, "_keeping", lambda count: data._drawn)
 
 
 @pytest.mark.usefixtures("uncached")
