@@ -135,7 +135,12 @@ def _own_file(module: str) -> Path | None:
     """The file of a module that is the user's own; None of a library's, and where there is none."""
     file = getattr(sys.modules.get(module), "__file__", None) or ""
     is_own = file.endswith(".py") and not file.startswith(LIBRARIES)
-    return Path(file).resolve() if is_own else None
+    return _resolved(file) if is_own else None
+
+
+@cache
+def _resolved(file: str) -> Path:
+    return Path(file).resolve()
 
 
 def _imports(file: Path, package: str) -> Iterator[str]:
