@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -310,8 +311,8 @@ def main() -> None:
         if isinstance(error, LostProcess):
             os._exit(INTERRUPTED)  # in order, JAX would wait for the lost one, and then abort
         sys.exit(INTERRUPTED)
-    except Exception:  # of a study's own code, or of this package
-        traceback.print_exc()
+    except Exception as error:  # of a study's own code, or of this package
+        traceback.print_exception(error.with_traceback(_from_own_code(error.__traceback__)))
         code = WRONG_INPUT
     if code == INTERRUPTED:  # typer turns Ctrl-C into this exit code
         how = f"{_same_command()} continues from the last checkpoint, if any"
@@ -320,6 +321,16 @@ def main() -> None:
         if jax is not None and jax.distributed.is_initialized():
             os._exit(INTERRUPTED)  # in order, JAX would wait for processes that are joining
     sys.exit(code or DONE)
+
+
+def _from_own_code(whole: TracebackType | None) -> TracebackType | None:
+    """A traceback from where the user's own code is called; all of it where there is none."""
+    from superpos_jax.results.source import LIBRARIES
+
+    part = whole
+    while part and part.tb_frame.f_code.co_filename.startswith((*LIBRARIES, "<")):
+        part = part.tb_next
+    return part or whole
 
 
 def _open_closed_streams() -> None:

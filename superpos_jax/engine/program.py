@@ -30,7 +30,7 @@ from superpos_jax.engine.code import (
     quick_options,
 )
 from superpos_jax.engine.kernel import Tiles, tiles_of
-from superpos_jax.engine.layout import by_layout
+from superpos_jax.engine.layout import TRAIN, by_layout
 from superpos_jax.engine.one_cell import State
 from superpos_jax.engine.plan import Group, Plan, Range, load_blocks
 from superpos_jax.engine.study import PyTree, Study
@@ -131,6 +131,27 @@ class Program:
     def memos(self, state: list[State]) -> list[PyTree]:
         """What looks remembered of each cell, as numpy, in the order of the plan's cells."""
         return self.per_cell([values.memo for values in state])
+
+    def smallest(self, state: list[State]) -> tuple[int, PyTree, PyTree] | None:
+        """The cell of fewest samples on a device of this process; None where there is no cell.
+
+        Returns:
+            Its number in the plan, its parameters, and what looks remembered of it, as numpy.
+        """
+        there = []
+        for i, (group, values) in enumerate(zip(self.plan.groups, state, strict=True)):
+            device = values.step.addressable_shards[0].index[0].start or 0
+            samples = group.data[TRAIN].samples[device]
+            slots = np.flatnonzero(group.slots[device] >= 0)
+            there += [(int(samples[s]), i, device, s) for s in slots[samples[slots].argsort()[:1]]]
+        if not there:
+            return None
+        _, i, device, slot = min(there)
+        params, memo = jax.tree.map(
+            lambda leaf: np.asarray(leaf.addressable_shards[0].data)[0, slot],
+            (state[i].params, state[i].memo),
+        )
+        return int(self.plan.groups[i].slots[device, slot]), params, memo
 
     def to_host(self, state: list[State]) -> dict[str, np.ndarray]:
         """The state as numpy, cells in order: the same on any number of devices.

@@ -395,7 +395,10 @@ class Study(abc.ABC):
         return {}
 
     def report(self, cell: Any, trained: Trained) -> dict[str, Variable]:
-        """What a trained cell adds to the result; nothing by default, the weights neither."""
+        """What a trained cell adds to the result; nothing by default, the weights neither.
+
+        It is tried before training, on a cell that has done no update.
+        """
         return {}
 
     def restore(self, cell: Any, shapes: Shapes, arrays: Mapping[str, np.ndarray]) -> PyTree:

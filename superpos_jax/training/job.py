@@ -36,7 +36,7 @@ from superpos_jax.training.logbook import Logbook
 from superpos_jax.training.loop import Training, advance
 from superpos_jax.training.opening import Job, opened
 from superpos_jax.training.progress import Progress, shown
-from superpos_jax.training.reports import finished_rows
+from superpos_jax.training.reports import finished_rows, try_report
 from superpos_jax.training.signals import stop_requests
 
 PLANNING = 3e-5
@@ -172,7 +172,8 @@ def train(
                 program = Program(study, plan, mesh)
                 training = Training(program, saved.part(study, plan.cells) if saved else None)
                 saved = None
-                if i == 0:  # it compiles: what the folder holds may go
+                try_report(training)
+                if i == 0:  # it compiles, and reports: what the folder holds may go
                     if job.folder and job.fresh:
                         collective.shared(job.folder.clear)
                     book.write()

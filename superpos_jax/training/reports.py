@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from superpos_jax.engine import collective
-from superpos_jax.engine.study import Study, Trained, Variable, end_verdicts
+from superpos_jax.engine.study import PyTree, Study, Trained, Variable, end_verdicts
 from superpos_jax.engine.verdicts import ALIVE, DIVERGED, FINISHED, NON_FINITE, NOT_ENDED
 from superpos_jax.errors import UserError
 from superpos_jax.results import rows
@@ -39,18 +39,11 @@ def finished_rows(training: Training, run: int) -> xr.Dataset:
     program, measured = training.program, training.measured
     study, trained = program.study, program.plan.cells
     params, memos = program.params(training.state), program.memos(training.state)
-    history_of = rows.histories(study, trained, measured)
-    updates = measured.outcome("updates")
-    is_dead, ended = measured.died_at() != ALIVE, measured.outcome("ended")
-
-    def report(index: int) -> tuple[int, Mapping[str, Variable]]:
-        cell, history = trained[index], history_of(index)
-        reason, verdict = _end(study, cell, history, bool(is_dead[index]), int(ended[index]))
-        own = params[index], history, memos[index]
-        return verdict, study.report(cell, Trained(*own, verdict, reason, int(updates[index])))
+    is_dead, report = measured.died_at() != ALIVE, _reporter(study, trained, measured)
 
     def columns(places: Sequence[int]) -> Columns:
-        verdicts, reports = zip(*map(report, places), strict=True)
+        both = (report(index, params[index], memos[index]) for index in places)
+        verdicts, reports = zip(*both, strict=True)
         said = reported(study, reports, is_dead[np.asarray(places)])
         return {**said, ENDS: ((), np.array(verdicts), {})}
 
@@ -64,6 +57,40 @@ def finished_rows(training: Training, run: int) -> xr.Dataset:
     reports = placed(shares, len(trained))
     _, verdicts, _ = reports.pop(ENDS)
     return rows.make_table(study, trained, measured, run, verdicts, reports)
+
+
+def try_report(training: Training) -> None:
+    """Report of one cell before its training, so that a mistake in a report costs no training.
+
+    A report has to do with little: a cell that dies of its first update has learned no more, and
+    its history is as short.
+
+    Raises:
+        UserError: the study breaks its contract; or whatever the report raises.
+    """
+    program, measured = training.program, training.measured
+    if training.step or (cell := program.smallest(training.state)) is None:
+        return
+    with np.errstate(all="ignore"):
+        _, said = _reporter(program.study, program.plan.cells, measured)(*cell)
+    reported(program.study, [said], np.array([False]))
+
+
+def _reporter(
+    study: Study, cells: Sequence[Any], measured: rows.Measured
+) -> Callable[[int, PyTree, PyTree], tuple[int, Mapping[str, Variable]]]:
+    """Verdict and report of a cell, by its number, parameters and what looks remembered."""
+    history_of = rows.histories(study, cells, measured)
+    updates = measured.outcome("updates")
+    is_dead, ended = measured.died_at() != ALIVE, measured.outcome("ended")
+
+    def report(index: int, params: PyTree, memo: PyTree) -> tuple[int, Mapping[str, Variable]]:
+        cell, history = cells[index], history_of(index)
+        reason, verdict = _end(study, cell, history, bool(is_dead[index]), int(ended[index]))
+        own = params, history, memo
+        return verdict, study.report(cell, Trained(*own, verdict, reason, int(updates[index])))
+
+    return report
 
 
 def _end(

@@ -1,5 +1,7 @@
 """A study that breaks the contract gets one line, through the real command."""
 
+import sys
+
 import pytest
 
 from superpos_jax.engine.study import Study
@@ -153,8 +155,21 @@ def test_an_error_in_a_study_shows_where_and_is_no_result(run, tmp_path):
     code, _, err = run("misspelt", GOOD.replace("(x @ w - 1)", "(x @ ww - 1)"))
     assert code == 2
     assert "name 'ww' is not defined" in err
-    assert str(tmp_path / "misspelt.py") in err
+    first = err.partition("Traceback (most recent call last):\n")[2].partition("\n")[0]
+    assert f'"{tmp_path / "misspelt.py"}"' in first  # not where this package calls it
     assert not (tmp_path / "misspelt").exists()
+
+
+def test_a_mistake_in_a_report_is_found_before_training(run, tmp_path):
+    report = """    def report(self, cell, trained):
+        steps.append(len(trained.history["step"]))
+        return trained.history["accuracy"]
+
+    def init"""
+    code, _, err = run("hasty", "steps = []\n" + GOOD.replace("    def init", report))
+    assert (code, "KeyError: 'accuracy'" in err) == (2, True)
+    assert sys.modules["hasty"].steps == [1]
+    assert not (tmp_path / "hasty").exists()
 
 
 def test_a_class_in_a_function_is_told_where_to_stand():

@@ -317,3 +317,17 @@ def test_the_layout_of_an_accelerator_trains_the_same_cells():
     assert ours.keys() == theirs.keys()
     for name, values in ours.items():
         np.testing.assert_allclose(theirs[name], values, rtol=1e-4, err_msg=name)
+
+
+@pytest.mark.unoptimized
+def test_the_smallest_cell_is_one_of_the_plan():
+    """Of the first device; what it has beside its number is its own."""
+    cells = [replace(BASE, T=T, seed=seed) for seed, T in enumerate([50, 400, 3, 20])]
+    program = build(STUDY, cells, 2)
+    state = program.init()
+    number, params, memo = program.smallest(state)
+    assert len(program.plan.groups) > 1
+    first = np.concatenate([group.slots[0] for group in program.plan.groups])
+    assert min(cells[i].T for i in first[first >= 0]) == cells[number].T
+    assert not difference(params, program.params(state)[number])
+    assert not difference(memo, program.memos(state)[number])
