@@ -72,7 +72,8 @@ def run(
         bool,
         typer.Option(
             "--mix",
-            help="Train more cells though others were trained with other code or on other data.",
+            help="Train what is left though cells were trained with other code or on other data. "
+            "What other code has half trained begins again.",
         ),
     ] = False,
     fresh: Annotated[

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, get_args
 
 from superpos_jax.engine.once import Once
 from superpos_jax.engine.study import DataSet, Fresh, FullBatch, Minibatch, Shapes, Study, shapes_of
+from superpos_jax.engine.terms import EVALUATE
 from superpos_jax.errors import UserError
 
 TRAIN = "train"
@@ -73,7 +74,25 @@ def datasets_of(study: Study, cell: Any) -> Mapping[str, DataSet]:
                 f"study {name}: datasets: {key} = {value!r}: allowed: DataSet(key, samples), at"
                 " least 1 sample"
             )
+        if value.evaluate not in get_args(EVALUATE):
+            raise UserError(
+                f"study {name}: datasets: {key}: evaluate = {value.evaluate!r}: allowed:"
+                f" {', '.join(get_args(EVALUATE))}"
+            )
+        if not _is_hashable(value.key):
+            raise UserError(
+                f"study {name}: datasets: {key}: the key {value.key!r} cannot be hashed; allowed:"
+                " a tuple in place of a list"
+            )
     return datasets
+
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def all_datasets(study: Study, cells: Iterable[Any]) -> Iterator[Mapping[str, DataSet]]:

@@ -247,9 +247,15 @@ class OneCell:
         """The state after the study has looked at it."""
         measured = _Measured(self.metrics("look", params=state.params))
         now = Look(state.step, state.params, measured)
-        memo, ended = self.study.look(self.cell, self.layout.shapes, now, state.memo)
+        said = self.study.look(self.cell, self.layout.shapes, now, state.memo)
+        if not isinstance(said, tuple) or len(said) != 2:
+            raise UserError(f"look: returns no pair; allowed: {CODE}")
+        memo, ended = said
+        kind = jnp.asarray(ended)
+        if kind.ndim or not jnp.issubdtype(kind.dtype, jnp.integer):
+            raise UserError(f"look: the code is {kind.dtype}{list(kind.shape)}; allowed: {CODE}")
         memo = jax.tree.map(_like, memo, state.memo)
-        return state._replace(memo=memo, ended=jnp.asarray(ended, jnp.int32))
+        return state._replace(memo=memo, ended=kind.astype(jnp.int32))
 
     def metrics(self, *when: str, params: PyTree) -> dict[str, jax.Array]:
         """The metrics of the data sets that are evaluated then: `train_loss`."""
@@ -325,6 +331,10 @@ class OneCell:
             return jax.tree.map(jnp.add, total, weighted(i))
 
         return jax.lax.fori_loop(0, -(-dataset.samples // rows), add, zeros)
+
+
+CODE = "memo and code, as (memo, jnp.where(done, self.end(reason), NOT_ENDED))"
+"""What a look returns."""
 
 
 class _Measured(dict[str, jax.Array]):

@@ -365,7 +365,7 @@ class Study(abc.ABC):
             cell: of traced numbers.
             shapes: of the cell.
             now: what is measured, and the parameters.
-            memo: what the last look returned.
+            memo: that of the last look.
         """
         return memo, jnp.int32(NOT_ENDED)
 
@@ -397,7 +397,7 @@ class Study(abc.ABC):
     def report(self, cell: Any, trained: Trained) -> dict[str, Variable]:
         """What a trained cell adds to the result; nothing by default, the weights neither.
 
-        It is tried before training, on a cell that has done no update.
+        It is tried before training, on a cell that has done no update: its history is one point.
         """
         return {}
 

@@ -61,6 +61,9 @@ class Shapes:
         return self.block[0]
 
 
+EVALUATE = Literal["look", "history", "end"]
+
+
 class DataSet(NamedTuple):
     """The first `samples` samples of the stream that `key` names.
 
@@ -78,7 +81,7 @@ class DataSet(NamedTuple):
 
     key: Any
     samples: int
-    evaluate: Literal["look", "history", "end"] = "history"
+    evaluate: EVALUATE = "history"
     more: tuple[Any, ...] = ()
 
 

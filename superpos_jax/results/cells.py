@@ -201,8 +201,8 @@ def labelled(
     """A table of columns whose dimensions may be of unequal length."""
     if clash := sorted({*columns} & {*study.cell_fields(), CELL, STEP}):
         raise UserError(
-            f"{type(study).__name__}.report: {clash[0]!r} is a number of the cell or a dimension; "
-            "give it another name"
+            f"study {type(study).__name__}: {clash[0]!r} is a number of the cell or a dimension;"
+            " give it another name"
         )
     sizes: dict[str, int] = {}
     for dims, values, _ in columns.values():

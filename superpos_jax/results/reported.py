@@ -11,7 +11,8 @@ import numpy as np
 from superpos_jax.engine.study import Study, Variable
 from superpos_jax.errors import UserError
 from superpos_jax.results.admission import NUMBERS
-from superpos_jax.results.cells import Columns, missing, stack
+from superpos_jax.results.cells import CELL, STEP, Columns, missing, stack
+from superpos_jax.results.grid import ARM
 from superpos_jax.text import counted
 
 NAME = re.compile(r"\w+")
@@ -53,6 +54,7 @@ def _arrays(study: Study, report: Mapping[str, Variable]) -> dict[str, np.ndarra
     wrong = f"study {type(study).__name__}: report: "
     if not isinstance(report, Mapping):
         raise UserError(f"{wrong}a {type(report).__name__}; allowed: a dict of Variables by name")
+    numbers = {*study.cell_fields(), CELL, STEP, ARM}
     arrays = {}
     for name, variable in report.items():
         if not (isinstance(name, str) and NAME.fullmatch(name)):
@@ -62,17 +64,27 @@ def _arrays(study: Study, report: Mapping[str, Variable]) -> dict[str, np.ndarra
                 f"{wrong}{name} is a {type(variable).__name__};"
                 " allowed: Variable(dims, values, attrs)"
             )
-        values = np.asarray(variable.values)
+        if name in numbers:
+            raise UserError(
+                f"{wrong}{name!r} is a number of the cell or a dimension; give it another name"
+            )
+        values, dims = np.asarray(variable.values), variable.dims
         if values.dtype.name not in NUMBERS:
             raise UserError(
                 f"{wrong}{name} holds {values.dtype.name}; allowed: numbers (of words their"
                 " positions in attrs['flag_meanings'])"
             )
-        if len(variable.dims) != values.ndim:
+        if isinstance(dims, str) or len(dims) != values.ndim:
             raise UserError(
                 f"{wrong}{name} is an array of {counted(values.ndim, 'dimension')}, its dims are"
-                f" {tuple(variable.dims)}; allowed: a name for each"
+                f" {dims!r}; allowed: a tuple, a name for each"
             )
+        for dim in dims:
+            if dim in numbers or dim in report or dims.count(dim) > 1 or not isinstance(dim, str):
+                raise UserError(
+                    f"{wrong}{name}: its dims are {tuple(dims)}; allowed: other names than"
+                    f" {dim!r}: none of a number of the cell or of a variable, and none twice"
+                )
         arrays[name] = signed(values)
     return arrays
 

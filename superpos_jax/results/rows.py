@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,19 +100,10 @@ def make_table(
     columns: Columns = {
         name: ((), outcome[name].astype(kind), attrs) for name, (kind, _, attrs) in OUTCOME.items()
     }
-    now, own = measured.now(), {*OUTCOME, *STATE}
-    if clash := sorted(own & {*now}):
-        raise UserError(
-            f"study {type(study).__name__}: {clash[0]!r} is the engine's; give it another name"
-        )
+    now = measured.now()
     given = [*map(Once(study.given), cells)]
     of_data, reports = reported(study, given, np.zeros_like(dead)), reports or {}
-    for name in (*of_data, *reports):
-        if name in own | {*now} or name.startswith((HISTORY, RETRY)):
-            raise UserError(
-                f"study {type(study).__name__}: report: {name!r} is the engine's; give it another"
-                " name"
-            )
+    refuse_names(study, [*of_data, *reports], measured)
     columns |= of_data
     is_past = _past(study, cells, measured)
     is_kept = _recorded(study, cells, measured.steps).any(axis=0)
@@ -135,6 +126,23 @@ def make_table(
         columns |= _stopped(study, measured)
     columns |= reports
     return labelled(study, cells, columns, np.array(measured.steps)[is_kept].tolist())
+
+
+def refuse_names(study: Study, names: Iterable[str], measured: Measured) -> None:
+    """Refuse names of what is measured, and of a report, that the engine has for its own.
+
+    Raises:
+        UserError: with the first of them.
+    """
+    own, now = {*OUTCOME, *STATE}, measured.now()
+    clash = [("", name) for name in sorted(own & {*now})]
+    for name in names:
+        if name in own or name in now or name.startswith((HISTORY, RETRY)):
+            clash.append(("report: ", name))
+    for where, name in clash:
+        raise UserError(
+            f"study {type(study).__name__}: {where}{name!r} is the engine's; give it another name"
+        )
 
 
 def _past(study: Study, cells: Sequence[Any], measured: Measured) -> np.ndarray:

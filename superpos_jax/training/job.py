@@ -9,8 +9,9 @@ import contextlib
 import functools
 import logging
 import os
+import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,12 @@ from superpos_jax.engine.code import make_mesh
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.plan import Plan
 from superpos_jax.engine.program import Program
+from superpos_jax.engine.study import Study
 from superpos_jax.errors import UserError
 from superpos_jax.results import cells, rows
 from superpos_jax.results.result import Result
 from superpos_jax.results.sweep import Sweep, read_sweep
-from superpos_jax.text import first_line
+from superpos_jax.text import counted, first_line
 from superpos_jax.training import checkpoint, launch, opening, shards
 from superpos_jax.training.checkpoint import Checkpoints, Saved, about, drop_finished, find
 from superpos_jax.training.folder import Folder
@@ -36,12 +38,18 @@ from superpos_jax.training.logbook import Logbook
 from superpos_jax.training.loop import Training, advance
 from superpos_jax.training.opening import Job, opened
 from superpos_jax.training.progress import Progress, shown
+from superpos_jax.training.provenance import changed_source
 from superpos_jax.training.reports import finished_rows, try_report
 from superpos_jax.training.signals import stop_requests
 
 PLANNING = 3e-5
 """Seconds that planning takes for each cell that has data of its own: 20 to 36 millionths on one
 core, for 100,000 and a million of them. Where cells share data it takes a fifth."""
+
+KEPT = (
+    "the trained cells are kept in a checkpoint: when the report is mended, the same command with"
+    " --mix trains none of them again"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -73,8 +81,8 @@ def run(
         fresh: start over, whatever `out` holds of this or another sweep.
         retry: train only the cells that died or diverged, again, with these values
             (`{"lr": 1e-4}`) in place of the sweep's.
-        mix: train more cells in `out` though others were trained with other code of the study or on
-            other data.
+        mix: train what is left in `out` though cells were trained with other code of the study or
+            on other data. Cells that other code has half trained begin again.
         shard: train the third of 16 parts of the cells, `"3/16"`, cut by work; `merge` puts the
             folders of all parts together.
         limit: GiB of memory to stay below, on each machine; by default 90 % of what is free. Cells
@@ -157,7 +165,7 @@ def train(
         mesh = make_mesh(find_devices(devices))
         if collective.leads() and (hint := study.hint(_platform(mesh))):
             logger.warning("%s", hint)
-        programs = _programs(job, book, mesh, limit)
+        programs, stale = _programs(job, book, mesh, limit)
         book.begin(mesh, [machine for _, saved in programs if saved for machine in saved.machines])
         shares = np.array([plan.per_device.sum() for plan, _ in programs])
         shares /= shares.sum()
@@ -176,14 +184,21 @@ def train(
                 if i == 0:  # it compiles, and reports: what the folder holds may go
                     if job.folder and job.fresh:
                         collective.shared(job.folder.clear)
+                    for path in stale if collective.leads() else ():
+                        shutil.rmtree(path, ignore_errors=True)
                     book.write()
                 book.add_seconds("compile_seconds", training.compile_seconds)
                 book.note_cores(program)
-                checkpoints = _train_program(
+                checkpoints, save = _train_program(
                     training, book, checkpoint_seconds, asked_to_stop, told
                 )
                 told(Progress(1.0, "measuring", training.step, training.step))
-                ended = finished_rows(training, len(book.runs) - 1)
+                try:
+                    ended = finished_rows(training, len(book.runs) - 1)
+                except Exception:  # a mistake in a report must not cost the training
+                    if book.folder and save() and collective.leads():
+                        logger.warning("%s", KEPT)
+                    raise
                 if i + 1 == len(programs):
                     book.finish()
                 book.add(ended)
@@ -204,8 +219,8 @@ def tell_of_planning(cells: int) -> None:
 
 def _programs(
     job: Job, book: Logbook, mesh: jax.sharding.Mesh, limit: float | None
-) -> list[tuple[Plan, Saved | None]]:
-    """The plan of each program, and the checkpoint from which it goes on.
+) -> tuple[list[tuple[Plan, Saved | None]], list[Path]]:
+    """The plan of each program, and the checkpoint from which it goes on; checkpoints of no use.
 
     Raises:
         UserError: there is too little memory; a checkpoint is of another kind of machine.
@@ -221,16 +236,22 @@ def _programs(
     all_cells = {*job.grid.cells, *job.cells, *cells.cells_of(book.table, study)}
     copies = count if platform == "cpu" else beside
     results = collective.shared(lambda: memory.results(study, all_cells, platform, copies))
-    return [
+    parts, stale = _parts(job, platform)
+    programs = [
         (plan, saved)
-        for part, saved in _parts(job, platform)
+        for part, saved in parts
         for plan in memory.split(study, part, mesh.size, platform, free, count, results)
     ]
+    return programs, stale
 
 
-def _parts(job: Job, platform: str) -> list[tuple[list[Any], Saved | None]]:
-    """The cells to train, together with the checkpoint from which some of them go on."""
+def _parts(job: Job, platform: str) -> tuple[list[tuple[list[Any], Saved | None]], list[Path]]:
+    """The cells to train, together with the checkpoint from which some of them go on.
+
+    And the checkpoints of other code of the study, from which none goes on.
+    """
     left, parts = dict.fromkeys(job.cells), list[tuple[list[Any], Saved | None]]()
+    stale = list[Path]()
     checkpoints: list[Saved] = []
     if (folder := job.folder) and not job.fresh:
         checkpoints = collective.shared(
@@ -245,10 +266,24 @@ def _parts(job: Job, platform: str) -> list[tuple[list[Any], Saved | None]]:
                 f"checkpoint: written on {saved.platform}, this is {platform}; continue there, "
                 "or --fresh"
             )
+        if mine and not _goes_on(saved, mine, job.grid.study):
+            stale.append(saved.path)
+            continue
         if mine:
             parts.append((mine, saved))
             left = {cell: None for cell in left if cell not in {*mine}}
-    return [*parts, (list(left), None)] if left else parts
+    return [*parts, (list(left), None)] if left else parts, stale
+
+
+def _goes_on(saved: Saved, cells: Sequence[Any], study: Study) -> bool:
+    """Whether cells go on from a checkpoint: not if they are half trained, by other code."""
+    if saved.arrays["step"] >= max(map(study.steps, cells)):
+        return True
+    changed = changed_source(saved.machines, type(study))
+    if changed and collective.leads():
+        again = counted(len(cells), "half-trained cell")
+        logger.warning("%s; from the start: %s", changed, again)
+    return not changed
 
 
 def _train_program(
@@ -257,8 +292,12 @@ def _train_program(
     checkpoint_seconds: float | None,
     asked_to_stop: Callable[[], bool],
     told: Callable[[Progress], None],
-) -> Checkpoints | None:
-    """Train a program's cells to their end; its checkpoints, which process 0 alone keeps."""
+) -> tuple[Checkpoints | None, Callable[[], bool]]:
+    """Train a program's cells to their end.
+
+    Returns:
+        Its checkpoints, which process 0 alone keeps; and what writes one.
+    """
     program, trained = training.program, training.program.plan.cells
     checkpoints = None
     if book.folder and collective.leads():
@@ -283,7 +322,7 @@ def _train_program(
     advance(training, is_due, save, asked_to_stop, told)
     if checkpoints:
         book.add_seconds("saving_seconds", checkpoints.spent)
-    return checkpoints
+    return checkpoints, save
 
 
 def _told(

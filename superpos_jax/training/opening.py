@@ -89,8 +89,8 @@ def opened(
                 changed = changed or changed_data(runs, data_sources(grid.study, grid.cells))
             if changed and todo:
                 raise UserError(
-                    f"--out {folder.path}: {changed}; --mix trains the other cells with what is"
-                    " there now, or choose another --out"
+                    f"--out {folder.path}: {changed}; --mix trains what is left with what is"
+                    " there now, half-trained cells from the start; or choose another --out"
                 )
             if changed:
                 logger.warning("%s; --fresh trains them again", changed)

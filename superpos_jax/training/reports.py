@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,10 +16,15 @@ from superpos_jax.errors import UserError
 from superpos_jax.results import rows
 from superpos_jax.results.cells import Columns
 from superpos_jax.results.reported import placed, reported
+from superpos_jax.text import first_line
 from superpos_jax.training.loop import Training
+
+logger = logging.getLogger(__name__)
 
 TOGETHER = 4096
 """Cells whose reports are held at once; they become columns before the next ones are made."""
+UNABLE = "report fails on a cell that has done no update, as it will on one that dies of its first"
+TRIED = "superpos tried report before training, on a cell that has done no update"
 ENDS = ""
 """The column of verdicts beside those of reports, which have names."""
 
@@ -62,18 +68,28 @@ def finished_rows(training: Training, run: int) -> xr.Dataset:
 def try_report(training: Training) -> None:
     """Report of one cell before its training, so that a mistake in a report costs no training.
 
-    A report has to do with little: a cell that dies of its first update has learned no more, and
-    its history is as short.
+    The cell has learned nothing, and its history is one point: so it is with one that dies of its
+    first update. A report that cannot do with that is warned of.
 
     Raises:
-        UserError: the study breaks its contract; or whatever the report raises.
+        UserError: the study breaks its contract; or what the report raises.
     """
     program, measured = training.program, training.measured
     if training.step or (cell := program.smallest(training.state)) is None:
         return
-    with np.errstate(all="ignore"):
-        _, said = _reporter(program.study, program.plan.cells, measured)(*cell)
-    reported(program.study, [said], np.array([False]))
+    study = program.study
+    rows.refuse_names(study, (), measured)
+    try:
+        with np.errstate(all="ignore"):
+            _, said = _reporter(study, program.plan.cells, measured)(*cell)
+    except (ArithmeticError, IndexError, ValueError) as error:
+        if collective.leads():
+            logger.warning("%s (%s: %s)", UNABLE, type(error).__name__, first_line(error))
+        return
+    except Exception as error:
+        error.add_note(TRIED)
+        raise
+    rows.refuse_names(study, reported(study, [said], np.array([False])), measured)
 
 
 def _reporter(

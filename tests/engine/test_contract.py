@@ -64,6 +64,21 @@ BROKEN = {
         "        return memo, now.measured['train_loss'] > 1\n\n"
         "    def init", "nothing is called 'train_loss'; allowed: none.",
     ),
+    "a look that says yes or no": (
+        "    def init", "    def look_every(self, cell):\n        return 2\n\n"
+        "    def look(self, cell, shapes, now, memo):\n        return memo, now.step > 2\n\n"
+        "    def init", "look: the code is bool[]; allowed: memo and code",
+    ),
+    "a look without a memo": (
+        "    def init", "    def look_every(self, cell):\n        return 2\n\n"
+        "    def look(self, cell, shapes, now, memo):\n        return now.step\n\n"
+        "    def init", "look: returns no pair; allowed: memo and code",
+    ),
+    "a data set that is measured at no time": (
+        "DataSet(cell.seed, 5)", "DataSet(cell.seed, 5, 'looks')",
+        "evaluate = 'looks': allowed: look, history, end",
+    ),
+    "a list for a key": ("DataSet(cell.seed, 5)", "DataSet([1], 5)", "key [1] cannot be hashed"),
     "an array for a variable": (
         "    def init", "    def report(self, cell, trained):\n"
         "        return {'w': trained.params}\n\n    def init",

@@ -131,6 +131,12 @@ def test_numbers_of_several_kinds_have_one_that_holds_what_is_missing():
         ({"a/b": Variable((), 1.0, {})}, "'a/b' is no name"),
         ({"x": Variable((), "word", {})}, "x holds str128; allowed: numbers"),
         ({"x": Variable(("k",), 1.0, {})}, "x is an array of 0 dimensions, its dims are"),
+        ({"x": Variable("k", np.ones(1), {})}, "its dims are 'k'; allowed: a tuple"),
+        ({"x": Variable(("k", "k"), np.ones((2, 2)), {})}, "other names than 'k'"),
+        ({"x": Variable(("lr",), np.ones(2), {})}, "other names than 'lr'"),
+        ({"x": Variable(("step",), np.ones(2), {})}, "other names than 'step'"),
+        ({"x": Variable(("arm",), np.ones(2), {})}, "other names than 'arm'"),
+        ({"x": Variable(("x",), np.ones(2), {})}, "other names than 'x'"),
     ],
 )
 def test_a_report_that_no_result_can_hold_is_refused(report, words):
@@ -143,7 +149,7 @@ def test_a_report_under_the_name_of_a_number_is_refused():
         def report(self, cell, trained):
             return {"lr": Variable((), np.float32(1), {})}
 
-    with pytest.raises(sp.UserError, match=r"Clashing.report: 'lr' is a number of the cell"):
+    with pytest.raises(sp.UserError, match=r"study Clashing: report: 'lr' is a number of the cell"):
         table(study=Clashing(GRID.study.options))
 
 

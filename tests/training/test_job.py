@@ -12,9 +12,11 @@ import ridge
 import xarray as xr
 from ridge import Ridge
 from test_growth import sweep
+from test_resume import interrupt_at
 
 import superpos_jax as sp
 from superpos_jax.engine import memory
+from superpos_jax.errors import Interrupted, UserError
 from superpos_jax.results import registry, source
 from superpos_jax.results.grid import Grid
 from superpos_jax.results.source import source_hash
@@ -261,6 +263,67 @@ def test_cells_of_changed_code_are_not_mixed_unasked(tmp_path, mine, superpos):
     assert old.changed.startswith("study_source ")
     assert new.changed == ""
     assert superpos(*more, "--fresh", "--yes")[0] == 0
+
+
+FLIPPED = """
+    def load(self, dataset):
+        batch = super().load(dataset)
+        return batch._replace(y=-batch.y)
+"""
+
+
+@pytest.mark.unoptimized
+def test_half_trained_cells_start_again_with_changed_code(tmp_path, mine, caplog):
+    mine(STUDY)
+    half = sweep({"T": [3, 5]}, steps=2000, lr=1e-4)
+    half = half.model_copy(update={"study": "mine:Mine"})
+    with pytest.raises(Interrupted):
+        sp.run(half, out=tmp_path / "out", progress=interrupt_at(900))
+    mine(STUDY + FLIPPED)
+    with pytest.raises(UserError, match="half-trained cells from the start"):
+        sp.run(half, out=tmp_path / "out")
+    seen = []
+    result = sp.run(half, out=tmp_path / "out", mix=True, progress=seen.append)
+    assert "from the start: 2 half-trained cells" in caplog.text
+    assert min(now.step for now in seen if now.doing == "training") < 900
+    one = sp.run(half.model_copy(update={"axes": {"T": (3,)}}))
+    np.testing.assert_allclose(
+        result.dataset.history_train_loss.sel(T=3), one.dataset.history_train_loss.sel(T=3), 1e-5
+    )
+    assert not (tmp_path / "out" / "checkpoint").exists()
+
+
+HASTY = """
+    def report(self, cell, trained):
+        return {"last": Variable((), trained.history[KEY][-1], {})} if trained.updates else {}
+"""
+
+
+@pytest.mark.unoptimized
+def test_a_report_that_fails_costs_no_training(tmp_path, mine, caplog):
+    """Where its mistake shows at the end alone."""
+    imports = "from superpos_jax.engine.study import Variable\n"
+    study = imports + STUDY + HASTY
+    mine(study.replace("KEY", "'accuracy'"))
+    whole = sweep({"T": [3, 5]}, steps=500)
+    whole = whole.model_copy(update={"study": "mine:Mine"})
+    with pytest.raises(KeyError):
+        sp.run(whole, out=tmp_path / "out")
+    assert "the trained cells are kept in a checkpoint" in caplog.text
+    mine(study.replace("KEY", "'train_loss'"))
+    seen = []
+    result = sp.run(whole, out=tmp_path / "out", mix=True, progress=seen.append)
+    assert not [now for now in seen if now.doing == "training"]
+    assert result.dataset["last"].values.tolist() == result.dataset["train_loss"].values.tolist()
+
+
+def test_a_report_that_needs_a_history_is_warned_of(tmp_path, mine, caplog):
+    study = "from superpos_jax.engine.study import Variable\n" + STUDY + HASTY
+    mine(study.replace("KEY][-1]", "'train_loss'][-2]").replace(" if trained.updates else {}", ""))
+    some = sweep({"T": [3]}, steps=20).model_copy(update={"study": "mine:Mine"})
+    assert np.isfinite(sp.run(some).dataset["last"]).all()
+    assert "report fails on a cell that has done no update" in caplog.text
+    assert "IndexError" in caplog.text
 
 
 def test_a_result_says_what_it_is(tmp_path):
