@@ -73,7 +73,7 @@ def run(
         typer.Option(
             "--mix",
             help="Train what is left though cells were trained with other code or on other data. "
-            "What other code has half trained begins again.",
+            "What is half trained begins again.",
         ),
     ] = False,
     fresh: Annotated[

@@ -25,9 +25,8 @@ from superpos_jax.engine.code import make_mesh
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.plan import Plan
 from superpos_jax.engine.program import Program
-from superpos_jax.engine.study import Study
 from superpos_jax.errors import UserError
-from superpos_jax.results import cells, rows
+from superpos_jax.results import cells, rows, view
 from superpos_jax.results.result import Result
 from superpos_jax.results.sweep import Sweep, read_sweep
 from superpos_jax.text import counted, first_line
@@ -38,7 +37,7 @@ from superpos_jax.training.logbook import Logbook
 from superpos_jax.training.loop import Training, advance
 from superpos_jax.training.opening import Job, opened
 from superpos_jax.training.progress import Progress, shown
-from superpos_jax.training.provenance import changed_source
+from superpos_jax.training.provenance import changed_data, changed_source, data_sources
 from superpos_jax.training.reports import finished_rows, try_report
 from superpos_jax.training.signals import stop_requests
 
@@ -82,7 +81,7 @@ def run(
         retry: train only the cells that died or diverged, again, with these values
             (`{"lr": 1e-4}`) in place of the sweep's.
         mix: train what is left in `out` though cells were trained with other code of the study or
-            on other data. Cells that other code has half trained begin again.
+            on other data. Cells that are half trained so begin again.
         shard: train the third of 16 parts of the cells, `"3/16"`, cut by work; `merge` puts the
             folders of all parts together.
         limit: GiB of memory to stay below, on each machine; by default 90 % of what is free. Cells
@@ -248,7 +247,7 @@ def _programs(
 def _parts(job: Job, platform: str) -> tuple[list[tuple[list[Any], Saved | None]], list[Path]]:
     """The cells to train, together with the checkpoint from which some of them go on.
 
-    And the checkpoints of other code of the study, from which none goes on.
+    And the checkpoints by other code of the study or of other data, from which none goes on.
     """
     left, parts = dict.fromkeys(job.cells), list[tuple[list[Any], Saved | None]]()
     stale = list[Path]()
@@ -266,7 +265,7 @@ def _parts(job: Job, platform: str) -> tuple[list[tuple[list[Any], Saved | None]
                 f"checkpoint: written on {saved.platform}, this is {platform}; continue there, "
                 "or --fresh"
             )
-        if mine and not _goes_on(saved, mine, job.grid.study):
+        if mine and not _goes_on(saved, mine, job):
             stale.append(saved.path)
             continue
         if mine:
@@ -275,11 +274,14 @@ def _parts(job: Job, platform: str) -> tuple[list[tuple[list[Any], Saved | None]
     return [*parts, (list(left), None)] if left else parts, stale
 
 
-def _goes_on(saved: Saved, cells: Sequence[Any], study: Study) -> bool:
-    """Whether cells go on from a checkpoint: not if they are half trained, by other code."""
+def _goes_on(saved: Saved, cells: Sequence[Any], job: Job) -> bool:
+    """Whether cells go on from a checkpoint: not if they are half trained, otherwise than now."""
+    study = job.grid.study
     if saved.arrays["step"] >= max(map(study.steps, cells)):
         return True
+    latest = [] if job.table is None else view.provenance(job.table)[-1:]
     changed = changed_source(saved.machines, type(study))
+    changed = changed or changed_data(latest, data_sources(study, cells))
     if changed and collective.leads():
         again = counted(len(cells), "half-trained cell")
         logger.warning("%s; from the start: %s", changed, again)

@@ -272,20 +272,37 @@ FLIPPED = """
 """
 
 
+READING = """
+    def data_sources(self, cell):
+        import os
+
+        return {"numbers": os.environ["NUMBERS"]}
+"""
+
+
 @pytest.mark.unoptimized
-def test_half_trained_cells_start_again_with_changed_code(tmp_path, mine, caplog):
-    mine(STUDY)
+@pytest.mark.parametrize("what", ["code", "data"])
+def test_half_trained_cells_start_again(tmp_path, mine, caplog, monkeypatch, what):
+    monkeypatch.setenv("NUMBERS", "one")
+    mine(STUDY + READING)
     half = sweep({"T": [3, 5]}, steps=2000, lr=1e-4)
     half = half.model_copy(update={"study": "mine:Mine"})
     with pytest.raises(Interrupted):
         sp.run(half, out=tmp_path / "out", progress=interrupt_at(900))
-    mine(STUDY + FLIPPED)
+    if what == "code":
+        mine(STUDY + READING + FLIPPED)
+    else:
+        monkeypatch.setenv("NUMBERS", "two")
     with pytest.raises(UserError, match="half-trained cells from the start"):
         sp.run(half, out=tmp_path / "out")
-    seen = []
-    result = sp.run(half, out=tmp_path / "out", mix=True, progress=seen.append)
+    with pytest.raises(Interrupted):
+        sp.run(half, out=tmp_path / "out", mix=True, progress=interrupt_at(1))
     assert "from the start: 2 half-trained cells" in caplog.text
-    assert min(now.step for now in seen if now.doing == "training") < 900
+    kept = [int(path.name) for path in (tmp_path / "out").glob("checkpoint/*/[0-9]*")]
+    assert 0 < max(kept) < 900
+    caplog.clear()
+    result = sp.run(half, out=tmp_path / "out", mix=True)  # goes on from there
+    assert "from the start" not in caplog.text
     one = sp.run(half.model_copy(update={"axes": {"T": (3,)}}))
     np.testing.assert_allclose(
         result.dataset.history_train_loss.sel(T=3), one.dataset.history_train_loss.sel(T=3), 1e-5

@@ -4,6 +4,7 @@ Wherever a z-score is bounded, T is so large that a probability wrong by 2 % sho
 """
 
 import itertools
+import functools
 import math
 
 import jax
@@ -68,6 +69,22 @@ def test_no_whole_chunk_is_drawn_for_a_few_samples(monkeypatch):
         few = data.draw(data.Stream(0, 60, 0.9, "train", first=first), T)
         np.testing.assert_array_equal(few.dense(60), whole[first : first + T])
     assert sizes == [data.FEW] * 3 + [data.CHUNK]
+
+
+@pytest.mark.parametrize(("S", "again"), [(0.9, 0), (0.5, 70)])
+def test_chunks_are_kept_by_their_size(monkeypatch, S, again):
+    """Of 6 non-zeros a sample 1,024 chunks, of 30 only 64."""
+    monkeypatch.setattr(data, "_keeping", functools.cache(data._keeping.__wrapped__))
+    drawn, bits = [], data._bits
+
+    def counted(stream, start, size, slots):
+        drawn.append(start)
+        return bits(stream, start, size, slots)
+
+    monkeypatch.setattr(data, "_bits", counted)
+    for _ in range(2):
+        data.draw(data.Stream(0, 60, S, "train"), 70 * data.CHUNK)
+    assert len(drawn) == 70 + again
 
 
 @pytest.mark.unoptimized
