@@ -3,8 +3,8 @@
 Wherever a z-score is bounded, T is so large that a probability wrong by 2 % shows.
 """
 
-import itertools
 import functools
+import itertools
 import math
 
 import jax
