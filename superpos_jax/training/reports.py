@@ -78,7 +78,6 @@ def try_report(training: Training) -> None:
     if training.step or (cell := program.smallest(training.state)) is None:
         return
     study = program.study
-    rows.refuse_names(study, (), measured)
     try:
         with np.errstate(all="ignore"):
             _, said = _reporter(study, program.plan.cells, measured)(*cell)

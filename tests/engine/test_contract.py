@@ -182,7 +182,7 @@ def test_a_mistake_in_a_report_is_found_before_training(run, tmp_path):
 
     def init"""
     code, _, err = run("hasty", "steps = []\n" + GOOD.replace("    def init", report))
-    assert (code, "KeyError: 'accuracy'" in err) == (2, True)
+    assert (code, "KeyError: 'accuracy'\nsuperpos tried report before training" in err) == (2, True)
     assert sys.modules["hasty"].steps == [1]
     assert not (tmp_path / "hasty").exists()
 

@@ -320,10 +320,11 @@ def test_the_layout_of_an_accelerator_trains_the_same_cells():
 
 
 @pytest.mark.unoptimized
-def test_the_smallest_cell_is_one_of_the_plan():
+@pytest.mark.parametrize("devices", [1, 2])
+def test_the_smallest_cell_is_one_of_the_plan(devices):
     """Of the first device; what it has beside its number is its own."""
-    cells = [replace(BASE, T=T, seed=seed) for seed, T in enumerate([50, 400, 3, 20])]
-    program = build(STUDY, cells, 2)
+    cells = [replace(BASE, T=T, seed=seed) for seed, T in enumerate([9, 20, 700, 300, 150, 400])]
+    program = build(STUDY, cells, devices)
     state = program.init()
     number, params, memo = program.smallest(state)
     assert len(program.plan.groups) > 1
