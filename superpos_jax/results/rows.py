@@ -136,8 +136,9 @@ def refuse_names(study: Study, names: Iterable[str], measured: Measured) -> None
     """
     own, now = {*OUTCOME, *STATE}, measured.now()
     clash = [("", name) for name in sorted(own & {*now})]
+    own |= {*now} - {*study.traces}  # what is traced has a history, and its end is reported
     for name in names:
-        if name in own or name in now or name.startswith((HISTORY, RETRY)):
+        if name in own or name.startswith((HISTORY, RETRY)):
             clash.append(("report: ", name))
     for where, name in clash:
         raise UserError(
