@@ -47,9 +47,11 @@ def load_study(name: str) -> type[Study]:
     except ModuleNotFoundError as error:
         if str(error.name) not in itertools.accumulate(parts, "{}.{}".format):
             raise  # the study exists and lacks something else: not a matter of its name
+        within, dot, last = name.rpartition(".")
+        meant = f"did you mean '{within}:{last}'? " if dot and ":" not in name else ""
         raise UserError(
-            f"study: no study {name!r}; {_allowed()}, whose file is in the current folder or on"
-            " PYTHONPATH"
+            f"study: no study {name!r}; {meant}{_allowed()}, whose file is in the current folder or"
+            " on PYTHONPATH"
         ) from None
     except SyntaxError as error:
         raise UserError(

@@ -79,6 +79,12 @@ def _arrays(study: Study, report: Mapping[str, Variable]) -> dict[str, np.ndarra
                 f"{wrong}{name} is an array of {counted(values.ndim, 'dimension')}, its dims are"
                 f" {dims!r}; allowed: a tuple, a name for each"
             )
+        for key, value in variable.attrs.items():
+            if not (isinstance(key, str) and _is_plain(value)):
+                raise UserError(
+                    f"{wrong}{name}: attrs[{key!r}] is a {type(value).__name__}; allowed: text,"
+                    " numbers, lists of them, by name"
+                )
         for dim in dims:
             if dim in numbers or dim in report or dims.count(dim) > 1 or not isinstance(dim, str):
                 raise UserError(
@@ -87,6 +93,15 @@ def _arrays(study: Study, report: Mapping[str, Variable]) -> dict[str, np.ndarra
                 )
         arrays[name] = signed(values)
     return arrays
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a store can hold it as an attribute."""
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _is_plain(inner) for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | int | float | np.generic | np.ndarray)
 
 
 def _same(name: str, dims: tuple[str, ...] | None, others: tuple[str, ...]) -> tuple[str, ...]:

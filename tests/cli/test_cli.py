@@ -292,6 +292,7 @@ BAD_FILES = {
     "unknown axis": ("[axes]\nweight_deca = [0.1]", "did you mean weight_decay?"),
     "unknown option": ("[options]\nnn = 5", "options.nn: unknown"),
     "unknown study": ('study = "double"', "no study 'double'"),
+    "a dot for the colon": ('study = "mine.Mine"', "did you mean 'mine:Mine'?"),
     "study of another kind": ('study = "json:loads"', "not a superpos_jax.Study"),
     "empty axis": ("[axes]\nT = []", "axes.T"),
     "axis is no list": ("[axes]\nT = 5", "axes.T = 5: allowed: a list"),

@@ -131,6 +131,7 @@ def test_numbers_of_several_kinds_have_one_that_holds_what_is_missing():
         ({"a/b": Variable((), 1.0, {})}, "'a/b' is no name"),
         ({"x": Variable((), "word", {})}, "x holds str128; allowed: numbers"),
         ({"x": Variable(("k",), 1.0, {})}, "x is an array of 0 dimensions, its dims are"),
+        ({"x": Variable((), 1.0, {"of": {1}})}, r"attrs\['of'\] is a set; allowed: text"),
         ({"x": Variable("k", np.ones(1), {})}, "its dims are 'k'; allowed: a tuple"),
         ({"x": Variable(("k", "k"), np.ones((2, 2)), {})}, "other names than 'k'"),
         ({"x": Variable(("lr",), np.ones(2), {})}, "other names than 'lr'"),
