@@ -25,7 +25,7 @@ CHUNK = 1024
 FEW = 64
 """Samples that are drawn at once, instead of a chunk, if no more are asked for."""
 KEPT = {16: 1024, 256: 64}
-"""Chunks that are kept of samples of fewer non-zeros than that, 0.2 and 3 MB each; of others 2."""
+"""Chunks that are kept, by what their samples have fewer non-zeros than; of others 2 are kept."""
 STREAMS = {"train": 0, "test": 1, "online": 2}
 
 
