@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from superpos_jax.engine.threefry import Key, bits_in_step
+
 ROUNDS = 24
 """Rounds of the shuffle."""
 SALT = np.uint32(0xB5297A4D)
@@ -34,7 +36,7 @@ def choose(
     """
     place = jnp.arange(rows)
     if order == "replace":
-        bits = jax.random.bits(_key(seed, step), (rows,))
+        bits = bits_in_step(_key(seed, step), rows)
         index = (bits % jnp.asarray(samples, jnp.uint32)).astype(jnp.int32)
         return index, (place < size).astype(jnp.float32)
     per_epoch = -(-samples // size)
@@ -60,7 +62,7 @@ def shuffled(index: jax.Array, seed: jax.Array, epoch: jax.Array, samples: jax.A
     >>> sorted(shuffled(jnp.arange(5), 0, 3, 5).tolist())
     [0, 1, 2, 3, 4]
     """
-    words = jax.random.bits(_key(seed, epoch), (ROUNDS, 3))
+    words = bits_in_step(_key(seed, epoch), 3 * ROUNDS).reshape(ROUNDS, 3)
     samples = jnp.asarray(samples, jnp.uint32)
 
     def meet(round: jax.Array, index: jax.Array) -> jax.Array:
@@ -76,7 +78,6 @@ def shuffled(index: jax.Array, seed: jax.Array, epoch: jax.Array, samples: jax.A
     return places.astype(jnp.int32)
 
 
-def _key(seed: jax.Array, number: jax.Array) -> jax.Array:
+def _key(seed: jax.Array, number: jax.Array) -> Key:
     """A key of two numbers, without the rounds that folding one into the other takes."""
-    words = jnp.stack([jnp.asarray(seed, jnp.uint32) ^ SALT, jnp.asarray(number, jnp.uint32)])
-    return jax.random.wrap_key_data(words, impl="threefry2x32")
+    return Key(jnp.asarray(seed, jnp.uint32) ^ SALT, jnp.asarray(number, jnp.uint32))

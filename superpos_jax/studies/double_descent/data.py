@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from superpos_jax.studies.double_descent import threefry
+from superpos_jax.engine import threefry
 
 CHUNK = 1024
 FEW = 64

@@ -1,4 +1,4 @@
-"""The random bits of `jax.random` in numpy, with nothing to compile.
+"""The random bits of `jax.random`: in numpy, with nothing to compile, and in a step, faster.
 
 Threefry-2x32 of 20 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011),
 used as `jax.random` uses it with `jax_threefry_partitionable`.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 ROTATIONS = (13, 15, 26, 6), (17, 29, 16, 24)
@@ -60,11 +62,34 @@ def bits(key: Key, count: int) -> np.ndarray:
     return words
 
 
-def _threefry(key: Key, counter: np.ndarray) -> tuple[Any, Any]:
+def bits_in_step(key: Key, count: int) -> jax.Array:
+    """Random words of a traced key, (count,) uint32, as `jax.random.bits`, in a step of training.
+
+    On a CPU `jax.random` goes through its rounds in a loop, and each round of a few words costs as
+    much as it does of thousands. Here they are written out. XLA would then compute a word again
+    for every number that is gathered by it, if a loop over two halves did not keep it from that.
+    """
+
+    def on_cpu(*key: jax.Array) -> jax.Array:
+        half = -(-count // 2)
+        counters = jnp.arange(2 * half, dtype=jnp.uint32).reshape(2, half)
+        words = jax.lax.map(
+            lambda counter: jnp.bitwise_xor(*_threefry(Key(*key), counter)), counters
+        )
+        return words.ravel()[:count]
+
+    def elsewhere(*key: jax.Array) -> jax.Array:
+        wrapped = jax.random.wrap_key_data(jnp.stack(key), impl="threefry2x32")
+        return jax.random.bits(wrapped, (count,))
+
+    return jax.lax.platform_dependent(*key, cpu=on_cpu, default=elsewhere)
+
+
+def _threefry(key: Key, counter: Any) -> tuple[Any, Any]:
     """Two words for each counter below 2^32."""
     schedule = *key, key.first ^ key.second ^ PARITY
     with np.errstate(over="ignore"):
-        x = key.first + np.zeros_like(counter)
+        x = key.first + 0 * counter
         y = key.second + counter
         for i in range(5):
             for distance in ROTATIONS[i % 2]:

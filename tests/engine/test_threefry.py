@@ -1,4 +1,4 @@
-"""Random words in numpy against those of JAX, to the bit."""
+"""Random words in numpy, and in a step, against those of JAX, to the bit."""
 
 import jax
 import numpy as np
@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from superpos_jax.engine import threefry
 from superpos_jax.engine.numerics import pinned
-from superpos_jax.studies.double_descent import threefry
 
 words = st.integers(0, 2**32 - 1)
 pytestmark = pytest.mark.unoptimized
@@ -36,3 +36,17 @@ def test_keys_and_words_are_those_of_jax(seed, number, numbers):
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         assert one.dtype == np.uint32
         assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("count", [1, 8, 72, 101])
+def test_words_in_a_step_are_those_of_jax(count):
+    keys = np.array([[0, 0], [3, 2**32 - 1], [2**31, 7]], np.uint32)
+
+    def words(key):
+        wrapped = jax.random.wrap_key_data(key, impl="threefry2x32")
+        return threefry.bits_in_step(threefry.Key(*key), count), jax.random.bits(wrapped, (count,))
+
+    with pinned():
+        found, expected = jax.jit(jax.vmap(words))(keys)
+    assert found.dtype == np.uint32
+    assert np.array_equal(found, expected)
