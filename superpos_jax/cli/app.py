@@ -103,12 +103,10 @@ def plan(
 
         superpos plan reference/P5 --shards 16
     """
-    from superpos_jax.drawing.choose import check_figures
-    from superpos_jax.results.sweep import read_sweep
+    from superpos_jax.drawing.choose import read_drawable
     from superpos_jax.training import estimate
 
-    loaded, grid = read_sweep(sweep, overrides)
-    check_figures(loaded, grid, changed=bool(overrides))
+    loaded, grid = read_drawable(sweep, overrides)
     if count is not None:
         shards = estimate.of_shards(grid, count, devices)
         print_table(f"plan of {loaded.name}", ("shard", "cells", "work", "time"), shards)
@@ -161,10 +159,9 @@ def audit(
     """
     from superpos_jax.training import audit as audits
 
-    archived = result.suffix == ".zip"
     findings = []
     with progress_bar() as progress:
-        for finding in audits.audit(load_named(result, study), cells, seed, progress, archived):
+        for finding in audits.audit(load_named(result, study), cells, seed, progress):
             findings.append(finding)
     rows = [
         (
@@ -176,9 +173,8 @@ def audit(
         for f in findings
     ]
     print_table(f"audit of {result}", ("cell", "bits", "largest difference", "bits are"), rows)
-    compared = (
-        "what the archive holds, large arrays in its five digits" if archived else "all of it"
-    )
+    in_part = any(finding.archived for finding in findings)
+    compared = "what the archive holds, large arrays in its five digits" if in_part else "all of it"
     out.print(
         f"Compared: {compared}. Promised: the same bits on a processor, versions, code and data"
         " that are those of the run; where one is not, its numbers may differ."

@@ -49,7 +49,7 @@ def measure(
 
         superpos measure results/quickstart --set test_draws=64 --out results/quickstart_64
     """
-    from superpos_jax.results.sweep import parse
+    from superpos_jax.results.sweep import parsed
     from superpos_jax.results.view import from_grid
     from superpos_jax.training import measure as training
     from superpos_jax.training.folder import Folder
@@ -59,7 +59,7 @@ def measure(
         raise UserError(f"--out {folder}: exists; allowed: a new folder")
     names = tuple(type(loaded.grid.study).Options.model_fields)
     usual = [DRAWS] if DRAWS.partition("=")[0] in names else []
-    options = dict(parse(override) for override in overrides or usual)
+    options = parsed(overrides or usual)
     if wrong := sorted({*options} - {*names}):
         allowed = ", ".join(names) or "none, the study has no options"
         raise UserError(f"--set {wrong[0]}: not an option; allowed: {allowed}")

@@ -11,9 +11,9 @@ import typer
 DONE, SOME_DIED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
 ENDS = (
-    "Exit codes: 0 done; 1 some cells died, an audit found different bits, or a comparison other "
-    "numbers; 2 the input is wrong: one line says what is allowed, or the code of a study fails; "
-    "130 interrupted, the same command continues."
+    "Exit codes: 0 done; 1 some cells became non-finite, an audit found different bits, or a "
+    "comparison other numbers; 2 the input is wrong: one line says what is allowed, or the code of "
+    "a study fails; 130 interrupted, the same command continues."
 )
 
 

@@ -193,13 +193,11 @@ def _open(
     Raises:
         UserError: something is wrong with them.
     """
-    from superpos_jax.drawing.choose import check_figures
-    from superpos_jax.results.sweep import read_sweep
+    from superpos_jax.drawing.choose import read_drawable
     from superpos_jax.training.folder import Folder
     from superpos_jax.training.opening import opened
 
-    sweep, grid = read_sweep(source, overrides)
-    check_figures(sweep, grid, changed=bool(overrides))
+    sweep, grid = read_drawable(source, overrides)
     target = out_folder or _folder(sweep, shard)
     folder = Folder(target, sweep, grid)
     if fresh:
@@ -229,7 +227,7 @@ def _open_retry(
     """
     from superpos_jax.results.result import sweep_of
     from superpos_jax.results.store import read_attributes
-    from superpos_jax.results.sweep import load_sweep, parse
+    from superpos_jax.results.sweep import load_sweep, parsed
     from superpos_jax.training.folder import Folder
     from superpos_jax.training.opening import opened
 
@@ -239,7 +237,7 @@ def _open_retry(
         raise UserError("--retry-dead: keeps what is trained, --fresh drops it; give one")
     sweep = sweep_of(read_attributes(target))
     grid = sweep.grid()
-    folder, retry = Folder(target, sweep, grid), dict(map(parse, overrides))
+    folder, retry = Folder(target, sweep, grid), parsed(overrides)
     job = stack.enter_context(opened(sweep, grid, folder, retry=retry, mix=mix))
     out.print(f"{target}: {len(job.cells) or 'no'} cells to be trained again")
     return job

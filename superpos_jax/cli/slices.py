@@ -26,9 +26,9 @@ def load_named(folder: Path, study: str | None) -> Result:
 
 def selected(at: Sequence[str]) -> dict[str, Any]:
     """What `--at` names: axis -> value, or values."""
-    from superpos_jax.results.sweep import parse
+    from superpos_jax.results.sweep import parsed
 
-    return dict(parse(value, "--at") for value in at)
+    return parsed(at, "--at")
 
 
 def sliced(result: Result, select: Mapping[str, Any]) -> Result:

@@ -71,6 +71,8 @@ def print_result(result: Result, select: Mapping[str, Any] | None = None) -> Non
     Raises:
         UserError: an axis has no such value.
     """
+    import numpy as np
+
     from superpos_jax.engine.verdicts import FAILED, UNFINISHED
     from superpos_jax.results.cells import RETRY
     from superpos_jax.results.view import data_sources
@@ -126,8 +128,10 @@ def print_result(result: Result, select: Mapping[str, Any] | None = None) -> Non
         out.print(f"{left:,} of {dataset['verdict'].size:,} cells are not finished; {so_far}.")
     for name in map(str, dataset.data_vars):
         if name.startswith(RETRY):
-            again = int(dataset[name].notnull().sum())
-            out.print(f"{again} cells were trained again with another {name.removeprefix(RETRY)}.")
+            again, field = dataset[name].values[dataset[name].notnull()], name.removeprefix(RETRY)
+            words = (grid.study.labels.describe({field: value}) for value in np.unique(again))
+            those = f"{counted(len(again), 'cell')} {'was' if len(again) == 1 else 'were'}"
+            out.print(f"{those} trained again, with {' or '.join(words)}.", soft_wrap=True)
     for source in data_sources(dataset):
         out.print(printable(source), soft_wrap=True)
 

@@ -20,7 +20,7 @@ from superpos_jax.errors import UserError
 from superpos_jax.results.grid import Grid
 from superpos_jax.results.registry import figure_names, load_study
 from superpos_jax.results.result import Result
-from superpos_jax.results.sweep import Sweep
+from superpos_jax.results.sweep import Sweep, read_sweep
 from superpos_jax.text import is_seed
 
 GENERIC: Mapping[str, FigureSpec] = {figure.name: figure for figure in (PLANE, CURVES, HISTORY)}
@@ -87,6 +87,20 @@ def figure(result: Result, name: str, *args: Any, **select: Any) -> Figure:
         figure(result, "plane", lr=3e-3).savefig("plane.png")
     """
     return drawable(result, name, select).draw(table(result, name, *args, **select))
+
+
+def read_drawable(source: str | Path, overrides: Sequence[str] = ()) -> tuple[Sweep, Grid]:
+    """What `read_sweep` reads, once its figures are checked.
+
+    Raises:
+        UserError: as `read_sweep` and `check_figures`, with the name of the file.
+    """
+    sweep, grid = read_sweep(source, overrides)
+    try:
+        check_figures(sweep, grid, changed=bool(overrides))
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
+    return sweep, grid
 
 
 def check_figures(sweep: Sweep, grid: Grid, changed: bool = False) -> None:

@@ -37,6 +37,10 @@ class Result(Protocol):
         """The arrays of one cell, by a value for every swept axis."""
         ...
 
+    def trained_cell(self, **values: Any) -> Any:
+        """The numbers of one cell."""
+        ...
+
 
 def narrow(
     dataset: xr.Dataset,

@@ -83,6 +83,8 @@ def _admit(files: Mapping[str, File], room: float) -> None:
         if match and match["chunk"]:
             codec, chunk = packings[match["array"]]
             unpacked = _UNPACKED[codec](file)
+            if unpacked < 0:
+                raise ValueError(f"{name}: not whole")
             if unpacked != chunk:
                 raise ValueError(f"{name}: unpacks to {unpacked:,} bytes, not {chunk:,}")
 
@@ -180,9 +182,11 @@ def _declared(said: Mapping[str, Any], array: str) -> tuple[int, int, int, str]:
 
 def _of_blosc(file: File) -> int:
     """What a chunk of blosc says that it unpacks to; -1 where it is not whole."""
-    header = np.frombuffer(file.read(BLOSC_HEADER), "<u4")
-    is_whole = len(header) == 4 and header[3] == file.size
-    return int(header[1]) if is_whole else -1
+    head = file.read(BLOSC_HEADER)
+    if len(head) < BLOSC_HEADER:
+        return -1
+    _, unpacked, _, packed = np.frombuffer(head, "<u4").tolist()
+    return int(unpacked) if packed == file.size else -1
 
 
 def _of_zstd(file: File) -> int:

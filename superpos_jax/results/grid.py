@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from typing import Any
@@ -181,7 +181,7 @@ def make_grid(
     return grid
 
 
-def refuse_point(point: Mapping[str, Any], axes: Iterable[str]) -> None:
+def refuse_point(point: Mapping[str, Any], axes: Collection[str]) -> None:
     """Refuse to name a cell by anything but one value for each axis.
 
     Raises:
@@ -190,7 +190,9 @@ def refuse_point(point: Mapping[str, Any], axes: Iterable[str]) -> None:
     if {*point} != {*axes}:
         names = ", ".join(axes)
         wanted = f"one value for each of {names}" if names else "nothing: it is one cell"
-        raise UserError(f"cell: give {wanted}")
+        lacks = [f"{axis} is missing" for axis in axes if axis not in point]
+        more = [f"{name} was not swept" for name in point if name not in axes]
+        raise UserError(f"cell: {', '.join([*more, *lacks])}; give {wanted}")
 
 
 def refuse_wrong(study: Study, cells: Iterable[Any]) -> None:

@@ -82,7 +82,9 @@ def in_short(pairs: Sequence[Overlap]) -> str:
     """How many cells differ, in a sentence.
 
     >>> in_short([Overlap("P5", "P6", 44, 40, "", ""), Overlap("P6", "P7", 48, 0, "", "")])
-    'A cell is in two results 92 times, 40 times with other numbers: in 1 of 2 pairs of results.'
+    '92 cells are in two results, 40 of them with other numbers: in 1 of 2 pairs of results.'
+    >>> in_short([Overlap("P6", "P7", 48, 0, "", "")])
+    '48 cells are in two results, with the same numbers.'
     >>> in_short([Overlap("P3", "P5", 24, 24, "", "", elsewhere=24)])[-43:]
     ' 24 of these were trained on two platforms.'
     >>> in_short([])
@@ -95,11 +97,11 @@ def in_short(pairs: Sequence[Overlap]) -> str:
     )
     elsewhere = sum(pair.elsewhere for pair in pairs)
     worse = sum(pair.differing > 0 for pair in pairs)
+    common = f"{counted(cells, 'cell')} {'is' if cells == 1 else 'are'} in two results"
+    apart = f"{differing:,} of them with other numbers: in {worse} of {counted(len(pairs), 'pair')}"
     return (
-        f"A cell is in two results {cells:,} times, {differing:,} times with other numbers:"
-        f" in {worse} of {counted(len(pairs), 'pair')} of results."
-        + (f" {elsewhere:,} of these were trained on two platforms." if elsewhere else "")
-    )
+        f"{common}, {apart} of results." if differing else f"{common}, with the same numbers."
+    ) + (f" {elsewhere:,} of these were trained on two platforms." if elsewhere else "")
 
 
 def _trained(table: xr.Dataset) -> _Trained:

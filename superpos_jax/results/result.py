@@ -32,7 +32,7 @@ from superpos_jax.results.store import read_table, write_table
 from superpos_jax.results.summary import contents
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.results.view import ended_as, from_grid, to_grid
-from superpos_jax.text import counted, first_line
+from superpos_jax.text import counted, few, first_line
 
 
 class Result:
@@ -126,15 +126,25 @@ class Result:
         """
         if axis not in self.axes:
             raise UserError(f"best: {axis} was not swept; allowed: {', '.join(self.axes)}")
-        if by not in self.dataset:
-            raise UserError(f"best: no cell has a {by} yet")
-        if set(self.dataset[by].dims) != set(self.axes):
-            raise UserError(f"best: {by} is not one number a cell")
+        numbers = [name for name, v in self.dataset.data_vars.items() if {*v.dims} == {*self.axes}]
+        if by not in numbers:
+            is_loss = by == "train_loss" and by not in self.dataset
+            reason = "no cell has one yet" if is_loss else "it is not one number a cell"
+            raise UserError(
+                f"best: by={by!r}: {reason}; allowed: {', '.join(few([*map(str, numbers)]))}"
+            )
         return Best(self, axis, by)
 
-    def count(self, verdict: int) -> int:
-        """How many cells ended so (`FINISHED`, ...)."""
-        return int((self.dataset["verdict"] == verdict).sum())
+    def count(self, verdict: int | str) -> int:
+        """How many cells ended so: `count("finished")`, or the number of the verdict, as stored.
+
+        Raises:
+            UserError: no cell can end so.
+        """
+        if verdict not in (*VERDICTS, *range(len(VERDICTS))):
+            raise UserError(f"count: {verdict!r}: allowed: {', '.join(VERDICTS)}")
+        number = VERDICTS.index(verdict) if isinstance(verdict, str) else verdict
+        return int((self.dataset["verdict"] == number).sum())
 
     def dead(self) -> list[dict[str, Any]]:
         """The cells that became non-finite: their axes' values, verdict and step of death."""

@@ -29,7 +29,7 @@ from superpos_jax.results.admission import admit
 from superpos_jax.results.cells import cells_of, numbers_of
 from superpos_jax.results.registry import load_study, refuse_unnamed
 from superpos_jax.results.runs import axes as axes_of
-from superpos_jax.results.view import FORMAT, flattened
+from superpos_jax.results.view import ARCHIVED, FORMAT, flattened, noted
 from superpos_jax.text import few, first_line
 
 STORE = "result.zarr"
@@ -66,7 +66,7 @@ def read_table(path: Path) -> xr.Dataset:
     if path.suffix == ".zip":
         if not path.exists():
             raise UserError(f"{path}: no such archive")
-        return _read(path)
+        return noted(_read(path), **{ARCHIVED: True})
     return _patiently(path, _read)
 
 
@@ -196,7 +196,7 @@ def _read(store: Path) -> xr.Dataset:
         admit(store)
         with ZipStore(store, mode="r") if store.suffix == ".zip" else LocalStore(store) as files:
             dataset = xr.open_zarr(files, consolidated=False, zarr_format=3, chunks=None)
-            dataset = dataset.load().drop_encoding()
+            dataset = _loaded(dataset).drop_encoding()
         version = int(dataset.attrs["format"])
         if version in (FORMAT, OF_A_GRID):
             expected = json.loads(dataset.attrs.pop("crc32"))
@@ -219,6 +219,20 @@ def _read(store: Path) -> xr.Dataset:
             f"and {FORMAT}"
         )
     return table
+
+
+def _loaded(dataset: xr.Dataset) -> xr.Dataset:
+    """The dataset in memory.
+
+    Raises:
+        ValueError: an array cannot be read.
+    """
+    for name, variable in dataset.variables.items():
+        try:
+            variable.load()
+        except Exception as error:  # whatever a damaged file makes a reader say
+            raise ValueError(f"damaged: {name}: {first_line(error)}") from None
+    return dataset
 
 
 def _current(table: xr.Dataset) -> xr.Dataset:

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -190,8 +190,8 @@ def read_sweep(source: str | Path, overrides: Sequence[str] = ()) -> tuple[Sweep
         for table in TABLES if overrides else ():
             if not isinstance(content.get(table, {}), dict):
                 raise UserError(f"{table} = {content[table]!r}: allowed: a table, [{table}]")
-        for override in overrides:
-            _override(content, override)
+        for key, value in parsed(overrides).items():
+            _override(content, key, value)
         if "name" not in content and not re.fullmatch(NAME, path.stem):
             raise UserError(
                 f"name: missing, and {path.stem!r} is none; allowed: letters, digits, '.', '_', '-'"
@@ -252,9 +252,25 @@ def parse(override: str, option: str = "--set") -> tuple[str, Any]:
     return key, text
 
 
-def _override(content: dict[str, Any], override: str) -> None:
+def parsed(overrides: Iterable[str], option: str = "--set") -> dict[str, Any]:
+    """Keys and values of several `key=value`.
+
+    >>> parsed(["T=[10, 100]", "steps=200"])
+    {'T': [10, 100], 'steps': 200}
+
+    Raises:
+        UserError: one is no such thing, or a key is given twice.
+    """
+    values = dict[str, Any]()
+    for key, value in (parse(override, option) for override in overrides):
+        if key in values:
+            raise UserError(f"{option} {key}: given twice; allowed: once, as a list if it has many")
+        values[key] = value
+    return values
+
+
+def _override(content: dict[str, Any], key: str, value: Any) -> None:
     """Apply one `key=value`: a list makes an axis, a single value fixes it or sets a field."""
-    key, value = parse(override)
     study = load_study(str(content.get("study", _default_study())))
     names = study.cell_fields()
     options = tuple(study.Options.model_fields)

@@ -28,6 +28,9 @@ from superpos_jax.results.cells import (
 from superpos_jax.results.grid import Grid
 from superpos_jax.results.sweep import Sweep
 
+ARCHIVED = "archived"
+"""In a run of the provenance: its cells were read from an archive. It lacks some arrays, and some
+values of large ones; the others of these are rounded."""
 FORMAT = 3
 """Of a store: 3 holds a table of cells, 2 held arrays over a grid."""
 
@@ -69,6 +72,13 @@ def provenance(dataset: xr.Dataset) -> list[Any]:
     """The runs that trained the cells of a dataset, in order of time."""
     latest = json.loads(dataset.attrs["provenance"])
     return [run for run in (*latest.pop("earlier", []), latest) if run]
+
+
+def noted(dataset: xr.Dataset, **notes: Any) -> xr.Dataset:
+    """The dataset with a note in every run of its provenance."""
+    *earlier, latest = [{**run, **notes} for run in provenance(dataset)] or [{}]
+    told = latest | ({"earlier": earlier} if earlier else {})
+    return dataset.assign_attrs(provenance=json.dumps(told))
 
 
 def data_sources(dataset: xr.Dataset) -> list[str]:
@@ -174,6 +184,8 @@ def from_grid(dataset: xr.Dataset, grid: Grid) -> xr.Dataset:
     places = []
     for axis, values in grid.axes.items():
         order = {value: i for i, value in enumerate(values)}
+        if axis not in dataset.dims:
+            raise ValueError(f"{axis} is no dimension; allowed: some of its values, as a list")
         try:
             places.append([order[value] for value in dataset[axis].values.tolist()])
         except KeyError as error:

@@ -21,7 +21,7 @@ from superpos_jax.results.cells import missing
 from superpos_jax.results.result import Result
 from superpos_jax.results.store import one_nan
 from superpos_jax.results.sweep import Sweep
-from superpos_jax.results.view import provenance
+from superpos_jax.results.view import ARCHIVED, provenance
 from superpos_jax.training.job import run
 from superpos_jax.training.progress import Progress
 from superpos_jax.training.provenance import (
@@ -50,6 +50,8 @@ class Finding:
     changed: str
     """Why bits are not promised: what of machine, versions and data differs, or that it is an
     accelerator and the study has no kernel for all of its sums; empty if they are."""
+    archived: bool
+    """Whether it was read from an archive, of which only what it holds is compared."""
 
 
 def audit(
@@ -57,17 +59,16 @@ def audit(
     cells: int,
     seed: int | None = None,
     progress: Callable[[Progress], None] = lambda progress: None,
-    archived: bool = False,
 ) -> Iterator[Finding]:
     """Train random finished cells again, each alone.
+
+    Of a cell that was read from an archive only what the archive holds is compared.
 
     Args:
         result: to be audited.
         cells: how many; all there are if that is fewer.
         seed: chooses the cells.
         progress: called between chunks.
-        archived: whether the result is an archive. It lacks some arrays, and some values of large
-            ones; the others of these are rounded. Then only what it holds is compared.
 
     Raises:
         UserError: no cell is trained yet.
@@ -113,7 +114,10 @@ def audit(
         platform = present["device"].partition(":")[0]
         if platform != "cpu" and (why := _rounded_by_others(result.grid.study, cell, platform)):
             changed.append(why)
-        yield Finding(point, *_compare(stored, again, archived), "; ".join(dict.fromkeys(changed)))
+        archived = bool(made and made.get(ARCHIVED))
+        same, apart, where = _compare(stored, again, archived)
+        why = "; ".join(dict.fromkeys(changed))
+        yield Finding(point, same, apart, where, why, archived)
 
 
 def _take_cores(runs: Sequence[Any]) -> int:

@@ -162,8 +162,11 @@ def _seconds(study: Study, plan: Plan, platform: str, processes: int) -> float:
     measuring = np.array([*map(Once(functools.partial(_measuring, study)), plan.cells)])
     seconds = (plan.work * plan.lasts + measuring) / rate
     for group in plan.groups if platform == "cpu" else ():
-        own = group.slots[group.slots >= 0]
-        seconds[own] /= _vectorised(study, group, plan.cells[own[0]])
+        together = group.slots.reshape(-1, group.beside)
+        filled = together >= 0
+        # An empty place costs as much as a cell.
+        share = filled.mean(axis=1, keepdims=True) * _vectorised(study, group, plan.cells)
+        seconds[together[filled]] /= np.broadcast_to(share, together.shape)[filled]
     loops = plan.updates_per_device * SECONDS_PER_UPDATE.get(how, 0.0)
     busiest = (np.bincount(plan.owner, seconds, plan.devices) + loops).max()
     samples = sum(own.samples for streams in plan.streams.values() for own in streams.values())
@@ -183,9 +186,9 @@ def _measuring(study: Study, cell: Any) -> float:
     return FORWARD * study.sample_cost(cell) * samples
 
 
-def _vectorised(study: Study, group: Group, cell: Any) -> float:
+def _vectorised(study: Study, group: Group, cells: Sequence[Any]) -> float:
     """Share of a core's rate that cells side by side reach; 1 for cells one after another."""
     if group.beside == 1:
         return 1.0
-    cost = group.layout.shapes.row_cost or study.sample_cost(cell)
+    cost = group.layout.shapes.row_cost or study.sample_cost(cells[group.slots.max()])
     return float(min(1.0, (cost / SMALL_ROW) ** SMALL_ROW_POWER))

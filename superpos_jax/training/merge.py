@@ -47,6 +47,8 @@ def merge(
         UserError: the folders do not belong together, with the fields that differ, or one cannot
             be read; `out` holds something else or is in use.
     """
+    if isinstance(folders, str | Path):
+        raise UserError(f"merge: {str(folders)!r} is one folder; allowed: a list of folders")
     tables = dict(_read(folders))
     if not tables:
         raise UserError("merge: no result in any of the folders")

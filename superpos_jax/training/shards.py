@@ -63,7 +63,7 @@ def parse(text: str, option: str = "shard") -> Shard:
     """
     named = re.fullmatch(r"(\d{1,9})/(\d{1,9})", str(text))
     if not named or not 1 <= int(named[1]) <= int(named[2]):
-        raise UserError(f"{option} {text}: allowed: NUMBER/COUNT, as 3/16, from 1/16 to 16/16")
+        raise UserError(f"{option} {text}: allowed: NUMBER/COUNT, as 3/16, NUMBER from 1 to COUNT")
     return Shard(int(named[1]), int(named[2]))
 
 

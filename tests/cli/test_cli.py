@@ -210,7 +210,7 @@ def test_a_figure_that_cannot_be_drawn_is_refused_before_training(
     sweep_file.write_text('figures = ["t_sweep", "plane"]\n' + SWEEP.replace("m = [2, 3]\n", ""))
     code, _, err = superpos(command, sweep_file)
     assert (code, err.count("\n")) == (2, 1)
-    assert "figures[1]: plane needs two swept axes T and m; swept: T, seed" in err
+    assert f"{sweep_file}: figures[1]: plane needs two swept axes T and m; swept: T, seed" in err
     assert not (tmp_path / "results").exists()
 
 
@@ -357,6 +357,8 @@ BAD_FLAGS = {
     "unknown flag": (["run", "quickstart", "--outt", "x"], "--out"),
     "no sweep": (["run"], "Missing argument 'sweep'"),
     "set without a value": (["plan", "quickstart", "--set", "T"], "expected key=value"),
+    "set twice": (["plan", "quickstart", "--set", "T=5", "--set", "T=6"], "--set T: given twice"),
+    "at twice": (["show", "RESULT", "--at", "m=2", "--at", "m=3"], "--at m: given twice"),
     "set an unknown key": (["plan", "quickstart", "--set", "stps=1"], "did you mean steps?"),
     "set a wrong value": (["plan", "quickstart", "--set", "lr=-1.0"], "cell.lr"),
     "no devices": (["run", "quickstart", "--devices", "0"], "--devices"),

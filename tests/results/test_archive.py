@@ -6,6 +6,7 @@ import xarray as xr
 
 import superpos_jax as sp
 from superpos_jax.results import archive
+from superpos_jax.results.view import noted
 
 pytestmark = pytest.mark.unoptimized
 
@@ -26,7 +27,7 @@ def test_an_archive_holds_what_is_named_and_reads_as_a_folder(result, tmp_path, 
     keep = {"W": 0, "feature_dimensionality": 0, "sample_dimensionality": 2}
     thin = archive.thin(result, keep, large=200)
     path = archive.write(thin, tmp_path / "deep" / "several.zip")
-    xr.testing.assert_identical(sp.load(path).dataset, thin.dataset)
+    xr.testing.assert_identical(sp.load(path).dataset, noted(thin.dataset, archived=True))
     kept = sp.load(path).dataset
     for name in ("test_loss", "history_train_loss", "verdict", "regime", "W_norm"):
         xr.testing.assert_identical(kept[name], result.dataset[name])

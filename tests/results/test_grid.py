@@ -76,7 +76,11 @@ def test_a_cell_is_called_by_names_or_numbers(grid):
 @pytest.mark.parametrize(
     ("point", "said"),
     [
-        ({"arm": "deep"}, "cell: give one value for each of arm, T, loss, seed"),
+        ({"arm": "deep", "sed": 1}, "cell: sed was not swept, T is missing, loss is missing"),
+        (
+            {"arm": "deep", "T": 10, "loss": 0},
+            "cell: seed is missing; give one value for each of arm",
+        ),
         ({"arm": "dep", "T": 10, "loss": 0, "seed": 0}, "cell: arm='dep' was not swept; allowed: "),
         ({"arm": "deep", "T": 15, "loss": 0, "seed": 0}, "cell: T=15 was not swept; allowed: [10,"),
         ({"arm": "deep", "T": 10, "loss": 1, "seed": 0}, "cell: loss=1 was not swept; allowed: ['"),

@@ -92,7 +92,7 @@ def test_a_number_that_differs_is_told(kept, superpos):
     assert code == 1
     assert "test_loss 5 and 7.5, T = 5, seed = 0" in out
     assert (
-        "A cell is in two results 3 times, 2 times with other numbers: in 1 of 1 pair of results."
+        "3 cells are in two results, 2 of them with other numbers: in 1 of 1 pair of results."
         in out
     )
     code, _, err = superpos("compare", one, one)

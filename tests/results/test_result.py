@@ -109,14 +109,27 @@ def test_a_cell_of_which_a_part_was_stored_says_so(lost):
             _ = cell.V
         assert cell.V0.shape == (2, 20)
     assert Result(dataset).cell().V.shape == (2, 20)
-    with pytest.raises(sp.UserError, match="cell: give nothing: it is one cell"):
+    with pytest.raises(sp.UserError, match="T was not swept; give nothing: it is one cell"):
         Result(dataset).cell(T=3)
 
 
-@pytest.mark.parametrize("by", ["history_train_loss", "W"])
+@pytest.mark.parametrize("by", ["history_train_loss", "W", "tset_loss"])
 def test_the_best_is_told_by_one_number_a_cell(result, by):
-    with pytest.raises(sp.UserError, match=f"{by} is not one number a cell"):
+    with pytest.raises(sp.UserError, match=f"by='{by}': it is not one.*allowed: .*test_loss"):
         result.best("T", by=by)
+
+
+def test_cells_are_counted_by_a_word_or_a_number(result):
+    assert [result.count(end) for end in ("finished", "non-finite", "diverged", 0)] == [1, 1, 0, 1]
+    for wrong in ("finshed", 99):
+        with pytest.raises(sp.UserError, match=f"count: {wrong!r}: allowed: finished, non-finite"):
+            result.count(wrong)
+
+
+def test_a_slice_that_lost_an_axis_is_not_stored(result, tmp_path):
+    some = result.dataset.isel(T=0)
+    with pytest.raises(sp.UserError, match="not stored: T is no dimension; allowed: some of its"):
+        Result(some, result.grid).save(tmp_path)
 
 
 def test_wrong_types_in_python_get_one_line():

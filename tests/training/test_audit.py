@@ -15,7 +15,7 @@ import superpos_jax as sp
 from superpos_jax.cli import terminal
 from superpos_jax.engine import bits
 from superpos_jax.errors import Interrupted
-from superpos_jax.results import archive
+from superpos_jax.results import archive, view
 from superpos_jax.studies.double_descent import autoencoders
 from superpos_jax.studies.double_descent.study import DoubleDescent
 from superpos_jax.training import provenance
@@ -77,9 +77,14 @@ def test_of_an_archive_is_compared_what_it_holds(folder, tmp_path, superpos):
     code, out, _ = superpos("audit", path)
     assert (code, "DIFFERENT" in out) == (0, False)
     assert "Compared: what the archive holds, large arrays in its five digits." in out
+    again = tmp_path / "again"
+    sp.load(path).save(again)
+    code, out, _ = superpos("audit", again)
+    assert (code, "DIFFERENT" in out, "what the archive holds" in out) == (0, False, True)
     loss = thin["test_loss"].values
     loss[:] = np.nextafter(loss, np.float32(9))  # a single number is whole
-    (finding,) = audit(sp.Result(thin, result.grid), 1, archived=True)
+    noted = view.noted(thin, **{view.ARCHIVED: True})
+    (finding,) = audit(sp.Result(noted, result.grid), 1)
     assert (finding.same, finding.quantity) == (False, "test_loss")
 
 

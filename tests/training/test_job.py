@@ -92,7 +92,7 @@ def test_a_retry_by_the_command(tmp_path, superpos):
     code, out, _ = superpos(*command, "--retry-dead", "--set", "lr=0.05")
     assert code == 0
     assert "2 cells to be trained again" in out
-    assert "2 cells were trained again with another lr." in out
+    assert "2 cells were trained again, with lr" in out
     result = sp.load(tmp_path / "out")
     assert result.dataset.retry_lr.values.tolist() == [0.05, 0.05]
     assert xr.open_zarr(tmp_path / "out/result.zarr", consolidated=False).sizes["cell"] == 4

@@ -151,6 +151,7 @@ def test_folders_that_hold_no_result(root, part, tmp_path, caplog):
     for folders, said in (
         ([early], "merge: no result in any of the folders"),
         ([part, tmp_path / "typo"], "typo: no result here"),
+        (str(part), "is one folder; allowed: a list of folders"),
         ([part, tmp_path / "x.zip"], "an archive holds a part"),
     ):
         with pytest.raises(sp.UserError, match=said):

@@ -9,7 +9,6 @@ import numpy as np
 
 from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.story import Part, Ranked, Vectors
-from superpos_jax.results.runs import fixed
 
 
 def vectors_story(result: Result, point: Mapping[str, Any]) -> Iterator[Part]:
@@ -30,8 +29,8 @@ def dimensions_story(result: Result, point: Mapping[str, Any]) -> Iterator[Part]
     groups = {word: values[name].values for name, word in names.items() if name in values}
     groups = {word: array for word, array in groups.items() if np.isfinite(array).any()}
     if groups:
-        cell = {**fixed(result.dataset), **point}
-        share = min(1.0, cell["m"] / cell["T"])
+        cell = result.trained_cell(**point)
+        share = min(1.0, cell.m / cell.T)
         yield Ranked("Dimensionalities", groups, {"even share m/T": share})
 
 

@@ -60,7 +60,7 @@ def attributions_table(result: Result, **select: Any) -> pd.DataFrame:
     fitted = [lr for lr in rates if late[lr] == 0] or rates
     low, high = fitted[0], fitted[-1]
     point["lr"] = low
-    cell = result.trained_cell(**point)  # type: ignore[attr-defined]
+    cell = result.trained_cell(**point)
     study = result.grid.study  # type: ignore[attr-defined]
     test = study.load(study.datasets(replace(cell))["test"])
     first = int(mapped(test)[0])
