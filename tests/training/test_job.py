@@ -21,6 +21,7 @@ from superpos_jax.results import registry, source
 from superpos_jax.results.grid import Grid
 from superpos_jax.results.source import source_hash
 from superpos_jax.results.sweep import Sweep
+from superpos_jax.text import NBSP
 from superpos_jax.training.audit import audit
 
 STUDY = """
@@ -92,7 +93,7 @@ def test_a_retry_by_the_command(tmp_path, superpos):
     code, out, _ = superpos(*command, "--retry-dead", "--set", "lr=0.05")
     assert code == 0
     assert "2 cells to be trained again" in out
-    assert "2 cells were trained again, with lr" in out
+    assert "2 cells were trained again, with lr = 0.05." in out.replace(NBSP, " ")
     result = sp.load(tmp_path / "out")
     assert result.dataset.retry_lr.values.tolist() == [0.05, 0.05]
     assert xr.open_zarr(tmp_path / "out/result.zarr", consolidated=False).sizes["cell"] == 4
