@@ -121,3 +121,12 @@ def test_no_two_steps_draw_the_same():
         for seed, step in itertools.product(range(5), repeat=2)
     ]
     assert len(set(batches)) == 25
+
+
+def test_words_of_a_batch_are_not_those_of_weights_or_data():
+    """Which a study draws by `jax.random.key(seed)`, folded with small numbers."""
+    index, _ = choose_jit("replace", 8, 3, 5, 8, 2**31 - 1)
+    others = [jnp.asarray([3, 5]), jax.random.key_data(jax.random.fold_in(jax.random.key(3), 5))]
+    for words in others:
+        key = jax.random.wrap_key_data(words.astype(jnp.uint32), impl="threefry2x32")
+        assert (index != jax.random.bits(key, (8,)) % jnp.uint32(2**31 - 1)).any()

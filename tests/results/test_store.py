@@ -148,12 +148,17 @@ def test_variables_come_in_the_order_in_which_they_were_measured(tmp_path):
     assert [list(sp.load(tmp_path).dataset.data_vars) for _ in range(3)] == [measured] * 3
 
 
-def test_a_file_that_lost_its_end_is_told_by_its_array(old, tmp_path):
+def test_a_damaged_file_is_told_by_its_array(old, tmp_path):
     sp.load(old / "plain").save(tmp_path)
-    (chunk,) = (path for path in (tmp_path / "result.zarr/W/c").rglob("*") if path.is_file())
-    chunk.write_bytes(chunk.read_bytes()[:15])
-    with pytest.raises(sp.UserError, match=r"not a readable result \(W/c/0/0/0: not whole"):
-        sp.load(tmp_path)
+    chunk = tmp_path / "result.zarr/W/c/0/0/0"
+    whole = chunk.read_bytes()
+    for damaged, said in (
+        (whole[:15], "W/c/0/0/0: not whole"),
+        (whole[:2] + b"\x01" + whole[3:16] + b"\xff" * (len(whole) - 16), "damaged: W: "),
+    ):
+        chunk.write_bytes(damaged)
+        with pytest.raises(sp.UserError, match=rf"not a readable result \({said}"):
+            sp.load(tmp_path)
 
 
 def test_a_number_that_the_study_has_got_since_has_its_default(old, tmp_path):
