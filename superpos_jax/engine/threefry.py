@@ -65,9 +65,9 @@ def bits(key: Key, count: int) -> np.ndarray:
 def bits_in_step(key: Key, count: int) -> jax.Array:
     """Random words of a traced key, (count,) uint32, as `jax.random.bits`, in a step of training.
 
-    On a CPU `jax.random` goes through its rounds in a loop, and each round of a few words costs as
-    much as it does of thousands. Here they are written out. XLA would then compute a word again
-    for every number that is gathered by it, if a loop over two halves did not keep it from that.
+    On a CPU `jax.random` loops over its rounds: many small operations, which small models notice.
+    Here the rounds are written out. XLA would then compute a word again for every number that is
+    gathered by it; a loop over two halves of the words keeps it from that.
     """
 
     def on_cpu(*key: jax.Array) -> jax.Array:

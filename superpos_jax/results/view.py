@@ -29,8 +29,8 @@ from superpos_jax.results.grid import Grid
 from superpos_jax.results.sweep import Sweep
 
 ARCHIVED = "archived"
-"""In a run of the provenance: its cells were read from an archive. It lacks some arrays, and some
-values of large ones; the others of these are rounded."""
+"""Marks a run of the provenance whose cells were read from an archive: some arrays are not there,
+and large ones are in part, and rounded."""
 FORMAT = 3
 """Of a store: 3 holds a table of cells, 2 held arrays over a grid."""
 
