@@ -36,6 +36,11 @@ reports.TOGETHER = 3  # the few cells of a test are reported in several parts to
 # Studies of equal options are one: what one test compiled of a sweep another need not trace.
 Study.__eq__ = lambda study, other: (type(study), study.options) == (type(other), other.options)
 Study.__hash__ = lambda study: hash((type(study), study.options.model_dump_json()))
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+if CORES and (worker := os.environ.get("PYTEST_XDIST_WORKER", "")):
+    # XLA's threads keep a core busy while they wait: each worker, and what it starts, has its own.
+    mine = CORES[int(worker.removeprefix("gw")) :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])]
+    os.sched_setaffinity(0, mine or CORES)
 jax.config.update("jax_num_cpu_devices", 2)
 jax.devices()  # start JAX now: later calls cannot change the number
 
@@ -113,6 +118,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         code_for.cache_clear()
     jax.config.update("jax_disable_most_optimizations", is_plain)
     compiler.get_compile_options = plainly if is_plain else as_users_compile
+
+
+@pytest.fixture
+def all_cores():
+    """What the test starts may use all cores; it is skipped where there is one."""
+    if len(CORES) < 2:
+        pytest.skip("needs two cores")
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, CORES)
+    yield
+    os.sched_setaffinity(0, mine)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ SWEEP = """
 name = "tortured"
 figures = ["t_sweep"]
 [axes]
-T = [3, 40]
+T = {T}
 steps = [900, {steps}]
 lr = [1e-2, 3e38]        # the second kills its cells
 [cell]
@@ -119,9 +119,11 @@ def differing(one: Path, other: Path) -> list[str]:
     ]
 
 
-def torture(folder: Path, kills: int, steps: int) -> tuple[list[Kill], int]:
+def torture(
+    folder: Path, kills: int, steps: int, T: tuple[int, int] = (3, 40)
+) -> tuple[list[Kill], int]:
     """Kill that many times; the kills, and how many runs came to their end and were compared."""
-    (folder / "tortured.toml").write_text(SWEEP.format(steps=steps))
+    (folder / "tortured.toml").write_text(SWEEP.format(steps=steps, T=[*T]))
     seconds = quiet(folder)
     struck: list[Kill] = []
     finished = attempts = 0

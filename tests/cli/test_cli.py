@@ -34,7 +34,7 @@ steps = 6
 n = 30
 test_samples = 20
 """
-DRAWN = ("plane", "t_sweep", "vectors", "dimensions")
+DRAWN = ("plane", "vectors")
 
 
 @pytest.fixture

@@ -212,9 +212,9 @@ def test_the_engine_alone_is_the_engine_in_company(apart, together):
             )
 
 
-@pytest.mark.parametrize("count", [1, 5, 9])
+@pytest.mark.parametrize("count", [1, 9])
 def test_company_changes_no_bit_of_cells_side_by_side(together, count):
-    """One, one more than go at once, and all, in any order: some stop early, one dies."""
+    """One, and all in another order, four at once: some stop early, one dies."""
     chosen = np.random.default_rng(count).permutation(len(CELLS))[:count]
     story = fit(InCompany(OPTIONS), [CELLS[i] for i in chosen])
     for place, i in enumerate(chosen):

@@ -22,20 +22,20 @@ from superpos_jax.training import job as train
 STUDY = Sparse(Options(n=40, test_samples=36))
 STOPS = (5, 12, 25, 40)
 BASE = Cell(T=5, m=2, S=0.9, lr=1e-2, reduction=0.0, steps=40)
-# In blocks of few rows m is 1 or 7, in those of many 2 or 9: four layouts are compiled.
+# In blocks of few rows m is 1 or 7, in those of many 9: three layouts are compiled.
 CELLS = (
     replace(BASE, T=1, m=1, seed=3),
     replace(BASE, T=5, m=7, steps=12),
     replace(BASE, T=33, m=7, seed=1),
     replace(BASE, T=400, m=9, seed=2),
-    replace(BASE, T=400, m=2, reduction=1.0, steps=25),
+    replace(BASE, T=400, m=9, reduction=1.0, steps=25),
     replace(BASE, T=1, m=7, seed=3, reduction=1.0, lr=3e-2, steps=25),
     replace(BASE, T=33, m=7, S=0.92, reduction=1.0),
     replace(BASE, T=5, m=1, data_seed=7, weight_decay=0.1, steps=12),
     replace(BASE, T=400, m=9, reduction=1.0, eps=1e-6, steps=12),
     replace(BASE, T=33, m=1, init_seed=3, lr=1e-3, steps=25),
 )
-DEADLY = (replace(BASE, T=33, m=7, lr=1e30), replace(BASE, T=400, m=2, lr=1e30))
+DEADLY = (replace(BASE, T=33, m=7, lr=1e30), replace(BASE, T=400, m=9, lr=1e30))
 OTHERS = (
     *DEADLY,
     replace(BASE, T=34, m=7, seed=1),
@@ -130,7 +130,7 @@ def test_a_finished_cell_stays_as_it_is(company, index):
     assert difference(company.params[0][index], company.params[1][index]) != {}
 
 
-@pytest.mark.parametrize("deadly", DEADLY, ids=["T=33,m=7", "T=400,m=2"])
+@pytest.mark.parametrize("deadly", DEADLY, ids=["T=33,m=7", "T=400,m=9"])
 def test_a_dead_cell_stops_at_its_last_finite_parameters(extended, deadly):
     place = len(CELLS) + len(OTHERS) - 1 - OTHERS.index(deadly)
     records = [{k: v[place] for k, v in record.items()} for record in extended.records]

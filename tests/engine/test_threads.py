@@ -68,7 +68,7 @@ def trained_on(cores):
     return done.stdout
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+@pytest.mark.usefixtures("all_cores")
 def test_threads_change_no_bit():
     assert trained_on(1) == trained_on(2)
 

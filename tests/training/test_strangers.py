@@ -95,10 +95,9 @@ def test_a_process_without_the_secret_is_refused(monkeypatch, stranger):
         collective.prove(b"ours")
 
 
+@pytest.mark.usefixtures("all_cores")
 def test_processes_of_one_machine_listen_on_the_loopback_interface_past_a_proxy(tmp_path):
     """Behind a proxy that answers nobody; the secret is on no command line."""
-    if len(launch.cores()) < 2:
-        pytest.skip("needs two cores")
     (tmp_path / "sweep.toml").write_text(SWEEP.to_toml())
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     environment |= {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}

@@ -189,6 +189,7 @@ def test_held_out_loss_and_norms(name):
         np.testing.assert_allclose(last, losses[0], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.unoptimized
 def test_test_loss_on_samples_of_choice():
     """By the definition, on the samples that the result's own loss is measured on."""
     run = trained("forms")
@@ -244,6 +245,7 @@ def test_odd_cells_are_odd():
     assert jax.device_count() >= 2
 
 
+@pytest.mark.unoptimized
 @pytest.mark.parametrize("axis", ["eps", "weight_decay", "lr", "steps", "reduction"])
 def test_each_number_has_an_effect(axis):
     """Far beyond the tolerance: the comparison with the oracle would miss nothing."""
@@ -254,6 +256,7 @@ def test_each_number_has_an_effect(axis):
     assert (change > 10 * WEIGHTS).all()
 
 
+@pytest.mark.unoptimized
 def test_the_mean_with_eps_is_the_sum_with_n_times_eps():
     dataset = trained("hyper").result.dataset
     mean = dataset.sel(reduction=1.0, eps=1e-3)
@@ -263,6 +266,7 @@ def test_the_mean_with_eps_is_the_sum_with_n_times_eps():
     np.testing.assert_allclose(mean.test_loss, total.test_loss, rtol=1e-5)
 
 
+@pytest.mark.unoptimized
 def test_data_and_initial_weights_have_seeds_of_their_own():
     run = trained("seeds")
     X = {c.data_seed: inspected.X for c, inspected in zip(run.cells, run.inspected, strict=True)}
