@@ -46,7 +46,7 @@ jax.devices()  # start JAX now: later calls cannot change the number
 
 
 # Tracing and collecting make many objects that stay, and Python would search them for garbage.
-gc.set_threshold(20_000, 20, 20)
+gc.set_threshold(200_000, 50, 50)
 
 
 def fsync(descriptor):

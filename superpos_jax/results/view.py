@@ -51,21 +51,20 @@ def describe(
         runs: those that trained the cells, in order of time.
         retries: values of the retries of failed cells, in order of time.
     """
-    *earlier, latest = runs or [{}]
     fixed = fixed_values(grid)
     ever = {*swept(table), *grid.swept}
-    return table.drop_attrs(deep=False).assign_attrs(
+    described = table.drop_attrs(deep=False).assign_attrs(
         format=FORMAT,
         name=sweep.name,
         study=sweep.study,
         sweep=sweep.model_dump_json(),
         cell=json.dumps(fixed),
         options=grid.study.options.model_dump_json(),
-        provenance=json.dumps(latest | ({"earlier": earlier} if earlier else {})),
         conventions=(grid.study.__doc__ or "").strip(),
         swept=json.dumps(sorted(ever)),
         retries=json.dumps(list(retries)),
     )
+    return with_provenance(described, runs)
 
 
 def provenance(dataset: xr.Dataset) -> list[Any]:
@@ -74,11 +73,17 @@ def provenance(dataset: xr.Dataset) -> list[Any]:
     return [run for run in (*latest.pop("earlier", []), latest) if run]
 
 
-def noted(dataset: xr.Dataset, **notes: Any) -> xr.Dataset:
-    """The dataset with a note in every run of its provenance."""
-    *earlier, latest = [{**run, **notes} for run in provenance(dataset)] or [{}]
+def with_provenance(dataset: xr.Dataset, runs: Sequence[Any]) -> xr.Dataset:
+    """The dataset as one whose cells these runs trained, in order of time."""
+    *earlier, latest = runs or [{}]
     told = latest | ({"earlier": earlier} if earlier else {})
     return dataset.assign_attrs(provenance=json.dumps(told))
+
+
+def noted(dataset: xr.Dataset, **notes: Any) -> xr.Dataset:
+    """The dataset with a note in every run of its provenance."""
+    runs = [{**run, **notes} for run in provenance(dataset)]
+    return with_provenance(dataset, runs)
 
 
 def data_sources(dataset: xr.Dataset) -> list[str]:

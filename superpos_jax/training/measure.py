@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -75,11 +74,8 @@ def measure(result: Result, options: Mapping[str, Any], *, devices: int | None =
     )
     *earlier, latest = view.provenance(before) or [{}]
     again = {**latest, AGAIN: {"at": provenance.now(), **provenance.trainer(study)}}
-    told = again | ({"earlier": earlier} if earlier else {})
-    dataset = dataset.assign_attrs(
-        sweep=sweep.model_dump_json(),
-        options=study.options.model_dump_json(),
-        provenance=json.dumps(told),
+    dataset = view.with_provenance(dataset, [*earlier, again]).assign_attrs(
+        sweep=sweep.model_dump_json(), options=study.options.model_dump_json()
     )
     return Result(dataset, grid)
 

@@ -6,6 +6,7 @@ import pytest
 import superpos_jax as sp
 from superpos_jax.engine.study import Study, Variable
 from superpos_jax.errors import UserError
+from superpos_jax.results import archive, view
 from superpos_jax.studies.double_descent.study import DoubleDescent
 from superpos_jax.training.measure import AGAIN, measure
 
@@ -63,6 +64,14 @@ def test_the_command_writes_a_new_folder(folder, superpos, tmp_path):
 
     code, _, told = superpos("measure", folder, "--out", new)
     assert (code, "exists; allowed: a new folder" in told) == (2, True)
+
+
+def test_a_folder_measured_from_an_archive_says_that_it_holds_a_part(trained, superpos, tmp_path):
+    path, new = archive.write(trained, tmp_path / "trained.zip"), tmp_path / "new"
+    code, _, err = superpos("measure", path, "--set", f"test_draws={DRAWS}", "--out", new)
+    assert code == 0, err
+    (run,) = view.provenance(sp.load(new).dataset)
+    assert (run[view.ARCHIVED], AGAIN in run) == (True, True)
 
 
 @pytest.mark.parametrize(
