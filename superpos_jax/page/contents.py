@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import itertools
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,14 @@ from superpos_jax.drawing import scalars
 from superpos_jax.drawing.choose import figures_of
 from superpos_jax.drawing.panels import evenly, fewer
 from superpos_jax.drawing.select import Result, representative, unusual
+from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.story import Part, Vectors
 from superpos_jax.engine.verdicts import ALIVE, FAILED, NOT_ENDED, UNFINISHED, VERDICTS
 from superpos_jax.results.registry import labels_of, load_study
 from superpos_jax.results.runs import axes as axes_of
-from superpos_jax.text import is_seed
+from superpos_jax.text import first_line, is_seed
+
+logger = logging.getLogger(__name__)
 
 HISTORY_NUMBERS, STORY_NUMBERS = 500_000, 500_000
 """Of all histories and of all stories of a result that many numbers at most: a page stays small."""
@@ -137,16 +141,29 @@ def _stories(result: Result, dataset: xr.Dataset) -> Iterator[dict[str, Any]]:
     """For each cell how it ended, and what the study's figures tell of it."""
     swept = axes_of(dataset)
     study = dataset.attrs.get("study")
-    specs = figures_of(study).values() if study is not None else ()
-    tellers = [spec.story for spec in specs if spec.story is not None]
+    specs = dict(figures_of(study)) if study is not None else {}
     ends = list(load_study(study).ends) if study is not None else []
     most = int(np.clip(STORY_NUMBERS // (8 * dataset["verdict"].size), FEWEST, MOST))
     for point in itertools.product(*(dataset[axis].values.tolist() for axis in swept)):
         at = dict(zip(swept, point, strict=True))
         cell = dataset.sel(at)
         told = int(cell["verdict"]) != UNFINISHED
-        parts = [part_of(part, most) for tell in tellers if told for part in tell(result, at)]
+        parts = [part_of(part, most) for part in _told(result, at, specs)] if told else []
         yield {"ended": _end(cell, ends), "parts": parts}
+
+
+def _told(result: Result, point: Mapping[str, Any], specs: dict[str, FigureSpec]) -> list[Part]:
+    """What figures tell of a cell; one whose story fails is taken out, with a warning."""
+    parts: list[Part] = []
+    for name, spec in [*specs.items()]:
+        try:
+            parts += spec.story(result, point) if spec.story is not None else ()
+        except Exception as error:  # a mistake of one study must not cost the page of several
+            at = ", ".join(f"{axis}={value}" for axis, value in point.items())
+            said = f"{type(error).__name__}: {first_line(error)}"
+            logger.warning("the page has no story of figure %s: at %s it fails: %s", name, at, said)
+            del specs[name]
+    return parts
 
 
 def _end(cell: xr.Dataset, ends: list[str]) -> str:

@@ -3,12 +3,14 @@
 import base64
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from page_result import AXES, DIED, FEATURES, LEFT, Made
 
 from superpos_jax import UserError
+from superpos_jax.drawing.choose import GENERIC, figures_of
 from superpos_jax.page import contents as contents_of
 from superpos_jax.page.contents import contents
 from superpos_jax.page.write import page
@@ -49,6 +51,19 @@ def test_losses_of_one_quantity_share_a_history_and_steps_are_thinned(monkeypatc
     histories = contents(Made())["histories"]
     assert histories["steps"] == [0, 10, 1000]
     assert len(floats(histories["groups"][0]["lines"][0]["values"])) == 18 * 3
+
+
+def test_a_story_that_fails_is_told_once_and_costs_no_other(monkeypatch, caplog):
+    def wrong(result, point):
+        raise KeyError(point["T"])
+
+    specs = {"broken": replace(GENERIC["plane"], story=wrong), **figures_of("double_descent")}
+    whole = contents(Made())["stories"]
+    monkeypatch.setattr(contents_of, "figures_of", lambda study: specs)
+    assert contents(Made())["stories"] == whole
+    (told,) = caplog.messages
+    assert told.startswith("the page has no story of figure broken: at m=2, T=")
+    assert "KeyError: 10" in told
 
 
 def test_the_figures_of_a_study_tell_of_each_cell_that_is_trained():
