@@ -148,16 +148,19 @@ def _stories(result: Result, dataset: xr.Dataset) -> Iterator[dict[str, Any]]:
         at = dict(zip(swept, point, strict=True))
         cell = dataset.sel(at)
         told = int(cell["verdict"]) != UNFINISHED
-        parts = [part_of(part, most) for part in _told(result, at, specs)] if told else []
+        parts = _told(result, at, specs, most) if told else []
         yield {"ended": _end(cell, ends), "parts": parts}
 
 
-def _told(result: Result, point: Mapping[str, Any], specs: dict[str, FigureSpec]) -> list[Part]:
+def _told(
+    result: Result, point: Mapping[str, Any], specs: dict[str, FigureSpec], most: int
+) -> list[dict[str, Any]]:
     """What figures tell of a cell; one whose story fails is taken out, with a warning."""
-    parts: list[Part] = []
+    parts: list[dict[str, Any]] = []
     for name, spec in [*specs.items()]:
         try:
-            parts += spec.story(result, point) if spec.story is not None else ()
+            story = spec.story(result, point) if spec.story is not None else ()
+            parts += [part_of(part, most) for part in story]
         except Exception as error:  # a mistake of one study must not cost the page of several
             at = ", ".join(f"{axis}={value}" for axis, value in point.items())
             said = f"{type(error).__name__}: {first_line(error)}"

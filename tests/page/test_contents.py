@@ -11,6 +11,7 @@ from page_result import AXES, DIED, FEATURES, LEFT, Made
 
 from superpos_jax import UserError
 from superpos_jax.drawing.choose import GENERIC, figures_of
+from superpos_jax.drawing.story import Ranked
 from superpos_jax.page import contents as contents_of
 from superpos_jax.page.contents import contents
 from superpos_jax.page.write import page
@@ -55,6 +56,7 @@ def test_losses_of_one_quantity_share_a_history_and_steps_are_thinned(monkeypatc
 
 def test_a_story_that_fails_is_told_once_and_costs_no_other(monkeypatch, caplog):
     def wrong(result, point):
+        yield Ranked("before it fails", {"numbers": np.ones(3)}, {})
         raise KeyError(point["T"])
 
     specs = {"broken": replace(GENERIC["plane"], story=wrong), **figures_of("double_descent")}
