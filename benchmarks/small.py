@@ -8,7 +8,6 @@ the engine, beside the training.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -35,6 +34,7 @@ from superpos_jax.engine.sums import dense
 from superpos_jax.engine.verdicts import FINISHED, NOT_ENDED
 from superpos_jax.results.grid import Grid
 from superpos_jax.results.sweep import Sweep
+from superpos_jax.training.loop import Training
 
 
 class Labelled(NamedTuple):
@@ -242,13 +242,12 @@ def history(name: str) -> list[float]:
     recorded = sorted({step for cell in grid.cells for step in grid.study.recorded(cell)})
 
     def share() -> float:
-        training, measuring, state = 0.0, 0.0, jax.block_until_ready(program.init())
-        for step in recorded:
-            begin = time.process_time()
-            state = jax.block_until_ready(program.advance(state, step))
-            training += time.process_time() - begin
-            measuring += seconds(lambda state=state, step=step: program.evaluate(state, step))
-        return (measuring + seconds(lambda: program.finish(state))) / training
+        run, training = Training(program), 0.0
+        measuring = seconds(run.record)
+        for step in recorded[1:]:
+            training += seconds(lambda step=step: run.advance(step - run.step))
+            measuring += seconds(run.record)
+        return (measuring + seconds(run.finish)) / training
 
     share()  # compiles
     return [share() for _ in range(TURNS)]

@@ -23,7 +23,7 @@ import numpy as np
 from jax._src import compiler
 
 from superpos_jax.drawing import spec
-from superpos_jax.engine.code import code_for
+from superpos_jax.engine import code
 from superpos_jax.engine.study import Study
 from superpos_jax.studies.double_descent import autoencoders
 from superpos_jax.training import reports
@@ -97,8 +97,7 @@ def pytest_sessionfinish() -> None:
 
 
 PLAIN = {
-    "xla_backend_optimization_level": 0,
-    "xla_cpu_use_fusion_emitters": False,
+    **code.rough_options(code.make_mesh(jax.devices())),
     "xla_cpu_parallel_codegen_split_count": 1,  # each core has a worker
 }
 """Options of XLA for tests that are `unoptimized`."""
@@ -115,7 +114,7 @@ def plainly(*arguments, env_options_overrides=None, **named):
 def pytest_runtest_setup(item: pytest.Item) -> None:
     is_plain = _is_plain(item)
     if is_plain != (compiler.get_compile_options is plainly):
-        code_for.cache_clear()
+        code.code_for.cache_clear()
     jax.config.update("jax_disable_most_optimizations", is_plain)
     compiler.get_compile_options = plainly if is_plain else as_users_compile
 

@@ -27,7 +27,7 @@ from superpos_jax.engine.code import (
     Tables,
     code_for,
     platform_of,
-    quick_options,
+    rough_options,
 )
 from superpos_jax.engine.kernel import Tiles, tiles_of
 from superpos_jax.engine.layout import TRAIN, by_layout
@@ -49,7 +49,7 @@ class Program:
         groups = tuple((group.layout, group.beside) for group in plan.groups)
         self.code = code_for(Outline(study, groups, tuple(plan.evaluate.items()), mesh))
         if not self.code.is_checked:
-            contract.check(study, plan, quick_options(mesh))
+            contract.check(study, plan, rough_options(mesh))
             self.code.is_checked = True
         self.tables = self._tables()
 
@@ -95,6 +95,11 @@ class Program:
         counts = {name: 1 + sum(name in own for own in more) for name in self.plan.evaluate}
         redrawn = (measured(self._redrawn(i)) for i in range(len(more)))
         return over_draws([measured(self.tables), *redrawn], counts)
+
+    @property
+    def ends_as_it_goes(self) -> bool:
+        """Whether `finish` measures what `evaluate` does: no data set at the end only, one draw."""
+        return "end" not in self.plan.evaluate.values() and not self.plan.groups[0].more
 
     def _measured(self, tables: Tables, state: list[State], step: int) -> dict[str, np.ndarray]:
         """What `evaluate` gives, by other tables too; to train until step 0 changes nothing."""
