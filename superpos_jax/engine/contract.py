@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, get_type_hints
 
@@ -12,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from pydantic import BaseModel
 
+from superpos_jax.engine.code import rough_options
 from superpos_jax.engine.layout import TRAIN, Layout, datasets_of
 from superpos_jax.engine.plan import Plan
 from superpos_jax.engine.study import Study
@@ -47,22 +47,22 @@ def check_class(study: type[Study]) -> None:
         raise UserError(f"study {name}: Cell has no field steps; add it, or define steps(cell)")
 
 
-def check(study: Study, plan: Plan, compiler_options: Mapping[str, Any] | None = None) -> None:
+def check(study: Study, plan: Plan, mesh: jax.sharding.Mesh) -> None:
     """Refuse a study whose functions do not fit together, by a cell of each layout.
 
     Args:
         study, plan: a study, and its cells in their layouts.
-        compiler_options: of `jax.jit`, for the loss that is tried; every loss runs once.
+        mesh: of the devices; the loss is tried on one of them.
 
     Raises:
         UserError: with the first thing that is wrong.
     """
     for group in plan.groups:
         cell = plan.cells[group.slots.max()]
-        _check_loss(study, cell, group.layout, dict(compiler_options or {}))
+        _check_loss(study, cell, group.layout, mesh)
 
 
-def _check_loss(study: Study, cell: Any, layout: Layout, options: dict[str, Any]) -> None:
+def _check_loss(study: Study, cell: Any, layout: Layout, mesh: jax.sharding.Mesh) -> None:
     """The loss is a scalar, and samples of weight 0 have no part in it.
 
     With the weight of one sample alone, the loss must be the same whatever the others are: where
@@ -96,7 +96,7 @@ def _check_loss(study: Study, cell: Any, layout: Layout, options: dict[str, Any]
             f"study {name}: {own}: {odd[0] + ' is no scalar' if odd else 'no loss'}; allowed:"
             ' scalars by name, "loss" among them'
         )
-    measured = jax.jit(loss, compiler_options=options)
+    measured = jax.jit(loss, compiler_options=rough_options(mesh))
     value = float(measured(block, nothing))
     if np.isfinite(value) and abs(value) > ZERO:
         raise UserError(

@@ -27,7 +27,6 @@ from superpos_jax.engine.code import (
     Tables,
     code_for,
     platform_of,
-    rough_options,
 )
 from superpos_jax.engine.kernel import Tiles, tiles_of
 from superpos_jax.engine.layout import TRAIN, by_layout
@@ -49,7 +48,7 @@ class Program:
         groups = tuple((group.layout, group.beside) for group in plan.groups)
         self.code = code_for(Outline(study, groups, tuple(plan.evaluate.items()), mesh))
         if not self.code.is_checked:
-            contract.check(study, plan, rough_options(mesh))
+            contract.check(study, plan, mesh)
             self.code.is_checked = True
         self.tables = self._tables()
 
