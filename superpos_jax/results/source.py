@@ -15,6 +15,8 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from superpos_jax.engine.study import Study
@@ -25,7 +27,9 @@ LIBRARIES = tuple(
     for place in (PACKAGE, *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
 )
 """Where nothing is the user's own."""
-CONSTANTS = (bool, int, float, complex, str, bytes, tuple, frozenset, np.ndarray)
+ARRAYS = np.ndarray, jax.Array
+CONTAINERS = tuple, list, frozenset, set, dict
+CONSTANTS = (bool, int, float, complex, str, bytes, *CONTAINERS, *ARRAYS)
 
 
 def source_hash(study: type[Study]) -> str:
@@ -33,8 +37,8 @@ def source_hash(study: type[Study]) -> str:
 
     Modules of the user's own that these import count too; comments and docstrings do not, nor do
     folders inside the package. Of a class that was typed into a notebook the compiled methods are
-    hashed, with the functions, numbers and arrays that they read: another version of Python
-    compiles them to something else. Empty where the source cannot be read.
+    hashed, with the functions, numbers, arrays, lists and dicts that they read: another version of
+    Python compiles them to something else. Empty where the source cannot be read.
 
     >>> from superpos_jax.results.registry import load_study
     >>> len(source_hash(load_study("double_descent")))
@@ -46,7 +50,7 @@ def source_hash(study: type[Study]) -> str:
         bases = (base for base in study.__mro__ if issubclass(base, Study) and base is not Study)
         hashes = {_hash_of_files(base) for base in bases if not _is_typed(base)}
         return _hashed("\n".join(sorted(hashes | _of_class(study, frozenset({study})))))
-    except (OSError, TypeError, SyntaxError, ValueError):
+    except (OSError, TypeError, SyntaxError, ValueError, RecursionError):
         return ""
 
 
@@ -211,9 +215,11 @@ def _shown(value: Any) -> str:
     """A constant as text that is the same in every process."""
     if isinstance(value, CodeType):
         return _compiled(value)
-    if isinstance(value, tuple | frozenset):
-        parts = list(map(_shown, value))
-        return repr(parts if isinstance(value, tuple) else sorted(parts))
-    if isinstance(value, np.ndarray):
-        return f"{value.dtype} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
+    if isinstance(value, CONTAINERS):
+        parts = [*map(_shown, value.items() if isinstance(value, dict) else value)]
+        return repr(parts if isinstance(value, tuple | list) else sorted(parts))
+    if isinstance(value, ARRAYS):
+        is_key = jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+        host = np.asarray(jax.random.key_data(value) if is_key else value)
+        return f"{host.dtype} {host.shape} {hashlib.sha256(host.tobytes()).hexdigest()}"
     return repr(value) if isinstance(value, CONSTANTS) else type(value).__name__

@@ -164,7 +164,7 @@ TYPED = """
 @jax.jit
 def power(x):
     'Raised.'
-    return x**POWER + WEIGHTS[0] + ridge.FEATURES
+    return x**POWER + WEIGHTS[0] + ridge.FEATURES + SIZES["out"][1] + KEY
 
 class Typed(Ridge):
     factor = 1.0
@@ -187,8 +187,9 @@ class Typed(Ridge):
 def test_what_was_typed_into_a_notebook_is_hashed_with_what_it_reads(monkeypatch, old, new, same):
     notebook = ModuleType("notebook")
     monkeypatch.setitem(sys.modules, "notebook", notebook)
-    weights = np.ones(2000)
-    vars(notebook).update(Ridge=Ridge, ridge=ridge, jax=jax, POWER=2, WEIGHTS=weights)
+    read = {"POWER": 2, "WEIGHTS": np.ones(2000), "SIZES": {"in": 3, "out": [4, 5]}}
+    read["KEY"] = jax.random.key(1)
+    vars(notebook).update(Ridge=Ridge, ridge=ridge, jax=jax, **read)
     exec(TYPED, vars(notebook))
     first, changed = source_hash(notebook.Typed), TYPED.replace(old, new)
     assert len(first) == 16
@@ -196,12 +197,18 @@ def test_what_was_typed_into_a_notebook_is_hashed_with_what_it_reads(monkeypatch
     exec(changed, vars(notebook))
     assert (source_hash(notebook.Typed) == first) == same
     now = source_hash(notebook.Typed)
-    for numbers in (
-        {"POWER": 3},
-        {"POWER": 2, "WEIGHTS": np.where(np.arange(2000) == 1000, 0, 1.0)},
-    ):
-        vars(notebook).update(numbers)
+    for name, value in {
+        "POWER": 3,
+        "WEIGHTS": np.where(np.arange(2000) == 1000, 0, 1.0),
+        "SIZES": {"out": [4, 6], "in": 3},
+        "KEY": jax.random.key(2),
+    }.items():
+        vars(notebook)[name] = value
         assert source_hash(notebook.Typed) != now
+        vars(notebook)[name] = read[name]
+        assert source_hash(notebook.Typed) == now
+    vars(notebook)["SIZES"] = {"out": [4, 5], "in": 3}
+    assert source_hash(notebook.Typed) == now
 
 
 def test_modules_of_the_users_own_that_a_notebook_reads_are_its_code(monkeypatch, tmp_path, mine):
