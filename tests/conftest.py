@@ -91,6 +91,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_sessionfinish() -> None:
+    """What was kept goes in order: libraries say what leaks."""
+    gc.unfreeze()
+
+
 PLAIN = {
     **code.rough_options(code.make_mesh(jax.devices())),
     "xla_cpu_parallel_codegen_split_count": 1,  # each core has a worker

@@ -127,7 +127,6 @@ def equations(jaxpr: core.Jaxpr) -> Iterator[core.JaxprEqn]:
 
 
 def _inside(value: Any) -> Iterator[core.JaxprEqn]:
-    if isinstance(value, core.ClosedJaxpr):
-        value = value.jaxpr
-    if isinstance(value, core.Jaxpr):
-        yield from equations(value)
+    inner = getattr(value, "jaxpr", value)  # that of a closed one; JAX 0.12 has one class
+    if isinstance(inner, core.Jaxpr):
+        yield from equations(inner)
