@@ -31,7 +31,7 @@ class Training:
     def __init__(self, program: Program, saved: Arrays | None = None) -> None:
         begin = time.perf_counter()
         self.program, self.step, self.measured = program, 0, Measured()
-        self._now: dict[str, np.ndarray] = {}  # what is measured of this step, if it is
+        self._last: dict[str, np.ndarray] = {}  # what was measured of all cells last
         with compilation.quick():
             program.compile()
             if saved is None:
@@ -48,13 +48,13 @@ class Training:
 
     def advance(self, count: int) -> None:
         """Do so many updates."""
-        self.step, self._now = self.step + count, {}
+        self.step += count
         self.state = jax.block_until_ready(self.program.advance(self.state, self.step))
 
     def record(self) -> None:
         """Measure the cells that are at this step, and trace what the study traces."""
-        self._now = self.program.evaluate(self.state, self.step)
-        self.measured.add(self.step, self._now | self._traced())
+        self._last = self.program.evaluate(self.state, self.step)
+        self.measured.add(self.step, self._last | self._traced())
 
     def losses(self) -> dict[str, np.ndarray]:
         """The losses of each cell, (cells,), if this step is recorded; NaN where a cell's is not.
@@ -68,10 +68,10 @@ class Training:
 
     def finish(self) -> None:
         """Measure all cells at their end, which some may have come to between recorded steps."""
-        now = self._now
-        if not (self.program.ends_as_it_goes and now and (now["updates"] == self.step).all()):
-            now = self.program.finish(self.state)
-        self.measured.final = now
+        last = self._last
+        if not (self.program.ends_as_it_goes and last and (last["updates"] == self.step).all()):
+            last = self.program.finish(self.state)
+        self.measured.final = last
 
     def _traced(self) -> dict[str, np.ndarray]:
         study, cells = self.program.study, self.program.plan.cells

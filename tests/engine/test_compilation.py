@@ -5,6 +5,7 @@ import gc
 import jax
 import pytest
 
+from superpos_jax.engine import code
 from superpos_jax.engine.compilation import quick
 
 
@@ -32,6 +33,16 @@ def test_a_process_is_left_as_it_was():
         fails()
     assert within == [(False, 0)]
     assert settings() == before
+
+
+def test_options_that_xla_does_not_know_are_left_out(monkeypatch):
+    mesh = code.make_mesh(jax.devices()[:1])
+    options = code.rough_options(mesh)
+    assert options["xla_backend_optimization_level"] == 0
+    assert jax.jit(lambda x: x + 1, compiler_options=options)(1) == 2
+    assert not code.is_option("xla_no_such_option", False)
+    monkeypatch.setattr(code, "is_option", lambda name, value: False)
+    assert code.rough_options(mesh) == code.quick_options(mesh)
 
 
 def test_garbage_stays_where_nobody_collects_it():
