@@ -97,7 +97,7 @@ def pytest_sessionfinish() -> None:
 
 
 PLAIN = {
-    **code.rough_options(code.make_mesh(jax.devices())),
+    **code.rough_options(code.make_mesh(jax.devices("cpu"))),
     "xla_cpu_parallel_codegen_split_count": 1,  # each core has a worker
 }
 """Options of XLA for tests that are `unoptimized`."""

@@ -192,9 +192,9 @@ def quick_options(mesh: jax.sharding.Mesh) -> dict[str, Any] | None:
 
 
 def rough_options(mesh: jax.sharding.Mesh) -> dict[str, Any] | None:
-    """Options for what is only tried: it compiles in half of the time that `quick_options` take.
+    """Options for what is only tried, and is in no result: they compile faster still.
 
-    Numbers are for no result: with the older emitter of loops, last bits depend on other cells.
+    With the older emitter of loops, last bits depend on which other cells are computed.
     """
     options, older = quick_options(mesh), ("xla_cpu_use_fusion_emitters", False)
     if options and is_option(*older):

@@ -52,7 +52,7 @@ def check(study: Study, plan: Plan, mesh: jax.sharding.Mesh) -> None:
 
     Args:
         study, plan: a study, and its cells in their layouts.
-        mesh: of the devices; the loss is tried on one of them.
+        mesh: of the devices, whose platform decides how the loss is compiled.
 
     Raises:
         UserError: with the first thing that is wrong.

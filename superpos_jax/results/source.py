@@ -50,7 +50,7 @@ def source_hash(study: type[Study]) -> str:
         bases = (base for base in study.__mro__ if issubclass(base, Study) and base is not Study)
         hashes = {_hash_of_files(base) for base in bases if not _is_typed(base)}
         return _hashed("\n".join(sorted(hashes | _of_class(study, frozenset({study})))))
-    except (OSError, TypeError, SyntaxError, ValueError, RecursionError):
+    except (OSError, TypeError, SyntaxError, ValueError):
         return ""
 
 
@@ -211,15 +211,19 @@ def _compiled(code: CodeType, docstring: str | None = None) -> str:
     return f"{code.co_code.hex()} {code.co_names} {constants}"
 
 
-def _shown(value: Any) -> str:
-    """A constant as text that is the same in every process."""
+def _shown(value: Any, within: tuple[Any, ...] = ()) -> str:
+    """A constant as text that is the same in every process; `within`: the containers it is in."""
     if isinstance(value, CodeType):
         return _compiled(value)
-    if isinstance(value, CONTAINERS):
-        parts = [*map(_shown, value.items() if isinstance(value, dict) else value)]
-        return repr(parts if isinstance(value, tuple | list) else sorted(parts))
+    if isinstance(value, CONTAINERS) and all(value is not outer for outer in within):
+        own = value.items() if isinstance(value, dict) else value
+        parts = [_shown(part, (*within, value)) for part in own]
+        return f"[{', '.join(parts if isinstance(value, tuple | list) else sorted(parts))}]"
+    if isinstance(value, jax.Array) and (value.is_deleted() or not value.is_fully_addressable):
+        return type(value).__name__
     if isinstance(value, ARRAYS):
         is_key = jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
         host = np.asarray(jax.random.key_data(value) if is_key else value)
         return f"{host.dtype} {host.shape} {hashlib.sha256(host.tobytes()).hexdigest()}"
-    return repr(value) if isinstance(value, CONSTANTS) else type(value).__name__
+    is_plain = isinstance(value, CONSTANTS) and not isinstance(value, CONTAINERS)
+    return repr(value) if is_plain else type(value).__name__

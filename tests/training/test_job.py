@@ -6,6 +6,7 @@ import sys
 from types import ModuleType
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import ridge
@@ -209,6 +210,15 @@ def test_what_was_typed_into_a_notebook_is_hashed_with_what_it_reads(monkeypatch
         assert source_hash(notebook.Typed) == now
     vars(notebook)["SIZES"] = {"out": [4, 5], "in": 3}
     assert source_hash(notebook.Typed) == now
+
+
+def test_what_cannot_be_written_down_costs_no_hash():
+    """Else a study would have none, and no change of it be noticed."""
+    itself, gone = [1], jnp.ones(3)
+    itself.append(itself)
+    gone.delete()
+    for value in (itself, {"within": itself}, gone, [gone]):
+        assert 0 < len(source._shown(value)) < 10**5
 
 
 def test_modules_of_the_users_own_that_a_notebook_reads_are_its_code(monkeypatch, tmp_path, mine):
