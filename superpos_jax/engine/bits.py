@@ -36,14 +36,14 @@ ADDING = {
     "reduce_window", "reduce_window_sum", "scatter-add", "scatter-mul", "svd", "triangular_solve",
 }  # fmt: skip
 """The primitives of JAX that add or multiply many numbers, in an order that XLA chooses."""
-THREADS = "NPROC"
-"""Environment variable from which XLA takes the number of threads, in place of the cores."""
+THREADS = ("PJRT_NPROC", "NPROC")
+"""Environment variables that set XLA's number of threads in place of the cores; the first wins."""
 
 
 def threads() -> int:
     """Threads among which a CPU of this process splits its products."""
     try:
-        cores = int(os.environ.get(THREADS, ""))
+        cores = int(next((os.environ[name] for name in THREADS if name in os.environ), ""))
     except ValueError:
         cores = (
             len(os.sched_getaffinity(0))

@@ -1,4 +1,4 @@
-"""What a study must keep to, checked before anything is compiled: one line for each mistake."""
+"""What a study must keep to, checked before its training is compiled: one line for each mistake."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, get_args
@@ -58,12 +59,20 @@ class Layout:
     def __hash__(self) -> int:
         return self._hash  # type: ignore[attr-defined]
 
+    def text(self) -> str:
+        """The layout in words that are the same in every process: no address is in them.
+
+        >>> Layout(Shapes((3, object()))).text().startswith("Layout(shapes=Shapes(size=(3, <object")
+        True
+        """
+        return re.sub(" at 0x[0-9a-f]+", "", repr(self))
+
 
 def datasets_of(study: Study, cell: Any) -> Mapping[str, DataSet]:
     """The data sets of a cell.
 
     Raises:
-        UserError: they are no `DataSet`, or there is nothing to train on.
+        UserError: a value is not a `DataSet`, or there is nothing to train on.
     """
     name, datasets = type(study).__name__, study.datasets(cell)
     if not isinstance(datasets, Mapping) or TRAIN not in datasets:
@@ -100,13 +109,8 @@ def all_datasets(study: Study, cells: Iterable[Any]) -> Iterator[Mapping[str, Da
     return map(Once(functools.partial(datasets_of, study)), cells)
 
 
-def layout_of(study: Study, cell: Any, platform: str) -> Layout:
-    """The layout of a cell: it depends on the cell's own values alone."""
-    return layout_with(study, platform, cell, datasets_of(study, cell)[TRAIN].samples)
-
-
 def layout_with(study: Study, platform: str, cell: Any, samples: int) -> Layout:
-    """The layout of a cell that has so many samples to train on."""
+    """The layout of a cell that has so many samples to train on: of its own values alone."""
     shapes, feed = shapes_of(study, cell, platform), study.feed(cell)
     seen = seen_by_update(study, cell, samples)
     if shapes.kernel:
@@ -163,7 +167,7 @@ def grouped(layouts: Sequence[Layout]) -> dict[Layout, list[int]]:
     members: dict[Layout, list[int]] = {}
     for i, layout in enumerate(layouts):
         members.setdefault(layout, []).append(i)
-    return dict(sorted(members.items(), key=lambda item: repr(item[0])))
+    return dict(sorted(members.items(), key=lambda item: item[0].text()))
 
 
 def _rows(samples: int, platform: str) -> int:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from superpos_jax.engine.kernel import Kernel, Tiles
 from superpos_jax.engine.layout import TRAIN, Layout
-from superpos_jax.engine.one_cell import BESIDE, OneCell, State
+from superpos_jax.engine.one_cell import BESIDE, OneCell, State, missing
 from superpos_jax.engine.plan import Pace, Range
 from superpos_jax.engine.study import PyTree, Study
 
@@ -98,8 +98,6 @@ class LockStep:
 
         if wanted is None:
             return now(jnp.ones(state.step.shape, bool))
-        missing = jax.tree.map(
-            lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), jax.eval_shape(now, wanted)
-        )
-        measured = jax.lax.cond(wanted.any(), now, lambda _: missing, wanted)
-        return jax.tree.map(lambda new, none: jnp.where(wanted, new, none), measured, missing)
+        nothing = missing(jax.eval_shape(now, wanted))
+        measured = jax.lax.cond(wanted.any(), now, lambda _: nothing, wanted)
+        return jax.tree.map(lambda new, none: jnp.where(wanted, new, none), measured, nothing)

@@ -28,7 +28,7 @@ ROW = 3 * 2**10
 """Bytes of the row of a cell, its arrays aside, in each process."""
 
 USABLE = 0.9
-"""Share of the free memory that may be used."""
+"""Share of the free memory that is used at most, where nobody sets a limit."""
 
 
 def peak(study: Study, plan: Plan, processes: int = 1) -> float:
@@ -93,13 +93,21 @@ def free_on_host() -> float:
     return min(float(psutil.virtual_memory().available), cgroups.free_memory())
 
 
-def available(devices: Sequence[jax.Device]) -> float:
-    """Bytes that are free: of accelerators all their own, else the machine's or control group's."""
+def usable(devices: Sequence[jax.Device], limit: float | None = None) -> float:
+    """Bytes that may be used: `limit` GiB, by default `USABLE` of what is free.
+
+    On accelerators that is their own memory; else the machine's or control group's, and what this
+    process holds already, which is part of what `peak` counts.
+    """
+    if limit is not None:
+        return limit * 2**30
     first = devices[0]
     statistics = first.memory_stats() if first.platform != "cpu" else None
     if statistics and "bytes_limit" in statistics:
-        return len(devices) * float(statistics["bytes_limit"] - statistics.get("bytes_in_use", 0))
-    return free_on_host() + psutil.Process().memory_info().rss
+        free = len(devices) * float(statistics["bytes_limit"] - statistics.get("bytes_in_use", 0))
+    else:
+        free = free_on_host() + psutil.Process().memory_info().rss
+    return USABLE * free
 
 
 def split(
@@ -107,7 +115,7 @@ def split(
     cells: Sequence[Any],
     devices: int,
     platform: str,
-    free: float,
+    room: float,
     processes: int = 1,
     for_results: float = 0.0,
 ) -> list[Plan]:
@@ -118,7 +126,7 @@ def split(
         cells: to be trained.
         devices: among which they are dealt.
         platform: of the devices.
-        free: bytes.
+        room: bytes that may be used, see `usable`.
         processes: in which they are trained.
         for_results: bytes of the results of the whole sweep, see `results`.
 
@@ -127,22 +135,21 @@ def split(
     """
     plan = make_plan(study, cells, devices, platform)
     need = peak(study, plan, processes) + for_results
-    if need <= USABLE * free:
+    if need <= room:
         return [plan]
     if len(cells) == 1:
         own = words(processes * RUNTIME)
         fewer = "fewer --processes" if processes > 1 else "fewer --devices"
         raise UserError(
             f"memory: {cells[0]} alone needs about {words(need)}, {own} of it for JAX itself and "
-            f"{words(for_results)} for the results of the sweep, and {words(USABLE * free)} of the "
-            f"{words(free)} there are may be used; take a smaller T, m or n, fewer cells, less of "
-            f"their training and weights kept, or {fewer}"
+            f"{words(for_results)} for the results of the sweep, and {words(room)} may be used; "
+            f"take a smaller cell, fewer cells, less of their training and weights kept, or {fewer}"
         )
     half = len(cells) // 2
     return [
         part
         for some in (cells[:half], cells[half:])
-        for part in split(study, some, devices, platform, free, processes, for_results)
+        for part in split(study, some, devices, platform, room, processes, for_results)
     ]
 
 

@@ -333,6 +333,11 @@ class OneCell:
         return jax.lax.fori_loop(0, -(-dataset.samples // rows), add, zeros)
 
 
+def missing(shapes: PyTree) -> PyTree:
+    """NaN in place of values of some shapes, for a cell that has none."""
+    return jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), shapes)
+
+
 CODE = "memo and code, as (memo, jnp.where(done, self.end(reason), NOT_ENDED))"
 """What a look returns."""
 

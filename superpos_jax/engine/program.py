@@ -11,7 +11,7 @@ cell whose loss or parameters become non-finite keeps its last finite state and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_type_hints
 
 import jax
 import numpy as np
@@ -223,7 +223,7 @@ class Program:
         groups = self.plan.groups
         pools = load_blocks(self.study, self.plan)
         return Tables(
-            cells=[self._sharded(_stack(self.plan.cells, group)) for group in groups],
+            cells=[self._sharded(_stack(self.study, self.plan.cells, group)) for group in groups],
             data=[self._sharded(group.data) for group in groups],
             pace=[self._sharded(group.pace) for group in groups],
             tiles=[self._sharded(_tiles(group, group.data)) for group in groups],
@@ -295,13 +295,18 @@ def _taken(group: Group) -> tuple[np.ndarray, ...]:
     return tuple(places[order].T)
 
 
-def _stack(cells: Sequence[Any], group: Group) -> Any:
-    """Cells as arrays (devices, slots); an empty slot repeats a cell and is never read."""
-    first = group.slots.max()
-    index = np.where(group.slots < 0, first, group.slots)
-    return jax.tree.map(
-        lambda *values: np.array(values, np.int32 if isinstance(values[0], int) else np.float32)[
-            index
-        ],
-        *cells,
-    )
+def _stack(study: Study, cells: Sequence[Any], group: Group) -> Any:
+    """Cells as arrays (devices, slots), each in the type of its field, int32 or float32.
+
+    A default of 0 may stand in a field of floats. An empty slot repeats a cell and is never read.
+    """
+    kinds = get_type_hints(study.Cell)
+    some = group.slots.max()
+    own = [cells[some if slot < 0 else slot] for slot in group.slots.flat]
+    columns = [
+        np.array(
+            [getattr(cell, name) for cell in own], np.int32 if kinds[name] is int else np.float32
+        ).reshape(group.slots.shape)
+        for name in study.cell_fields()
+    ]
+    return jax.tree.unflatten(jax.tree.structure(own[0]), columns)

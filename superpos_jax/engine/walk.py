@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from superpos_jax.engine.layout import Layout
-from superpos_jax.engine.one_cell import BESIDE, OneCell, State
+from superpos_jax.engine.one_cell import BESIDE, OneCell, State, missing
 from superpos_jax.engine.plan import Pace, Range
 from superpos_jax.engine.study import PyTree, Study
 
@@ -73,8 +72,7 @@ class Walk:
                 return now()
             now = jax.jit(now, inline=True)  # traced once: for its shapes, and as it is
             shapes = jax.eval_shape(now)
-            missing = jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), shapes)
-            measured: dict[str, jax.Array] = one.where(wanted[0], now, missing)
+            measured: dict[str, jax.Array] = one.where(wanted[0], now, missing(shapes))
             return measured
 
         chosen = () if wanted is None else (wanted,)

@@ -68,5 +68,5 @@ def refuse_unknown(table: xr.Dataset, study: Study, said: Attributes) -> None:
     allowed = {"verdict": len(VERDICTS), "run": said.runs(), "ended": len(study.ends)}
     for name, count in allowed.items():
         values = table[name].values if name in table else np.zeros(0, np.int8)
-        if values.dtype.kind not in "iu" or values.max(initial=-1) >= count:
-            raise ValueError(f"{name}: allowed: whole numbers below {count}")
+        if values.dtype.kind not in "iu" or not ((values >= -1) & (values < count)).all():
+            raise ValueError(f"{name}: allowed: whole numbers from -1 to {count - 1}")

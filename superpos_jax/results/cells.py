@@ -172,7 +172,7 @@ def absent(name: str, dtype: np.dtype[Any]) -> float:
 
 def missing(dtype: np.dtype[Any]) -> float:
     """What stands for a number that is not there, in an array of a type."""
-    return np.nan if np.issubdtype(dtype, np.floating) else -1
+    return np.nan if np.issubdtype(dtype, np.inexact) else -1
 
 
 def stack(cells: Sequence[np.ndarray]) -> np.ndarray:

@@ -46,7 +46,7 @@ def frame(dataset: xr.Dataset, axes: tuple[str, ...]) -> pd.DataFrame:
 def _meanings(array: xr.DataArray) -> dict[int, str]:
     """What the values of a code mean, as the CF conventions write it; empty for a number."""
     words = str(array.attrs.get("flag_meanings", "")).split()
-    values = np.atleast_1d(array.attrs.get("flag_values", ())).tolist()
+    values = np.atleast_1d(array.attrs.get("flag_values", range(len(words)))).tolist()
     return dict(zip(values, words, strict=True)) if array.dtype.kind in "iu" else {}
 
 

@@ -74,6 +74,12 @@ def _arrays(study: Study, report: Mapping[str, Variable]) -> dict[str, np.ndarra
                 f"{wrong}{name} holds {values.dtype.name}; allowed: numbers (of words their"
                 " positions in attrs['flag_meanings'])"
             )
+        words = str(variable.attrs.get("flag_meanings", "")).split()
+        if len(words) != np.size(variable.attrs.get("flag_values", words)):
+            raise UserError(
+                f"{wrong}{name}: attrs['flag_meanings'] has {counted(len(words), 'word')}; allowed:"
+                " one for each number in attrs['flag_values'], or no 'flag_values'"
+            )
         if isinstance(dims, str) or len(dims) != values.ndim:
             raise UserError(
                 f"{wrong}{name} is an array of {counted(values.ndim, 'dimension')}, its dims are"

@@ -25,10 +25,10 @@ from superpos_jax.engine.verdicts import (
 )
 from superpos_jax.errors import UserError
 from superpos_jax.results import export, runs
-from superpos_jax.results.cells import HISTORY, RETRY
+from superpos_jax.results.cells import HISTORY, RETRY, cells_of
 from superpos_jax.results.grid import Grid, refuse_point
 from superpos_jax.results.registry import labels_of, refuse_unnamed
-from superpos_jax.results.store import read_table, write_table
+from superpos_jax.results.store import STORE, read_table, write_table
 from superpos_jax.results.summary import contents
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.results.view import ended_as, from_grid, to_grid
@@ -188,14 +188,24 @@ class Result:
     def save(self, folder: str | Path) -> Path:
         """Write `result.zarr` in a folder; readers see the old store or the whole new one.
 
+        Only while no run trains into the folder.
+
         Raises:
-            UserError: the dataset has a coordinate that is no value of its sweep.
+            UserError: the dataset has a coordinate that is not a value of its sweep; or the folder
+                holds cells that this result does not show, and would lose them.
         """
+        study, path = self.grid.study, Path(folder)
         try:
             table = from_grid(self.dataset, self.grid)
+            held = cells_of(read_table(path), study) if (path / STORE).exists() else ()
         except ValueError as error:
             raise UserError(f"{folder}: not stored: {error}") from None
-        return write_table(table, Path(folder))
+        if lost := {*held} - {*cells_of(table, study)}:
+            raise UserError(
+                f"{folder}: not stored: it holds {counted(len(lost), 'cell')} that this result does"
+                " not show; save to another folder"
+            )
+        return write_table(table, path)
 
     def __repr__(self) -> str:
         return f"<superpos_jax.Result {self._summary()}>\n{contents(self.dataset, self.axes)}"

@@ -38,7 +38,7 @@ from superpos_jax.errors import UserError
 from superpos_jax.results import ranges
 from superpos_jax.results.grid import ARM, Grid, make_grid, refuse_wrong
 from superpos_jax.results.registry import figure_names, load_study
-from superpos_jax.results.tables import Arms, Value, Values, complaint, written, written_key
+from superpos_jax.results.tables import Arms, Option, Value, Values, complaint, written, written_key
 from superpos_jax.results.values import choices, nearest
 
 OWN_FIELDS = ("study", "name", "best", "figures")
@@ -56,7 +56,7 @@ FIELDS = {
     "figures": 'a list of names, as ["plane"]',
     "best": "a name in quotes",
 }
-"""What a sweep file may have, and what each of it may be where that is no table."""
+"""Keys of a sweep file, and what each may hold if it is not a table."""
 
 
 def _named(study: object) -> object:
@@ -97,7 +97,7 @@ class Sweep(BaseModel):
     zip: Annotated[tuple[dict[str, Values], ...], BeforeValidator(ranges.listed)] = ()
     arms: Arms = Field(default_factory=dict)
     cell: dict[str, Value] = Field(default_factory=dict)
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Option] = Field(default_factory=dict)
     figures: Annotated[tuple[str, ...], BeforeValidator(ranges.listed)] = ()
     best: str = ""
 

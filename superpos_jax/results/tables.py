@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -49,6 +50,22 @@ def _values(value: Any) -> tuple[int | float | str, ...] | str:
     return tuple(_number(item, i) for i, item in enumerate(values))
 
 
+def _option(value: Any, *path: str | int) -> Any:
+    """A static choice. Paths and arrays are fine in Python, the file knows text and lists."""
+    value = ranges.plain(value)
+    if hasattr(value, "__array__"):
+        value = ranges.listed(value)
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: _option(own, *path, key) for key, own in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_option(own, *path, i) for i, own in enumerate(value))
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if not isinstance(value, bool | int | float | str):
+        raise _refusal("allowed: true or false, a number, a text, a list or a table", value, *path)
+    return value
+
+
 def _arm_names(arms: dict[str, Any]) -> dict[str, Any]:
     for name in arms:
         if not re.fullmatch("[A-Za-z0-9._-]+", name):
@@ -59,6 +76,7 @@ def _arm_names(arms: dict[str, Any]) -> dict[str, Any]:
 # What these functions let through has the types already; pydantic need not look again.
 Value = Annotated[int | float | str, SkipValidation, BeforeValidator(_number)]
 Values = Annotated[tuple[int | float | str, ...] | str, SkipValidation, BeforeValidator(_values)]
+Option = Annotated[Any, BeforeValidator(_option)]
 Arms = Annotated[dict[str, dict[str, Value]], AfterValidator(_arm_names)]
 
 
@@ -99,11 +117,13 @@ def written_key(name: str) -> str:
 def written(value: Any) -> str:
     """A value as TOML has it.
 
-    >>> written((1, 1e-05, "geomspace(1, 8, 4)", True))
-    '[1, 1e-05, "geomspace(1, 8, 4)", true]'
+    >>> written((1, 1e-05, "geomspace(1, 8, 4)", {"deep": True}))
+    '[1, 1e-05, "geomspace(1, 8, 4)", {deep = true}]'
     """
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(written, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{written_key(k)} = {written(v)}' for k, v in value.items())}}}"
     if isinstance(value, bool):
         return json.dumps(value)
     if isinstance(value, str):  # JSON's, but for what TOML has otherwise

@@ -130,7 +130,7 @@ def _take_cores(runs: Sequence[Any]) -> int:
     with contextlib.suppress(RuntimeError):
         jax.config.update("jax_num_cpu_devices", wanted)  # refused once JAX has started
         if len(numbers) == 1:
-            os.environ[bits.THREADS] = str(*numbers)
+            os.environ[bits.THREADS[0]] = str(*numbers)
     return min(wanted, jax.local_device_count())
 
 
@@ -165,8 +165,8 @@ def _compare(stored: Any, again: Any, archived: bool) -> tuple[bool, float, str]
         same = False
         with np.errstate(all="ignore"):
             apart = np.atleast_1d(np.abs(before.astype(np.float64) - after.astype(np.float64)))
-        apart[np.atleast_1d(np.isnan(before) & np.isnan(after))] = 0
-        difference = float(np.max(np.nan_to_num(apart, nan=np.inf), initial=0))
+        apart[np.atleast_1d((before == after) | (np.isnan(before) & np.isnan(after)))] = 0
+        difference = float(np.max(np.nan_to_num(apart, nan=np.inf, posinf=np.inf), initial=0))
         if difference >= largest:
             largest, where = difference, str(name)
     return same, largest, where

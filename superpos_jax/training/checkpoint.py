@@ -186,10 +186,9 @@ def drop_finished(folder: Path, trained: set[Any], study: Study) -> None:
         if trained.issuperset(cells_from(study, newest[0].cells)):
             shutil.rmtree(path, ignore_errors=True)
     root = folder / CHECKPOINT
-    with contextlib.suppress(OSError):
-        for path in root.iterdir():
-            path.rmdir()  # an empty one, of cells that finished before its first checkpoint
-        root.rmdir()
+    for path in [*root.glob("*"), root]:
+        with contextlib.suppress(OSError):  # it is not there, or holds something
+            path.rmdir()
 
 
 def about(study: Study, cells: Sequence[Any], platform: str, machines: Sequence[Machine]) -> About:
@@ -228,6 +227,7 @@ def _newest(
     """Items of the newest readable checkpoint of a folder; None where there is none."""
     readers = {ARRAYS: ocp.args.StandardRestore(), ABOUT: ocp.args.JsonRestore()}
     wanted = ocp.args.Composite(**{item: readers[item] for item in items})
+    damaged = False
     with contextlib.closing(_manager(path)) as manager:
         for step in sorted(manager.all_steps(), reverse=True):
             if not (path / str(step) / ABOUT).exists():
@@ -244,9 +244,10 @@ def _newest(
                     raise ValueError("its checksum differs")
                 return about, arrays
             except Exception as error:  # whatever a damaged file makes a reader say
-                logger.warning(
-                    "checkpoint %d is damaged, using the one before: %s", step, first_line(error)
-                )
+                logger.warning("%s: checkpoint %d is damaged: %s", path, step, first_line(error))
+                damaged = True
+    if damaged:
+        logger.warning("%s: no readable checkpoint; its cells start from step 0", path)
     return None
 
 
@@ -278,5 +279,5 @@ def _name(study: Study) -> str:
 def _layouts(study: Study, cells: Sequence[Any], platform: str) -> str:
     """How the state of the cells is laid out: which of them share arrays, and their shapes."""
     groups = by_layout(study, cells, platform)
-    text = repr(list(groups.items()))
+    text = ", ".join(f"({layout.text()}, {members})" for layout, members in groups.items())
     return hashlib.sha256(text.encode()).hexdigest()

@@ -50,7 +50,7 @@ def processes_for(
 ) -> int:
     """How many processes to train some cells with on this machine, of at most `limit` GiB.
 
-    On a CPU one for each core, where there are cells and memory for so many, else one.
+    On a CPU as many as there are cores, cells and memory for; one where training is short.
     """
     cores = len(launch.cores())
     if (devices or 1) > cores or not _is_long(study, cells) or not launch.can_launch():
@@ -90,10 +90,10 @@ def describe(grid: Grid, devices: int | None = None, limit: float | None = None)
     count = processes_for(grid.study, grid.cells, devices, limit)
     chips = find_devices(devices)
     platform = chips[0].platform
-    free = memory.available(chips) if limit is None else limit * 2**30
+    room = memory.usable(chips, limit)
     shape = (count if count > 1 else len(chips)), platform
     results = memory.results(grid.study, grid.cells, platform, count)
-    programs = memory.split(grid.study, grid.cells, *shape, free, count, results)
+    programs = memory.split(grid.study, grid.cells, *shape, room, count, results)
     need = results + max(memory.peak(grid.study, plan, count) for plan in programs)
     plan = programs[0] if len(programs) == 1 else make_plan(grid.study, grid.cells, *shape)
     operations = float(plan.per_device.sum())
@@ -110,7 +110,7 @@ def describe(grid: Grid, devices: int | None = None, limit: float | None = None)
         "work": f"{operations:.3g} operations",
         "work done / needed": f"{plan.overhead:.3f}",
         "busiest device / mean": f"{plan.per_device.max() / plan.per_device.mean():.3f}",
-        "memory": f"about {memory.words(need)} at most, {memory.words(free)} free",
+        "memory": f"about {memory.words(need)} at most, {memory.words(room)} may be used",
         "time": _time(grid.study, plan, platform, count),
     }
 

@@ -28,6 +28,7 @@ from superpos_jax.results.registry import load_study
 from superpos_jax.results.store import NEW, OLD, STORE
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.results.view import fixed_values, swept
+from superpos_jax.text import counted
 
 SWEEP, PROVENANCE, FIGURES = "sweep.toml", "provenance.json", "figures"
 CHECKPOINT = "checkpoint"
@@ -68,7 +69,7 @@ class Folder:
             except UserError:
                 return "a result that cannot be read"
         if trained:
-            return f"{trained:,} trained cell{'s' * (trained > 1)}"
+            return counted(trained, "trained cell")
         return "an unfinished run" if (self.path / CHECKPOINT).is_dir() else ""
 
     @contextlib.contextmanager

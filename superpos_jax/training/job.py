@@ -21,7 +21,7 @@ import numpy as np
 import xarray as xr
 
 from superpos_jax.engine import collective, memory
-from superpos_jax.engine.code import make_mesh
+from superpos_jax.engine.code import make_mesh, platform_of
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.plan import Plan
 from superpos_jax.engine.program import Program
@@ -162,7 +162,7 @@ def train(
     book = Logbook(job.sweep, job.grid, job.folder, job.table, job.retry, job.shard)
     if job.cells:
         mesh = make_mesh(find_devices(devices))
-        if collective.leads() and (hint := study.hint(_platform(mesh))):
+        if collective.leads() and (hint := study.hint(platform_of(mesh))):
             logger.warning("%s", hint)
         programs, stale = _programs(job, book, mesh, limit)
         book.begin(mesh, [machine for _, saved in programs if saved for machine in saved.machines])
@@ -226,12 +226,12 @@ def _programs(
     """
     if collective.leads():
         tell_of_planning(len(job.cells))
-    study, platform, devices = job.grid.study, _platform(mesh), [*mesh.devices.flat]
-    free = collective.shared(lambda: memory.available(devices)) if limit is None else limit * 2**30
+    study, platform, devices = job.grid.study, platform_of(mesh), [*mesh.devices.flat]
+    room = collective.shared(lambda: memory.usable(devices, limit))
     count = jax.process_count() if platform == "cpu" else 1
     beside = collective.beside()
     if platform == "cpu" or limit is not None:  # each machine has what the first one has
-        free *= jax.process_count() / beside
+        room *= jax.process_count() / beside
     all_cells = {*job.grid.cells, *job.cells, *cells.cells_of(book.table, study)}
     copies = count if platform == "cpu" else beside
     results = collective.shared(lambda: memory.results(study, all_cells, platform, copies))
@@ -239,7 +239,7 @@ def _programs(
     programs = [
         (plan, saved)
         for part, saved in parts
-        for plan in memory.split(study, part, mesh.size, platform, free, count, results)
+        for plan in memory.split(study, part, mesh.size, platform, room, count, results)
     ]
     return programs, stale
 
@@ -247,7 +247,7 @@ def _programs(
 def _parts(job: Job, platform: str) -> tuple[list[tuple[list[Any], Saved | None]], list[Path]]:
     """The cells to train, together with the checkpoint from which some of them go on.
 
-    And the checkpoints by other code of the study or of other data, from which none goes on.
+    Also the stale checkpoints: by other code of the study, or of other data.
     """
     left, parts = dict.fromkeys(job.cells), list[tuple[list[Any], Saved | None]]()
     stale = list[Path]()
@@ -270,12 +270,16 @@ def _parts(job: Job, platform: str) -> tuple[list[tuple[list[Any], Saved | None]
             continue
         if mine:
             parts.append((mine, saved))
-            left = {cell: None for cell in left if cell not in {*mine}}
+            for cell in mine:
+                del left[cell]
     return [*parts, (list(left), None)] if left else parts, stale
 
 
 def _goes_on(saved: Saved, cells: Sequence[Any], job: Job) -> bool:
-    """Whether cells go on from a checkpoint: not if they are half trained, otherwise than now."""
+    """Whether cells go on from a checkpoint.
+
+    Half-trained ones do not if the study's code or its data have changed since.
+    """
     study = job.grid.study
     if saved.arrays["step"] >= max(map(study.steps, cells)):
         return True
@@ -344,10 +348,6 @@ def _shows_other(stored: xr.Dataset | None, table: xr.Dataset) -> bool:
     """Whether a folder shows other cells than the sweep's, or in another order."""
     shown = ("sweep", "retries")
     return stored is None or any(stored.attrs[name] != table.attrs[name] for name in shown)
-
-
-def _platform(mesh: jax.sharding.Mesh) -> str:
-    return str(mesh.devices.flat[0].platform)
 
 
 def find_devices(count: int | None) -> list[jax.Device]:

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from superpos_jax.engine import memory
-from superpos_jax.engine.code import make_mesh
+from superpos_jax.engine.code import make_mesh, platform_of
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.program import Program
 from superpos_jax.engine.study import DataSet, Study
@@ -85,11 +85,10 @@ def _measured(
 ) -> dict[str, np.ndarray]:
     """(cells,) by name: metrics that have several draws, and their errors."""
     mesh = make_mesh(find_devices(devices))
-    platform = mesh.devices.flat[0].platform
-    free = memory.available([*mesh.devices.flat])
+    platform, room = platform_of(mesh), memory.usable([*mesh.devices.flat])
     parts: dict[str, list[np.ndarray]] = {}
     rest = iter(stored)
-    for plan in memory.split(study, cells, mesh.size, platform, free):
+    for plan in memory.split(study, cells, mesh.size, platform, room):
         program = Program(study, plan, mesh)
         own = [next(rest) for _ in plan.cells]
         pairs = zip(plan.cells, own, strict=True)

@@ -75,6 +75,8 @@ def opened(
     """
     with folder.locked() if folder else contextlib.nullcontext():
         table = folder.read() if folder and not fresh else None
+        if folder and table is None and retry is not None:
+            raise UserError(f"--out {folder.path}: no result whose failed cells could be retried")
         values = grid.replacements(retry or {})
         todo = _to_train(grid, table, None if retry is None else values)
         if shard and retry is None:
@@ -137,7 +139,7 @@ def _to_train(
 ) -> tuple[Any, ...]:
     """The cells that have no end yet; or those that failed, with the values of a retry."""
     if table is None:
-        return grid.cells if retry is None else ()
+        return grid.cells
     verdicts = view.verdicts(table, grid)
     if retry is None:
         return tuple(grid.cells[i] for i in np.flatnonzero(verdicts == UNFINISHED))

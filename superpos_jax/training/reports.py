@@ -114,7 +114,7 @@ def _end(
     """Why a cell ended, "" at its last step, and its verdict."""
     if dead:
         return "", NON_FINITE
-    if rule >= len(study.ends):
+    if not NOT_ENDED <= rule < len(study.ends):
         raise UserError(
             f"study {type(study).__name__}: look ended a cell with {rule}; allowed:"
             " end(reason), or NOT_ENDED"

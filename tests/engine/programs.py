@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from superpos_jax.engine.code import make_mesh
+from superpos_jax.engine.layout import by_layout
 from superpos_jax.engine.plan import make_plan
 from superpos_jax.engine.program import Program
 
@@ -15,6 +16,12 @@ def build(study, cells, devices=1, platform="cpu"):
     """The program of some cells, laid out for a platform."""
     mesh = make_mesh(jax.devices()[:devices])
     return Program(study, make_plan(study, cells, devices, platform), mesh)
+
+
+def layout_of(study, cell, platform):
+    """The layout of one cell."""
+    (layout,) = by_layout(study, [cell], platform)
+    return layout
 
 
 def train(study, cells, *stops, platform="cpu"):

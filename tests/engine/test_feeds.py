@@ -10,10 +10,9 @@ import numpy as np
 import optax
 import pytest
 from classifier import CENTERS, Classifier, Numbers, Options
-from programs import build, difference, train
+from programs import build, difference, layout_of, train
 
 from superpos_jax.engine.batches import choose
-from superpos_jax.engine.layout import layout_of
 from superpos_jax.engine.study import Fresh, FullBatch, Minibatch, Shapes
 from superpos_jax.errors import UserError
 

@@ -7,10 +7,9 @@ import jax
 import numpy as np
 import pytest
 from nonzeros import Sparse
-from programs import build, compilations, difference
+from programs import build, compilations, difference, layout_of
 
 from superpos_jax.engine.code import ANY_STEP, code_for
-from superpos_jax.engine.layout import layout_of
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.plan import load_blocks, make_plan
 from superpos_jax.engine.verdicts import ALIVE

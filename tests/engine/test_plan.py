@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from itertools import product
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nonzeros import Sparse
+from programs import layout_of
 
-from superpos_jax.engine.layout import SAFE_ROWS, layout_of
+from superpos_jax.engine.layout import SAFE_ROWS, Layout
 from superpos_jax.engine.plan import MIN_SLOTS, load_blocks, make_plan
+from superpos_jax.engine.program import _stack
 from superpos_jax.engine.study import DataSet, Fresh, FullBatch, Minibatch, Shapes
 from superpos_jax.studies.double_descent.cell import Cell, Options
 from superpos_jax.studies.double_descent.study import DoubleDescent
@@ -103,6 +106,29 @@ def test_every_cell_sits_in_one_slot(sweep):
         assert len(group.slots) == plan.devices
         assert group.slots.shape[1] >= MIN_SLOTS
     assert len({group.layout for group in plan.groups}) == len(plan.groups)
+
+
+def test_groups_come_in_the_same_order_in_every_process():
+    """Whatever address an object without a representation of its own has there."""
+    one, other = (Layout(Shapes((3, object()))) for _ in range(2))
+    assert one != other
+    assert one.text() == other.text()
+
+
+def test_a_number_has_the_type_of_its_field_not_of_a_default_of_0():
+    """Else the first of some cells would decide how the others are rounded."""
+
+    @jax.tree_util.register_dataclass
+    @dataclass(frozen=True)
+    class Decayed:
+        steps: int = 4
+        decay: float = 0
+
+    study = SimpleNamespace(Cell=Decayed, cell_fields=lambda: ("steps", "decay"))
+    group = SimpleNamespace(slots=np.array([[1, 0], [-1, 1]]))
+    stacked = _stack(study, [Decayed(), Decayed(decay=0.5)], group)
+    assert (stacked.steps.dtype, stacked.decay.dtype) == (np.int32, np.float32)
+    assert stacked.decay.tolist() == [[0.5, 0], [0.5, 0.5]]
 
 
 @given(sweeps)

@@ -18,6 +18,7 @@ import numpy as np
 import optax
 import pytest
 
+from superpos_jax.engine import bits
 from superpos_jax.engine.study import DataSet, Study
 
 WIDTHS = (94, 100, 100, 47)
@@ -66,6 +67,15 @@ def trained_on(cores):
     done = subprocess.run([sys.executable, __file__, str(cores)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.parametrize(("first", "second", "count"), [("3", "7", 3), (None, "7", 7)])
+def test_the_variable_that_xla_reads_first_counts(monkeypatch, first, second, count):
+    monkeypatch.delenv(bits.THREADS[0], raising=False)
+    if first:
+        monkeypatch.setenv(bits.THREADS[0], first)
+    monkeypatch.setenv(bits.THREADS[1], second)
+    assert bits.threads() == count
 
 
 @pytest.mark.usefixtures("all_cores")

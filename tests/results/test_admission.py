@@ -199,8 +199,9 @@ def test_attributes_of_another_form_are_refused(stored, tmp_path, superpos, name
 
 
 @pytest.mark.parametrize("name", ["verdict", "run"])
-def test_ends_and_runs_that_there_are_not_are_refused(stored, tmp_path, name):
+@pytest.mark.parametrize("apart", [9, -9])
+def test_ends_and_runs_that_there_are_not_are_refused(stored, tmp_path, name, apart):
     table = read_table(stored)
-    write_table(table.assign({name: table[name] + 9}), tmp_path)
-    with pytest.raises(sp.UserError, match=f"{name}: allowed: whole numbers below"):
+    write_table(table.assign({name: table[name] + apart}), tmp_path)
+    with pytest.raises(sp.UserError, match=f"{name}: allowed: whole numbers from -1 to"):
         sp.load(tmp_path)

@@ -91,7 +91,9 @@ def test_ragged_tables_are_padded_with_missing_values():
     assert rows["train_loss"].dtype == np.float32
 
 
-@pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.uint64, np.int16, np.float32])
+@pytest.mark.parametrize(
+    "dtype", [np.bool_, np.uint8, np.uint64, np.int16, np.float32, np.complex64]
+)
 def test_of_a_dead_cell_stays_what_outlives_it(dtype):
     study = Weighing(GRID.study.options)
     study.dtype = dtype
@@ -99,7 +101,7 @@ def test_of_a_dead_cell_stays_what_outlives_it(dtype):
     np.testing.assert_array_equal(rows["weight"][1], [1, 1, 1])
     np.testing.assert_array_equal(rows["last"][0], [1, 1, 1])
     blank = rows["weight"].values[0]
-    assert ((blank < 0) | np.isnan(blank)).all()
+    assert ((blank.real < 0) | np.isnan(blank)).all()
     assert np.isnan(rows["train_loss"].values[0])
 
 
@@ -130,6 +132,10 @@ def test_numbers_of_several_kinds_have_one_that_holds_what_is_missing():
         ({"": Variable((), 1.0, {})}, "'' is no name; allowed: letters, digits and _"),
         ({"a/b": Variable((), 1.0, {})}, "'a/b' is no name"),
         ({"x": Variable((), "word", {})}, "x holds str128; allowed: numbers"),
+        (
+            {"x": Variable((), 1, {"flag_meanings": "a b", "flag_values": 1})},
+            "has 2 words; allowed",
+        ),
         ({"x": Variable(("k",), 1.0, {})}, "x is an array of 0 dimensions, its dims are"),
         ({"x": Variable((), 1.0, {"of": {1}})}, r"attrs\['of'\] is a set; allowed: text"),
         ({"x": Variable("k", np.ones(1), {})}, "its dims are 'k'; allowed: a tuple"),

@@ -42,6 +42,13 @@ def test_an_axis_is_given_by_name_where_all_of_its_values_have_one(result, value
     assert export.frame(dataset, ("reduction",))["reduction"].tolist() == words
 
 
+def test_words_without_values_are_those_of_0_1_and_so_on(result):
+    said = {"flag_meanings": "flat ring"}
+    dataset = result.dataset.assign(shape=result.dataset.verdict.astype(np.int8).assign_attrs(said))
+    del dataset["shape"].attrs["flag_values"]
+    assert export.frame(dataset, result.axes)["shape"].tolist() == ["flat", "ring"]
+
+
 def test_export_writes_the_rows_of_a_slice(folder, result, superpos, tmp_path):
     path = tmp_path / "new" / "slice.csv"
     code, out, err = superpos("export", folder, "--at", "lr=1e-2", "--out", path)

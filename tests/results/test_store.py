@@ -106,6 +106,17 @@ def test_a_loaded_result_can_be_exported_for_tools_that_read_zarr_2(old, tmp_pat
     sp.load(tmp_path).dataset.to_zarr(tmp_path / "again", zarr_format=2, consolidated=False)
 
 
+def test_a_result_replaces_no_cells_that_it_does_not_show(old, tmp_path):
+    whole = sp.load(old / "plain")
+    whole.save(tmp_path)
+    first = whole.dataset["T"].values[:1]
+    part = sp.Sweep(**json.loads(whole.dataset.attrs["sweep"]) | {"axes": {"T": first}})
+    with pytest.raises(sp.UserError, match=r"it holds \d+ cells? that this result does"):
+        sp.Result(whole.dataset.sel(T=first), part.grid()).save(tmp_path)
+    xr.testing.assert_identical(sp.load(tmp_path).dataset, whole.dataset)
+    whole.save(tmp_path)
+
+
 def test_every_file_of_a_store_is_on_the_disk_before_it_replaces_the_old_one(
     old, tmp_path, monkeypatch
 ):

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from pathlib import Path
 
 import jax.numpy as jnp
 import ml_dtypes
@@ -469,10 +470,20 @@ def test_a_file_and_the_stored_text_give_the_same_sweep(sweep):
 @settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.floats(allow_nan=False))
 def test_any_text_and_number_can_be_written(text, number):
-    sweep = Sweep(study=text, cell={text: number, "x": text}, options={"o": [text, True]})
-    assert Sweep(**tomllib.loads(sweep.to_toml())) == sweep.model_copy(
-        update={"options": {"o": [text, True]}}
-    )
+    options = {"o": [text, True], text: {text: {"x": number}}}
+    sweep = Sweep(study=text, cell={text: number, "x": text}, options=options)
+    again = Sweep(**tomllib.loads(sweep.to_toml()))
+    assert again == sweep
+    assert again.options == options
+
+
+def test_an_option_is_what_a_file_can_say():
+    options = {"width": np.int64(3), "at": Path("a", "b"), "layers": (np.float64(0.5), 2)}
+    assert Sweep(options=options).options == {"width": 3, "at": "a/b", "layers": (0.5, 2)}
+    with pytest.raises(
+        UserError, match=r"options\.a\.b\[1\] = None: allowed: true or false, a num"
+    ):
+        Sweep(options={"a": {"b": [1, None]}})
 
 
 def test_a_study_may_be_given_as_its_class():

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import xarray as xr
 from ridge import Ridge
 from test_growth import sweep
 
@@ -19,6 +20,7 @@ from superpos_jax.results import archive, view
 from superpos_jax.studies.double_descent import autoencoders
 from superpos_jax.studies.double_descent.study import DoubleDescent
 from superpos_jax.training import provenance
+from superpos_jax.training.audit import _compare as compare
 from superpos_jax.training.audit import audit
 
 
@@ -201,6 +203,13 @@ def test_seeds_that_had_no_value_can_become_axes_and_be_retried(tmp_path):
     sp.run(grown, out=tmp_path)
     assert sp.load(tmp_path).dataset.sizes["data_seed"] == 1
     assert sp.run(base, out=tmp_path).axes == ("lr",)
+
+
+def test_infinities_that_agree_are_not_apart():
+    before, after = (xr.Dataset({"reach": ("k", [np.inf, -np.inf, last])}) for last in (1.0, 1.5))
+    assert compare(before, after, archived=False) == (False, 0.5, "reach")
+    after["reach"][0] = 2
+    assert compare(before, after, archived=False)[1] == np.inf
 
 
 def test_other_compiler_flags_are_not_promised(folder, monkeypatch):

@@ -1,6 +1,7 @@
 """What is read is what was written: one flipped bit of a store or checkpoint does not go unseen."""
 
 import errno
+import shutil
 
 import filelock
 import numpy as np
@@ -49,7 +50,9 @@ def test_a_changed_number_of_a_checkpoint_is_seen(tmp_path):
     assert checkpoint._checksums(other, arrays)["about"] != sums["about"]
 
 
-def test_a_checkpoint_whose_numbers_changed_gives_way_to_the_one_before(tmp_path, monkeypatch):
+def test_a_checkpoint_whose_numbers_changed_gives_way_to_the_one_before(
+    tmp_path, monkeypatch, caplog
+):
     grid = SWEEP.grid()
     about = checkpoint.about(grid.study, grid.cells, "cpu", [{"device": "cpu"}])
     arrays = {"state.0": np.arange(4, dtype=np.float32)}
@@ -59,10 +62,12 @@ def test_a_checkpoint_whose_numbers_changed_gives_way_to_the_one_before(tmp_path
     with monkeypatch.context() as patch:  # as if a bit had flipped after it was written
         patch.setattr(checkpoint, "_checksums", lambda *_: sums)
         assert saver.save(2, arrays, about)
-    damaged: list[int] = []
-    monkeypatch.setattr(checkpoint.logger, "warning", lambda _, step, __: damaged.append(step))
     assert checkpoint._newest(saver._path) is not None
-    assert damaged == [2]
+    assert "checkpoint 2 is damaged: its checksum differs" in caplog.text
+    assert "start from step 0" not in caplog.text
+    shutil.rmtree(saver._path / "1")
+    assert checkpoint._newest(saver._path) is None
+    assert "no readable checkpoint; its cells start from step 0" in caplog.text
 
 
 def test_a_file_system_without_locks(tmp_path, monkeypatch):

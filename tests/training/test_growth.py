@@ -84,6 +84,12 @@ def test_a_retry_is_a_cell_with_other_values(tmp_path):
 
 
 @pytest.mark.unoptimized
+def test_a_retry_needs_a_result(tmp_path):
+    with pytest.raises(sp.UserError, match="no result whose failed cells could be retried"):
+        sp.run(SMALL, out=tmp_path / "typo", retry={"lr": 0.1})
+    assert not (tmp_path / "typo").exists()
+
+
 def test_a_retry_is_checked_as_a_sweep_is(tmp_path):
     options = {"n": 20, "test_samples": 5}
     blown = sp.Sweep(axes={"T": [3]}, cell={"lr": 3e38, "S": 0.9, "steps": 3}, options=options)

@@ -60,15 +60,15 @@ def test_cells_are_split_until_they_fit():
     grid = SWEEP.grid()
     whole = need_of(grid, grid.cells, 2)
     alone = max(need_of(grid, [cell], 2) for cell in grid.cells)
-    (plan,) = split(grid.study, grid.cells, 2, "cpu", whole / USABLE)
+    (plan,) = split(grid.study, grid.cells, 2, "cpu", whole)
     assert plan.cells == grid.cells
     less = (alone + whole) / 2
-    parts = split(grid.study, grid.cells, 2, "cpu", less / USABLE)
+    parts = split(grid.study, grid.cells, 2, "cpu", less)
     assert len(parts) > 1
     assert [cell for plan in parts for cell in plan.cells] == list(grid.cells)
     assert all(peak(grid.study, plan) <= less for plan in parts)
     with pytest.raises(sp.UserError, match=r"T=3.* alone needs about 768 MiB, .* and 691 MiB"):
-        split(grid.study, grid.cells, 2, "cpu", RUNTIME)
+        split(grid.study, grid.cells, 2, "cpu", USABLE * RUNTIME)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_results_are_counted_as_they_are_stored(options, monkeypatch):
 def test_results_that_do_not_fit_are_refused(tmp_path, monkeypatch):
     large = sweep({"T": [3], "seed": list(range(3))})
     grid = large.grid()
-    limit = need_of(grid, grid.cells, 1) / USABLE / 2**30
+    limit = need_of(grid, grid.cells, 1) / 2**30
     monkeypatch.setattr(memory, "results", lambda *_: float(2**30))
     with pytest.raises(sp.UserError, match=r"1\.0 GiB for the results of the sweep"):
         sp.run(large, out=tmp_path, limit=limit)
@@ -122,7 +122,7 @@ def test_several_programs_train_the_same_plane(tmp_path):
     seen = []
     alone = max(need_of(grid, [cell], 2) for cell in grid.cells)
     kept = results(grid.study, grid.cells, "cpu")
-    limit = ((alone + whole) / 2 + kept) / USABLE / 2**30
+    limit = ((alone + whole) / 2 + kept) / 2**30
     parts = len(split(grid.study, grid.cells, 2, "cpu", limit * 2**30, for_results=kept))
     result = sp.run(plane, out=tmp_path, limit=limit, progress=seen.append)
     assert parts > 1
@@ -138,7 +138,7 @@ def test_every_machine_has_its_own_memory(monkeypatch):
     plane = sweep({"T": [3, 40]})
     grid = plane.grid()
     need = need_of(grid, grid.cells, 1) + results(grid.study, grid.cells, "cpu")
-    half = 0.51 * need / USABLE / 2**30
+    half = 0.51 * need / 2**30
     with pytest.raises(sp.UserError, match="alone needs"):
         sp.run(plane, limit=half)
     monkeypatch.setattr("superpos_jax.engine.collective.beside", lambda: 0.5)
@@ -149,7 +149,7 @@ def test_free_memory_is_bounded_by_the_machine():
     import jax
     import psutil
 
-    free = memory.available(jax.devices())
+    free = memory.usable(jax.devices()) / USABLE
     assert 2**20 < free < 1.2 * psutil.virtual_memory().total
 
 

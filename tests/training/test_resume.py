@@ -73,6 +73,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(uninterrupted, tmp_pa
     assert (place / str(steps[-1])).is_dir(), "what cannot be read now is kept"
     final = sp.run(SWEEP, out=tmp_path, checkpoint_seconds=0.3, progress=seen.append).dataset
     assert f"checkpoint {steps[-1]} is damaged" in caplog.text
+    assert "no readable checkpoint" not in caplog.text
     assert "no checkpoint of step" not in caplog.text
     assert min(now.step for now in seen if now.doing == "training") > steps[0]
     assert_same_bits(final, uninterrupted)
