@@ -39,7 +39,7 @@ paper: $(VENV)/installed-paper ## train all figures of the paper at reduced scal
 	$(BIN)/python -m superpos_jax.statements results
 	$(BIN)/superpos check-paper
 
-figures: $(VENV)/installed-paper ## draw figures/paper and figures/reference from figures/data
+figures: $(VENV)/installed-paper ## draw all figures of figures/data, rewrite the pages that show them
 	$(BIN)/python -m superpos_jax.statements
 
 check-paper: $(VENV)/installed ## the paper's statements, against the numbers in figures/data

@@ -72,7 +72,7 @@ def export(
     ] = None,
     study: StudyOption = None,
 ) -> int:
-    """Write a result as a table, one row a cell: its values of the axes, and its single numbers.
+    """Write a result as a table, one row per cell: its values of the axes, and its single numbers.
 
     netCDF keeps the axes as dimensions, and histories along training.
 

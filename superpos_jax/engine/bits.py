@@ -1,4 +1,4 @@
-"""What decides the last bits, beside the code and the kind of processor or accelerator.
+"""What decides the last bits, besides the code and the kind of processor or accelerator.
 
 On a CPU, XLA splits a product that sums over many terms among the threads of the process: the
 number of threads then decides the order of the sum. It never split a sum of up to 128 terms
@@ -81,14 +81,14 @@ def has_long_sums(jaxpr: core.Jaxpr) -> bool:
     return any(_terms(equation) > SAFE_ROWS for equation in equations(jaxpr))
 
 
-def sums_beside_kernel(study: Study, cell: Any, shapes: Shapes) -> bool:
+def sums_outside_kernel(study: Study, cell: Any, shapes: Shapes) -> bool:
     """Whether the optimizer or the summaries of a study leave sums to XLA.
 
     On an accelerator the bits of a cell then depend on the cells that are mapped with it, whatever
-    the kernel does. `sums.pairwise_sum` is no such sum, nor is a count in whole numbers.
+    the kernel does. `sums.pairwise_sum` is not such a sum, nor is a count in whole numbers.
     """
 
-    def beside(cell: Any, params: Any) -> Any:
+    def outside(cell: Any, params: Any) -> Any:
         optimizer = optax.with_extra_args_support(study.optimizer(cell, shapes))
         state = optimizer.init(params)
         updates, _ = optimizer.update(params, state, params, value=jnp.float32(0))
@@ -99,7 +99,7 @@ def sums_beside_kernel(study: Study, cell: Any, shapes: Shapes) -> bool:
 
     params = jax.eval_shape(lambda: study.init(cell, shapes))
     traced = jax.tree.map(np.asarray, cell)
-    return any(map(_adds, equations(jax.make_jaxpr(beside)(traced, params).jaxpr)))
+    return any(map(_adds, equations(jax.make_jaxpr(outside)(traced, params).jaxpr)))
 
 
 def _adds(equation: core.JaxprEqn) -> bool:

@@ -41,7 +41,7 @@ class Tables(NamedTuple):
 
 
 class Outline(NamedTuple):
-    """What the code of a program depends on, beside the shapes of its tables; hashable."""
+    """What the code of a program depends on, besides the shapes of its tables; hashable."""
 
     study: Study
     groups: tuple[tuple[Layout, int], ...]
@@ -89,8 +89,8 @@ class Code:
     def compile(self, tables: Tables) -> None:
         """Compile what the first calls would compile one after another, in threads of their own.
 
-        These are `init`, the kernel of each group, and `train_and_measure`. Compilers, Triton too,
-        let Python go on meanwhile.
+        These are `init`, the kernel of each group, and `train_and_measure`. XLA and Triton release
+        the GIL while they compile.
         """
         with ThreadPoolExecutor() as threads:
             initial = threads.submit(self.init.lower(tables).compile)

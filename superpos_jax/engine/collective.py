@@ -184,8 +184,8 @@ def prove(secret: bytes) -> None:
             raise LostProcess("a process that this run did not start took the place of its own")
 
 
-def beside() -> int:
-    """How many processes share a machine, at most."""
+def processes_per_host() -> int:
+    """How many processes share a host, at most."""
     if not several():
         return 1
     name = zlib.crc32(socket.gethostname().encode()) & 0x7FFFFFFF

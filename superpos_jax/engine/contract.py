@@ -25,7 +25,7 @@ SAME = 1e-2
 
 @functools.cache
 def check_class(study: type[Study]) -> None:
-    """Refuse a study whose cell or options are none.
+    """Refuse a study whose `Cell` or `Options` cannot be one.
 
     Raises:
         UserError: with the first thing that is wrong.
@@ -93,7 +93,7 @@ def _check_loss(study: Study, cell: Any, layout: Layout, mesh: jax.sharding.Mesh
     if odd or "loss" not in metrics:
         own = "metrics" if type(study).metrics is not Study.metrics else "measure"
         raise UserError(
-            f"study {name}: {own}: {odd[0] + ' is no scalar' if odd else 'no loss'}; allowed:"
+            f"study {name}: {own}: {odd[0] + ' is not a scalar' if odd else 'no loss'}; allowed:"
             ' scalars by name, "loss" among them'
         )
     measured = jax.jit(loss, compiler_options=rough_options(mesh))
@@ -110,6 +110,6 @@ def _check_loss(study: Study, cell: Any, layout: Layout, mesh: jax.sharding.Mesh
     here, there = float(measured(block, first)), float(measured(alike, first))
     if np.isfinite([here, there]).all() and abs(here - there) > SAME * max(abs(here), abs(there)):
         raise UserError(
-            f"study {name}: loss of one sample is {here:g}, and {there:g} where samples of weight 0"
-            " are others; allowed: weight * loss of each sample, both of the shape (rows,), summed"
+            f"study {name}: the loss changes from {here:g} to {there:g} where samples of weight 0"
+            " are replaced; allowed: weight * loss of each sample, both of shape (rows,), summed"
         )

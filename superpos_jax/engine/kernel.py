@@ -61,7 +61,7 @@ class Kernel(abc.ABC):
         """About how many bytes `pool` takes (host)."""
 
     def work_bytes(self, size: Any, samples: Sequence[int]) -> float:
-        """About how many bytes a gradient takes on a device beside parameters and pool (host).
+        """About how many bytes a gradient takes on a device besides parameters and pool (host).
 
         Args:
             size: `Shapes.size` of the cells.

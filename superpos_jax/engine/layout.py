@@ -39,8 +39,8 @@ class Layout:
         order: how minibatches are chosen, "epochs" or "replace"; "full" or "fresh" without them.
         batch: rows of a minibatch, padding included; 0 without.
         single: whether all samples of the training set are in one block.
-        beside: cells that are computed side by side, at most; on a CPU always. Of no meaning
-            where a kernel computes all.
+        beside: how many cells are computed side by side: exactly so many on a CPU, at most so many
+            elsewhere. Without meaning where a kernel computes all.
         looks: whether the study looks at the cell while it trains.
     """
 

@@ -61,7 +61,7 @@ def peak(study: Study, plan: Plan, processes: int = 1) -> float:
 
 
 def results(study: Study, cells: Collection[Any], platform: str, processes: int = 1) -> float:
-    """Most bytes that the results of a sweep take of the devices' memory, beside the programs.
+    """Most bytes that the results of a sweep take of the devices' memory, besides the programs.
 
     Each process holds each cell's results `COPIES` times while they are written, as if every cell
     were the largest, and the cell's row. 0 with accelerators: results lie on the host, not on them.

@@ -1,4 +1,4 @@
-"""What a study says of a cell, asked once for all cells that cannot differ in it.
+"""Memoize a function of a cell on the hyperparameters that it reads.
 
 A sweep of a million cells asks for a million layouts, and most are the same: no layout depends on
 the learning rate. Which numbers matter no study says. It shows while a function is computed: a
@@ -100,7 +100,7 @@ def _watched_kind(kind: Any) -> Any:
     own["__class__"] = property(lambda _: kind)  # equal to other cells, replaced by one of them
     own["__dict__"] = property(lambda twin: vars(whole(twin)))
     own["__reduce_ex__"] = lambda twin, protocol: whole(twin).__reduce_ex__(protocol)  # a copy
-    # What is no number may be computed from any of them.
+    # Any other attribute may be computed from any hyperparameter.
     own["__getattr__"] = lambda twin, name: getattr(whole(twin), name)
     watched = type(kind.__name__, (kind,), own)
     with contextlib.suppress(ValueError, TypeError):

@@ -306,9 +306,9 @@ class OneCell:
         means = {"loss": loss / self.data[name].samples}
         return self.study.metrics(self.cell, self.layout.shapes, means)
 
-    def stored(self, number: jax.Array) -> PyTree:
-        """A block of data, by its number in the pool of its shape."""
-        return jax.tree.map(lambda leaf: leaf[number], self.pools[self.layout.shapes.block])
+    def stored(self, index: jax.Array) -> PyTree:
+        """A block of data, by its index in the pool of its shape."""
+        return jax.tree.map(lambda leaf: leaf[index], self.pools[self.layout.shapes.block])
 
     def summed(
         self, block: Callable[..., PyTree], dataset: Range, zeros: PyTree, loop: bool = False

@@ -177,7 +177,7 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
 
 
 class _Ask(NamedTuple):
-    """What a cell asks for, beside its data."""
+    """What a cell asks for, besides its data."""
 
     layout: Layout
     seen: int

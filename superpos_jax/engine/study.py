@@ -86,24 +86,24 @@ DIVERGED_FACTOR = 2.0
 class Study(abc.ABC):
     """A study: pure functions of one cell, mapped over the grid by the engine.
 
-    `Cell` is a frozen dataclass (made a pytree here); its fields are the numbers that can be swept,
-    with defaults and limits (`Annotated[int, Field(ge=1)]`). `Options` is a frozen pydantic model
-    of the static choices. Both are checked before anything is compiled.
+    `Cell` is a frozen dataclass (made a pytree here); its fields are the hyperparameters,
+    any of which can be swept, with defaults and limits (`Annotated[int, Field(ge=1)]`). `Options`
+    is a frozen pydantic model of the static choices. Both are checked before anything is compiled.
 
     A traced cell holds 0-d arrays: never branch on its values in Python. Methods that say *host*
     are called outside of the compiled program, with plain numbers. Several of them are called once
-    for all cells with equal values of the numbers that the method reads.
+    for all cells with equal values of the hyperparameters that the method reads.
     """
 
     Cell: ClassVar[type]
     Options: ClassVar[type[BaseModel]] = Options
     labels: ClassVar[Labels] = Labels()
-    """What the numbers of a cell, and some of their values, are called."""
+    """Display names of hyperparameters, and names of some of their values."""
     cores_matter: ClassVar[bool | None] = None
     """Whether bits depend on the cores of a CPU: on its threads, and on one device or several.
     None: the engine looks for sums over many terms, and assumes that the devices matter."""
     shown: ClassVar[tuple[str, ...]] = ()
-    """The numbers that the generic figures show first, `test_accuracy`; else losses."""
+    """The metrics that the generic figures show first, `test_accuracy`; else losses."""
     ends: ClassVar[Mapping[str, int]] = {}
     """Reasons to stop early, in words, and the verdict of each: `FINISHED` or `DIVERGED`."""
 
@@ -433,7 +433,7 @@ class Study(abc.ABC):
         return 6.0 * _parameters(self, shapes_of(self, cell, "cpu"), cell)
 
     def update_cost(self, cell: Any) -> float:
-        """Operations an update costs beside its samples, padding aside: the optimizer's."""
+        """Operations an update costs besides its samples, padding aside: the optimizer's."""
         return 0.0
 
 
@@ -441,7 +441,7 @@ def shapes_of(study: Study, cell: Any, platform: str) -> Shapes:
     """The shapes of a cell on a platform.
 
     Raises:
-        UserError: they are no `Shapes`.
+        UserError: the study gives something else.
     """
     shapes = study.shapes(cell, platform)
     if not isinstance(shapes, Shapes):

@@ -49,7 +49,7 @@ def contents(result: Result) -> dict[str, Any]:
     dataset, left_out = _fewer_cells(dataset.sortby(numeric).transpose(*swept, ...))
     names = scalars.scalars(dataset)
     if not names:
-        raise ValueError("a page needs a number a cell, and nothing is measured yet")
+        raise ValueError("a page needs a number per cell, and nothing is measured yet")
     across, upward, *_ = [*scalars.shown_axes(dataset, {}), "", ""]
     lines = scalars.line_axis(dataset, {}, across) or ""
     return {

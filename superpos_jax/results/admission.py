@@ -152,7 +152,7 @@ def _declared(said: Mapping[str, Any], array: str) -> tuple[int, int, int, str]:
     """Bytes of an array, number of its chunks, bytes of a chunk, and the codec that packs it.
 
     Raises:
-        ValueError: it is no array of numbers as this package writes them.
+        ValueError: it is not an array of numbers as this package writes them.
     """
     kind = said.get("data_type")
     if said.get("node_type") != "array" or not isinstance(kind, str) or kind not in NUMBERS:

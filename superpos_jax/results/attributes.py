@@ -1,4 +1,4 @@
-"""What is said of a store beside its arrays, in the form it is read in: it may be a stranger's."""
+"""The attributes of a store, checked as they are read: a stranger may have written them."""
 
 from __future__ import annotations
 

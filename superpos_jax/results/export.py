@@ -1,4 +1,4 @@
-"""A result as a table for other programs: one row a cell; as CSV, Parquet or netCDF."""
+"""A result as a table for other programs: one row per cell; as CSV, Parquet or netCDF."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SUFFIXES = {"csv": ".csv", "parquet": ".parquet", "netcdf": ".nc"}
 
 
 def frame(dataset: xr.Dataset, axes: tuple[str, ...]) -> pd.DataFrame:
-    """One row a cell: its values of the swept axes, and every single number of it.
+    """One row per cell: its values of the swept axes, and every single number of it.
 
     Codes are words (`verdict`: "finished"), and so is an axis if all of its values have names
     (`reduction`: "sum", "mean"). What a cell lacks is missing.
@@ -53,7 +53,7 @@ def _meanings(array: xr.DataArray) -> dict[int, str]:
 def write(dataset: xr.Dataset, axes: tuple[str, ...], path: Path, form: str) -> Path:
     """Write a result to a file, in place of what is there.
 
-    CSV and Parquet have one row a cell. netCDF keeps the axes: single numbers and their histories.
+    CSV and Parquet have one row per cell. netCDF keeps the axes, single numbers and histories.
 
     Args:
         dataset: of a result.

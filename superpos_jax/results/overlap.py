@@ -60,7 +60,7 @@ class _Trained(NamedTuple):
 def overlaps(paths: Iterable[Path]) -> list[Overlap]:
     """The pairs of results that have cells in common, in the order of the paths.
 
-    Numbers one a cell and their histories are compared, to the last digit, where both results have
+    Single numbers and their histories are compared, to the last digit, where both results have
     them and measure them on the same samples; arrays are not, since archives hold parts of them.
 
     Args:
@@ -145,7 +145,7 @@ def _compare(
 
 
 def _apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """(cells,) the largest distance of two numbers; what one of them has not is no difference.
+    """(cells,) the largest distance of two numbers; what only one of them has is not a difference.
 
     >>> one = np.array([[1, np.nan], [np.inf, 2.5]])
     >>> _apart(one, np.array([[1, 3], [np.inf, 2]])).tolist()

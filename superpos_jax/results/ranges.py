@@ -129,7 +129,7 @@ def _literal(text: str, name: str) -> int | float:
             continue
         if abs(number) <= 1e300:  # NaN is not
             return number
-    raise ValueError(f"{text.strip()[:40]!r} is no number; allowed: {FORMS[name]}")
+    raise ValueError(f"{text.strip()[:40]!r} is not a number; allowed: {FORMS[name]}")
 
 
 def _whole_range(arguments: list[int | float]) -> tuple[int, ...]:

@@ -58,7 +58,7 @@ def _arrays(study: Study, report: Mapping[str, Variable]) -> dict[str, np.ndarra
     arrays = {}
     for name, variable in report.items():
         if not (isinstance(name, str) and NAME.fullmatch(name)):
-            raise UserError(f"{wrong}{name!r} is no name; allowed: letters, digits and _")
+            raise UserError(f"{wrong}{name!r} is not a name; allowed: letters, digits and _")
         if not isinstance(variable, Variable):
             raise UserError(
                 f"{wrong}{name} is a {type(variable).__name__};"

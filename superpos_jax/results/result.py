@@ -129,7 +129,7 @@ class Result:
         numbers = [name for name, v in self.dataset.data_vars.items() if {*v.dims} == {*self.axes}]
         if by not in numbers:
             is_loss = by == "train_loss" and by not in self.dataset
-            reason = "no cell has one yet" if is_loss else "it is not one number a cell"
+            reason = "no cell has one yet" if is_loss else "it is not a single number per cell"
             raise UserError(
                 f"best: by={by!r}: {reason}; allowed: {', '.join(few([*map(str, numbers)]))}"
             )
@@ -172,7 +172,7 @@ class Result:
         return study.diverged(self.trained_cell(**point), history)
 
     def to_dataframe(self) -> pd.DataFrame:
-        """One row a cell: its values of the swept axes, and every single number of it.
+        """One row per cell: its values of the swept axes, and every single number of it.
 
         Codes are words (`verdict`), and so is an axis if all of its values have names.
 

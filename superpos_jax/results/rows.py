@@ -32,8 +32,8 @@ class Measured:
 
     Attributes:
         steps: at which was measured, ascending; the last one is the present.
-        values: one entry a step: name -> (cells,), or (cells, ...) of what the study traces; NaN of
-            a cell that is not at that step. `died_at`, `ended` and `updates` are of every cell.
+        values: one entry per step: name -> (cells,), or (cells, ...) of what the study traces; NaN
+            of a cell that is not at that step. `died_at`, `ended` and `updates` are of every cell.
         final: the same of all cells at their end, once they have come to it.
     """
 
@@ -68,7 +68,7 @@ class Measured:
 
 
 STATE = "died_at", "ended", "updates"
-"""What the engine gives beside quantities: how far each cell is."""
+"""What the engine gives besides metrics: how far each cell is."""
 
 
 def make_table(
@@ -158,7 +158,7 @@ def histories(
     """A function that gives the history of the i-th cell as its study sees it.
 
     A history is `step`, and each quantity at these steps. Its last entry is the end of training,
-    even if that is no recorded step.
+    even if that is not a recorded step.
     """
     steps, updates = np.array(measured.steps), measured.outcome("updates")
     now = measured.now()

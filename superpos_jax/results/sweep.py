@@ -42,7 +42,7 @@ from superpos_jax.results.tables import Arms, Option, Value, Values, complaint, 
 from superpos_jax.results.values import choices, nearest
 
 OWN_FIELDS = ("study", "name", "best", "figures")
-"""Fields of a sweep that are no table; --set overrides them too."""
+"""Fields of a sweep that are not tables; --set overrides them too."""
 NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
 TABLES = ("axes", "cell", "options")
 FIELDS = {
@@ -194,7 +194,8 @@ def read_sweep(source: str | Path, overrides: Sequence[str] = ()) -> tuple[Sweep
             _override(content, key, value)
         if "name" not in content and not re.fullmatch(NAME, path.stem):
             raise UserError(
-                f"name: missing, and {path.stem!r} is none; allowed: letters, digits, '.', '_', '-'"
+                f"name: missing, and {path.stem!r} cannot be one;"
+                " allowed: letters, digits, '.', '_', '-'"
             )
         if content.get("figures") == []:
             raise UserError("figures = []: allowed: at least one name, or no such line for all")
@@ -232,7 +233,7 @@ def headline(path: Path) -> str:
 
 
 def parse(override: str, option: str = "--set") -> tuple[str, Any]:
-    """Key and value of a `key=value`; a value that is no TOML is text. `option` names a mistake.
+    """Key and value of a `key=value`; a value that is not TOML is text. `option` names a mistake.
 
     >>> parse("T=[10, 100]"), parse("reduction=sum"), parse("seed=range(8)")
     (('T', [10, 100]), ('reduction', 'sum'), ('seed', 'range(8)'))
@@ -248,7 +249,9 @@ def parse(override: str, option: str = "--set") -> tuple[str, Any]:
     except (RecursionError, ValueError):
         raise UserError(f"{option} {key}: {text[:40]}...: neither a number nor a list") from None
     if text.startswith("["):
-        raise UserError(f'--set {key}: {text} is no list of TOML; as ["sum", 0.5], names in quotes')
+        raise UserError(
+            f'--set {key}: {text} is not a list of TOML; as ["sum", 0.5], names in quotes'
+        )
     return key, text
 
 
@@ -292,7 +295,7 @@ def _override(content: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _setters(content: Mapping[str, Any], field: str) -> Iterator[str]:
-    """The tables of arms and zips that set a field; what is no table is refused later."""
+    """The tables of arms and zips that set a field; what is not a table is refused later."""
     arms, zips = content.get("arms"), content.get("zip")
     for name, table in arms.items() if isinstance(arms, dict) else ():
         if isinstance(table, dict) and field in table:

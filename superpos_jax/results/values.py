@@ -23,7 +23,7 @@ def checked(study: Study | type[Study], where: str, field: str, value: Any) -> i
         study: whose cell.
         where: what the message calls the value: "axes.T[1]".
         field: of the cell.
-        value: a number, or one of the field's names. 1e3 is a whole number, 1.5 is none.
+        value: a number, or one of the field's names. 1e3 counts as a whole number, 1.5 does not.
 
     Raises:
         UserError: neither; says what is allowed.
@@ -96,7 +96,7 @@ def choices(study: Study | type[Study]) -> list[tuple[str, str, str]]:
 
 
 def _kind(kind: Any) -> str:
-    """What an option that is no number may be, in words.
+    """What an option that is not a number may be, in words.
 
     >>> from pathlib import Path
     >>> _kind(bool), _kind(Literal["a", "b"]), _kind(tuple[str, ...]), _kind(str), _kind(Path)
@@ -127,7 +127,7 @@ def brief(value: object) -> str:
 
 
 def nearest(key: str, allowed: Iterable[str]) -> str:
-    """`did you mean steps? allowed: T, steps`: a hint for a key that is none of the allowed."""
+    """`did you mean steps? allowed: T, steps`: a hint for a key that is not allowed."""
     allowed = list(allowed)
     close = difflib.get_close_matches(key, allowed, n=1)
     listing = f"allowed: {', '.join(allowed) or 'none'}"

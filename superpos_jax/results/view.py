@@ -87,7 +87,7 @@ def noted(dataset: xr.Dataset, **notes: Any) -> xr.Dataset:
 
 
 def data_sources(dataset: xr.Dataset) -> list[str]:
-    """What was read for the cells of a dataset, beside the package: a line each, with a hash."""
+    """What was read for the cells of a dataset, besides the package: a line each, with a hash."""
     read = (run.get("data_sources", {}).items() for run in provenance(dataset))
     return [*dict.fromkeys(f"{name}: {text}" for own in read for name, text in own)]
 
@@ -184,13 +184,13 @@ def from_grid(dataset: xr.Dataset, grid: Grid) -> xr.Dataset:
         grid: of the result's sweep.
 
     Raises:
-        ValueError: a coordinate of the dataset is no value of the grid.
+        ValueError: a coordinate of the dataset is not a value of the grid.
     """
     places = []
     for axis, values in grid.axes.items():
         order = {value: i for i, value in enumerate(values)}
         if axis not in dataset.dims:
-            raise ValueError(f"{axis} is no dimension; allowed: some of its values, as a list")
+            raise ValueError(f"{axis} is not a dimension; allowed: some of its values, as a list")
         try:
             places.append([order[value] for value in dataset[axis].values.tolist()])
         except KeyError as error:

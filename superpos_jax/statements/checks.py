@@ -59,7 +59,7 @@ class Statement(NamedTuple):
     where: Mapping[str, Any] = {}
     """The cells it is about: values of axes, one or a list; all values of the others."""
     reads: Mapping[str, int] = {}
-    """Arrays that it needs, as `FigureSpec.arrays`; numbers one a cell are there anyway."""
+    """Arrays that it needs, as `FigureSpec.arrays`; single numbers per cell are there anyway."""
     form: str = ".3g"
     reason: str = ""
     """Why the number most likely differs, if it does."""
@@ -262,7 +262,7 @@ def _resampled(part: xr.Dataset) -> Iterator[xr.Dataset]:
 
 
 def _one_a_cell(array: xr.DataArray) -> bool:
-    """Whether it has one number a cell: the axes of the grid have coordinates."""
+    """Whether it has one number per cell: the axes of the grid have coordinates."""
     return all(dim in array.coords and dim != "step" for dim in array.dims)
 
 

@@ -139,7 +139,7 @@ def _rounded_by_others(study: Study, cell: Any, platform: str) -> str:
     shapes = study.shapes(cell, platform)
     if not shapes.kernel:
         return "an accelerator computes cells side by side, how many decides rounding"
-    if bits.sums_beside_kernel(study, cell, shapes):
+    if bits.sums_outside_kernel(study, cell, shapes):
         return "optimizer or summaries leave sums to XLA: how many cells decides rounding"
     return ""
 

@@ -148,7 +148,7 @@ def find(folder: Path, study: Study) -> list[Saved]:
             continue
         about, arrays = newest
         if about.study != _name(study):
-            logger.warning("%s: a checkpoint of something else, left alone", path)
+            logger.warning("%s: a checkpoint of another study or other options, left alone", path)
             continue
         cells = cells_from(study, about.cells)
         if about.layouts != _layouts(study, cells, about.platform):

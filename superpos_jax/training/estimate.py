@@ -23,16 +23,16 @@ OPERATIONS_PER_SECOND = {"cpu": 7e10, "gpu": 5e12, KERNELS: 2.4e13, "tpu": 1e12}
 an H100. TPU: what published bandwidths allow (benchmarks/on_paper.md); nothing was run there."""
 
 SECONDS_PER_UPDATE = {"cpu": 1e-5, "gpu": 7e-5, KERNELS: 7e-5}
-"""Seconds that an update takes on a device beside its operations: a loop of small kernels. With
-both numbers, 0.7 to 1.3 times the duration of nine trainings is foreseen, of eight on an H100 and
-one on an H200."""
+"""Seconds that an update takes on a device besides its operations: a loop of small kernels. With
+both constants the estimate was 0.7 to 1.3 times the measured time of nine trainings, eight on an
+H100 and one on an H200."""
 
 SMALL_ROW, SMALL_ROW_POWER = 1.5e5, 0.25
 """A CPU with cells side by side is slower if a sample takes few operations: below `SMALL_ROW`
 its rate falls as their power `SMALL_ROW_POWER`. Measured at 900, 8,000 and 150,000 operations."""
 
 SECONDS_PER_CELL = 3e-4
-"""Seconds that one process takes for a cell beside training: its plan, its report, its row."""
+"""Seconds that one process takes per cell apart from training: its plan, its report, its row."""
 
 SECONDS_PER_SAMPLE = 7e-6
 """Seconds that each process takes to draw a sample, before training: about those of an autoencoder

@@ -166,7 +166,7 @@ class Folder:
         is_here = owner.endswith(f" on {socket.gethostname()}")
         if is_here and kind is not filelock.SoftFileLock:
             return owner
-        return f"{owner}; if that is no longer at work, remove {self.path / LOCK}"
+        return f"{owner}; if that is no longer running, remove {self.path / LOCK}"
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -225,7 +225,7 @@ def _refuse_foreign(folder: Path, sweep: Sweep) -> None:
     store.refuse_elsewhere(folder)
     if folder.suffix == ".zip":
         raise UserError(
-            f"--out {folder}: archives are called .zip, a folder is not; choose another"
+            f"--out {folder}: a folder cannot end in .zip, as archives do; choose another"
         )
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out {folder}: a file is in the way")

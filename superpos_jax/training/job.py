@@ -229,11 +229,11 @@ def _programs(
     study, platform, devices = job.grid.study, platform_of(mesh), [*mesh.devices.flat]
     room = collective.shared(lambda: memory.usable(devices, limit))
     count = jax.process_count() if platform == "cpu" else 1
-    beside = collective.beside()
+    per_host = collective.processes_per_host()
     if platform == "cpu" or limit is not None:  # each machine has what the first one has
-        room *= jax.process_count() / beside
+        room *= jax.process_count() / per_host
     all_cells = {*job.grid.cells, *job.cells, *cells.cells_of(book.table, study)}
-    copies = count if platform == "cpu" else beside
+    copies = count if platform == "cpu" else per_host
     results = collective.shared(lambda: memory.results(study, all_cells, platform, copies))
     parts, stale = _parts(job, platform)
     programs = [

@@ -204,7 +204,7 @@ def launched(count: int, command: Sequence[str]) -> Iterator[None]:
         yield
         return
     if count > len(cores()):
-        raise UserError(f"--processes {count}: allowed here: 1 to {len(cores())}, one a core")
+        raise UserError(f"--processes {count}: allowed here: 1 to {len(cores())}, one per core")
     whole = _affinity()
     mine = _least_busy(count, whole)
     with socket.socket() as free:
@@ -277,7 +277,7 @@ def _join_watching(
         thread.join(0.05)
         if thread.is_alive() and time.monotonic() > last:
             raise LostProcess(
-                f"the other processes did not come within {patience:.0f} s; --processes 1 trains in"
+                f"the other processes did not join within {patience:.0f} s; --processes 1 trains in"
                 " this one alone"
             )
         if thread.is_alive() and any(other.poll() is not None for other in others):
@@ -287,7 +287,7 @@ def _join_watching(
         raise raised[0]
     if thread.is_alive():
         ended = [other.poll() for other in others if other.poll() is not None]
-        raise LostProcess(f"a process of this run ended as it began (exit code {ended[0]})")
+        raise LostProcess(f"a process of this run exited as it started (exit code {ended[0]})")
 
 
 def _stdin(process: subprocess.Popen[bytes]) -> int:
@@ -298,7 +298,8 @@ def _stdin(process: subprocess.Popen[bytes]) -> int:
 def follow() -> bytes:
     """Make a process that `launched` started sit on its core, and end with the one that leads.
 
-    The secret of the run, which comes through standard input; empty for any other process.
+    Returns:
+        The secret of the run, read from standard input; empty in any other process.
     """
     core = os.environ.get(FOLLOWS)
     if core is None:
@@ -325,7 +326,7 @@ def cores() -> list[int]:
     return mine[: max(1, math.ceil(min(cgroups.cores(), len(mine))))]
 
 
-@functools.cache  # once a process
+@functools.cache  # once per process
 def warn_of_idle_cores() -> None:
     """Say so where JAX has started with fewer CPU devices than this process has cores."""
     count = len(cores())
@@ -368,7 +369,7 @@ def _pin(*cores: int) -> None:
 
 @contextlib.contextmanager
 def _silent_stdout() -> Iterator[None]:
-    """Gloo, which connects the processes, greets on standard output."""
+    """Nothing on standard output: Gloo, which connects the processes, prints a banner there."""
     sys.stdout.flush()
     kept = os.dup(1)
     with open(os.devnull, "w") as nowhere:

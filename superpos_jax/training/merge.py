@@ -146,6 +146,6 @@ def _refuse_mixed(ran: Mapping[Path, Sequence[Run]]) -> None:
             if differ:
                 words = "; ".join(f"{f} = {own[f]}, not {others[f][0]}" for f in differ)
                 raise UserError(
-                    f"{path}: trained otherwise than {others[differ[0]][1]}: {words}; --mix merges "
-                    "them all the same"
+                    f"{path}: trained differently from {others[differ[0]][1]}: {words}; --mix "
+                    "merges them all the same"
                 )

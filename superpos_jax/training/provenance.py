@@ -213,7 +213,7 @@ def _git(*arguments: str) -> str:
     """What git says of the checkout that the package runs from.
 
     Raises:
-        OSError, SubprocessError: it is no checkout, or git does not answer.
+        OSError, SubprocessError: it is not a checkout, or git does not answer.
     """
     if not (CHECKOUT / ".git").exists():
         raise FileNotFoundError(CHECKOUT / ".git")

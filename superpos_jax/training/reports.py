@@ -26,7 +26,7 @@ TOGETHER = 4096
 UNABLE = "report fails on a cell that has done no update, as it will on one that dies of its first"
 TRIED = "superpos tried report before training, on a cell that has done no update"
 ENDS = ""
-"""The column of verdicts beside those of reports, which have names."""
+"""The column of verdicts; those of reports have names."""
 
 
 def finished_rows(training: Training, run: int) -> xr.Dataset:

@@ -223,7 +223,7 @@ def test_a_file_names_its_sweep_if_it_can(tmp_path, superpos):
     odd.write_bytes(text)
     code, _, err = superpos("plan", odd)
     assert (code, err.count("\n")) == (2, 1)
-    assert "name: missing, and 'my sweep' is none" in err
+    assert "name: missing, and 'my sweep' cannot be one" in err
     assert load_sweep(odd, ["name=mine"]).name == "mine"
 
 
@@ -379,7 +379,10 @@ BAD_FLAGS = {
     "figure of another type": (["plot", "RESULT", "plane", "--out", "x.jpg"], ".png, .pdf, .svg"),
     "folder of something else": (["run", "FILE", "--out", "BUSY"], "not a result folder"),
     "file in the way": (["run", "FILE", "--out", "FILE"], "a file is in the way"),
-    "folder called as an archive": (["run", "FILE", "--out", "a.zip"], "archives are called .zip"),
+    "folder called as an archive": (
+        ["run", "FILE", "--out", "a.zip"],
+        "a folder cannot end in .zip",
+    ),
 }
 
 

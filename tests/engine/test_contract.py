@@ -86,7 +86,7 @@ BROKEN = {
     ),
     "each prediction less each target": (
         "(weight * (x @ w - 1) ** 2)", "(weight * (x @ w - x[:, :1]) ** 2)",
-        "loss of one sample is",
+        "the loss changes from",
     ),
     "a number for shapes": (
         "    def init", "    def shapes(self, cell, platform):\n        return 2\n\n    def init",
@@ -116,7 +116,7 @@ BROKEN = {
     "an array among the metrics": (
         "    def init", "    def metrics(self, cell, shapes, means):\n"
         "        return {**means, 'pair': jnp.ones(2)}\n\n    def init",
-        "metrics: pair is no scalar; allowed: scalars",
+        "metrics: pair is not a scalar; allowed: scalars",
     ),
     "a name of the engine": (
         "    def init", "    def summarise(self, cell, shapes, w):\n"

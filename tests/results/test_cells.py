@@ -129,8 +129,8 @@ def test_numbers_of_several_kinds_have_one_that_holds_what_is_missing():
     ("report", "words"),
     [
         (None, "a NoneType; allowed: a dict of Variables by name"),
-        ({"": Variable((), 1.0, {})}, "'' is no name; allowed: letters, digits and _"),
-        ({"a/b": Variable((), 1.0, {})}, "'a/b' is no name"),
+        ({"": Variable((), 1.0, {})}, "'' is not a name; allowed: letters, digits and _"),
+        ({"a/b": Variable((), 1.0, {})}, "'a/b' is not a name"),
         ({"x": Variable((), "word", {})}, "x holds str128; allowed: numbers"),
         (
             {"x": Variable((), 1, {"flag_meanings": "a b", "flag_values": 1})},

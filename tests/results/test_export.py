@@ -24,7 +24,7 @@ def result(two):
     return two.result
 
 
-def test_a_table_has_one_row_a_cell_and_words_for_codes(result):
+def test_a_table_has_one_row_per_cell_and_words_for_codes(result):
     table = result.to_dataframe()
     assert table["lr"].tolist() == [1e-2, 1e30]
     assert table["verdict"].tolist() == ["finished", "non-finite"]

@@ -114,8 +114,8 @@ def test_a_cell_of_which_a_part_was_stored_says_so(lost):
 
 
 @pytest.mark.parametrize("by", ["history_train_loss", "W", "tset_loss"])
-def test_the_best_is_told_by_one_number_a_cell(result, by):
-    with pytest.raises(sp.UserError, match=f"by='{by}': it is not one.*allowed: .*test_loss"):
+def test_the_best_is_told_by_one_number_per_cell(result, by):
+    with pytest.raises(sp.UserError, match=f"by='{by}': it is not a single.*allowed: .*test_loss"):
         result.best("T", by=by)
 
 
@@ -128,7 +128,9 @@ def test_cells_are_counted_by_a_word_or_a_number(result):
 
 def test_a_slice_that_lost_an_axis_is_not_stored(result, tmp_path):
     some = result.dataset.isel(T=0)
-    with pytest.raises(sp.UserError, match="not stored: T is no dimension; allowed: some of its"):
+    with pytest.raises(
+        sp.UserError, match="not stored: T is not a dimension; allowed: some of its"
+    ):
         Result(some, result.grid).save(tmp_path)
 
 

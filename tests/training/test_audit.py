@@ -158,7 +158,7 @@ def test_what_a_study_leaves_to_xla_is_found():
     for kind, adds in adding.items():
         study = kind(DoubleDescent.Options(n=20))
         cell = study.Cell(T=3, m=2)
-        assert bits.sums_beside_kernel(study, cell, study.shapes(cell, "cpu")) == adds
+        assert bits.sums_outside_kernel(study, cell, study.shapes(cell, "cpu")) == adds
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def test_a_checkpoint_of_another_study_is_neither_used_nor_dropped(tmp_path, cap
     owner = about(theirs.study, theirs.cells, "cpu", [])
     assert Checkpoints(tmp_path, theirs.cells).save(1, {"step": np.array(1)}, owner)
     assert find(tmp_path, own.study) == []
-    assert "a checkpoint of something else" in caplog.text
+    assert "a checkpoint of another study" in caplog.text
     checkpoint.drop_finished(tmp_path, {*own.cells}, own.study)
     assert len(find(tmp_path, theirs.study)) == 1
 

@@ -141,7 +141,7 @@ def test_every_machine_has_its_own_memory(monkeypatch):
     half = 0.51 * need / 2**30
     with pytest.raises(sp.UserError, match="alone needs"):
         sp.run(plane, limit=half)
-    monkeypatch.setattr("superpos_jax.engine.collective.beside", lambda: 0.5)
+    monkeypatch.setattr("superpos_jax.engine.collective.processes_per_host", lambda: 0.5)
     assert sp.run(plane, limit=half).count(FINISHED) == 2
 
 

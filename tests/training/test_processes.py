@@ -138,7 +138,7 @@ def test_a_disk_that_the_first_cannot_write_ends_them_all(start):
 
 def test_processes_of_a_machine_are_told_by_its_name(monkeypatch):
     """Three on one and one on another."""
-    assert collective.beside() == 1
+    assert collective.processes_per_host() == 1
     said = []
 
     def gather(own):
@@ -149,7 +149,7 @@ def test_processes_of_a_machine_are_told_by_its_name(monkeypatch):
     monkeypatch.setattr(collective.multihost_utils, "process_allgather", gather)
     for name, most in (("one", 1), ("other", 1), ("one", 2), ("one", 3)):
         monkeypatch.setattr(socket, "gethostname", lambda name=name: name)
-        assert collective.beside() == most
+        assert collective.processes_per_host() == most
 
 
 def test_results_come_in_the_order_of_the_mesh(monkeypatch):

@@ -131,7 +131,9 @@ def test_what_does_not_belong_together_is_refused_by_field(root, part, tmp_path)
     rewritten(part, table, lambda attrs: with_run(attrs, **code))
     with pytest.raises(sp.UserError) as refused:
         sp.merge([other, part])
-    assert f"{part}: trained otherwise than {other}: study_source = abc, not " in str(refused.value)
+    assert f"{part}: trained differently from {other}: study_source = abc, not " in str(
+        refused.value
+    )
     assert f"; jax = 0.1, not {versions['jax']}; --mix" in str(refused.value)
     assert sp.merge([other, part], mix=True).count(UNFINISHED) == 12
     copy = shutil.copytree(part, tmp_path / "copy")

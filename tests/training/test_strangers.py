@@ -152,12 +152,12 @@ def test_who_waits_for_others_says_for_whom_and_gives_up(monkeypatch, caplog):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SLURM_NTASKS", "4")
     try:
-        with pytest.raises(LostProcess, match="did not come within 0 s; --processes 1 trains"):
+        with pytest.raises(LostProcess, match="did not join within 0 s; --processes 1 trains"):
             launch.join()
         assert "waiting for the other tasks of this job, which has 4 (SLURM_NTASKS)" in caplog.text
         assert caplog.text.count("--processes 1 trains in this one alone") == 1
         caplog.clear()
-        with pytest.raises(LostProcess, match="did not come"):
+        with pytest.raises(LostProcess, match="did not join"):
             launch.join("host-a:1", 3, 1)
         assert not caplog.text  # the first one says it
     finally:
