@@ -38,7 +38,7 @@ from superpos_jax.errors import UserError
 from superpos_jax.results import ranges
 from superpos_jax.results.grid import ARM, Grid, make_grid, refuse_wrong
 from superpos_jax.results.registry import figure_names, load_study
-from superpos_jax.results.tables import Arms, Option, Value, Values, complaint, written, written_key
+from superpos_jax.results.tables import Arms, Option, Value, Values, complaint, toml, toml_key
 from superpos_jax.results.values import choices, nearest
 
 OWN_FIELDS = ("study", "name", "best", "figures")
@@ -109,20 +109,20 @@ class Sweep(BaseModel):
 
     def to_toml(self) -> str:
         """The sweep as a file that `load_sweep` reads back to an equal sweep."""
-        lines = [f"study = {written(self.study)}", f"name = {written(self.name)}"]
+        lines = [f"study = {toml(self.study)}", f"name = {toml(self.name)}"]
         if self.figures:
-            lines += [f"figures = {written(self.figures)}"]
+            lines += [f"figures = {toml(self.figures)}"]
         if self.best:
-            lines += [f"best = {written(self.best)}"]
+            lines += [f"best = {toml(self.best)}"]
         tables: list[tuple[str, Mapping[str, Any]]] = [
             ("[axes]", self.axes),
             *(("[[zip]]", table) for table in self.zip),
-            *((f"[arms.{written_key(name)}]", table) for name, table in self.arms.items()),
+            *((f"[arms.{toml_key(name)}]", table) for name, table in self.arms.items()),
             ("[cell]", self.cell),
             ("[options]", self.options),
         ]
         for header, table in tables:
-            lines += ["", header, *(f"{written_key(k)} = {written(v)}" for k, v in table.items())]
+            lines += ["", header, *(f"{toml_key(k)} = {toml(v)}" for k, v in table.items())]
         return "\n".join(lines) + "\n"
 
     def grid(self) -> Grid:

@@ -109,21 +109,21 @@ def complaint(error: ValidationError, prefix: tuple[str, ...], allowed: Mapping[
     return f"{where} = {brief(detail['input'])}: {words}"
 
 
-def written_key(name: str) -> str:
+def toml_key(name: str) -> str:
     """A key as TOML has it."""
-    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else written(name)
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else toml(name)
 
 
-def written(value: Any) -> str:
+def toml(value: Any) -> str:
     """A value as TOML has it.
 
-    >>> written((1, 1e-05, "geomspace(1, 8, 4)", {"deep": True}))
+    >>> toml((1, 1e-05, "geomspace(1, 8, 4)", {"deep": True}))
     '[1, 1e-05, "geomspace(1, 8, 4)", {deep = true}]'
     """
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(written, value))}]"
+        return f"[{', '.join(map(toml, value))}]"
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{written_key(k)} = {written(v)}' for k, v in value.items())}}}"
+        return f"{{{', '.join(f'{toml_key(k)} = {toml(v)}' for k, v in value.items())}}}"
     if isinstance(value, bool):
         return json.dumps(value)
     if isinstance(value, str):  # JSON's, but for what TOML has otherwise

@@ -129,7 +129,7 @@ def run(
 
         job = collective.shared(open_job, opening.packed, opening.unpacked)
         if job.cells and devices is None:
-            launch.warn_of_idle_cores()
+            launch.use_all_cores()
         bar = progress if job.cells or callable(progress) else False
         return train(
             job,

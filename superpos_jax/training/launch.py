@@ -327,8 +327,8 @@ def cores() -> list[int]:
 
 
 @functools.cache  # once per process
-def warn_of_idle_cores() -> None:
-    """Say so where JAX has started with fewer CPU devices than this process has cores."""
+def use_all_cores() -> None:
+    """Give JAX a CPU device per core, or say that it has started with fewer."""
     count = len(cores())
     if several():
         return

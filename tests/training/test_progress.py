@@ -46,11 +46,11 @@ def test_a_bar_is_drawn_where_somebody_may_look(monkeypatch, terminal, wanted, l
 
 
 def test_idle_cores_are_told_once(monkeypatch, caplog):
-    launch.warn_of_idle_cores.cache_clear()
+    launch.use_all_cores.cache_clear()
     monkeypatch.setattr(launch, "cores", lambda: [0, 1, 2, 3])
     with caplog.at_level(logging.WARNING):
-        launch.warn_of_idle_cores()
-        launch.warn_of_idle_cores()
+        launch.use_all_cores()
+        launch.use_all_cores()
     assert [r.getMessage().partition(";")[0] for r in caplog.records] == [
         "JAX was started before, with 2 CPU devices: training uses 2 of 4 cores"
     ]
