@@ -1,5 +1,6 @@
 """Two CPU devices for every test that trains, one store of compiled programs, the command line."""
 
+import atexit
 import gc
 import os
 import sys
@@ -86,14 +87,13 @@ def _is_plain(item: pytest.Item) -> bool:
 
 
 def pytest_collection_finish() -> None:
-    """What there is by now stays to the end."""
+    """What there is by now stays to the end, and then goes in order: libraries say what leaks.
+
+    pytest searches for garbage five times as it ends; that it need not see either.
+    """
     gc.collect()
     gc.freeze()
-
-
-def pytest_sessionfinish() -> None:
-    """What was kept goes in order: libraries say what leaks."""
-    gc.unfreeze()
+    atexit.register(gc.unfreeze)
 
 
 PLAIN = {
