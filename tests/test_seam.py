@@ -41,14 +41,6 @@ ENVIRONMENT = os.environ | {
 }
 
 
-def process_of(*arguments):
-    """The command line in a process of its own."""
-    command = [Path(sysconfig.get_path("scripts")) / "superpos", *arguments]
-    return subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, env=ENVIRONMENT, timeout=300
-    )
-
-
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("sweeps") / "lines.toml"
@@ -60,7 +52,9 @@ def file(tmp_path_factory):
 def trained(file):
     """The process that ran the sweep, and the folder it left."""
     folder = file.parent / "result"
-    return process_of("run", file, "--out", folder), folder
+    command = [Path(sysconfig.get_path("scripts")) / "superpos", "run", file, "--out", folder]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=300)
+    return done, folder
 
 
 @pytest.fixture(scope="module")
@@ -200,11 +194,11 @@ def test_show(trained, superpos):
     assert "non-finite" in out
 
 
-def test_plot(trained, result, tmp_path):
-    process = process_of(
+def test_plot(trained, result, tmp_path, superpos):
+    code, _, err = superpos(
         "plot", trained[1], "--study", "ridge:Ridge", "risk", "--out", tmp_path / "mine.png"
     )
-    assert process.returncode == 0, process.stderr
+    assert code == 0, err
     assert (tmp_path / "mine.png").stat().st_size > 1000
     table = pd.read_csv(tmp_path / "mine.csv").set_index(["T", "width", "lr", "steps"])
     assert len(table) == 24

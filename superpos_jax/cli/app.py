@@ -5,6 +5,8 @@ Nothing here imports JAX before a command needs it, so `superpos --help` answers
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 import traceback
@@ -289,6 +291,10 @@ def main() -> None:
     # NumPy reads it once. Its products here are small: on two busy cores the report of a network of
     # large_lr took 0.16 to 0.41 s of processor time with two threads, and 0.02 s with one.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Imports and tracing make many objects that stay. Python would search them for garbage again
+    # and again, and once more as it exits.
+    gc.set_threshold(200_000, 50, 50)
+    atexit.register(gc.freeze)
     os.environ["MPLBACKEND"] = "agg"  # files are drawn and nothing else, whatever a notebook set
     try:
         with plain_warnings():
