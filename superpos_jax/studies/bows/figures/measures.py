@@ -1,4 +1,4 @@
-"""How geometry, error and norm change with m or the window: a line a weight decay, and PCA."""
+"""How geometry, error and norm change with m or the window: one line per weight decay, and PCA."""
 
 from __future__ import annotations
 
