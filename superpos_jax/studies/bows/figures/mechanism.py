@@ -54,7 +54,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 
 
 def mechanism_table(result: Result, **select: Any) -> pd.DataFrame:
-    """The numbers of `mechanism`: of three words, one a target.
+    """The numbers of `mechanism`: of three words, each a target.
 
     Rows with part "r2": word (the target, then four related ones), r2, one_hot_r2, and pca_r2, in
     context, of the best linear model of that m. Part

@@ -39,7 +39,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 
 
 def dimensions_table(result: Result, **select: Any) -> pd.DataFrame:
-    """The numbers of `dimensions`: one row a drawn point.
+    """The numbers of `dimensions`: one row per drawn point.
 
     Columns: m, T, kind ("feature" or "sample"), rank (0 is the largest), count (values of this
     kind over all seeds), runs (surviving seeds, of which all

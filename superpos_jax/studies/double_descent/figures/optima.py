@@ -60,7 +60,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 
 
 def optima_table(result: Result, split: str = "regime", **select: Any) -> pd.DataFrame:
-    """The numbers of `optima`: one row a kind of solution, a T of the usual training, a crossover.
+    """The numbers of `optima`: one row per kind of solution, T of the usual training, or crossover.
 
     Columns: part, split ("regime" or "test_loss": how solutions are told apart), kind, T, and the
     value of every other swept axis. Both splits are in the table, the drawn one first.

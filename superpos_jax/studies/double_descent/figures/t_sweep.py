@@ -20,7 +20,7 @@ from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK
 from superpos_jax.results.runs import axes, failed, fixed, runs, unfinished
-from superpos_jax.studies.double_descent.criteria import BUMP_FROM, pooled
+from superpos_jax.studies.double_descent.criteria import BUMP, BUMP_FROM, pooled
 from superpos_jax.studies.double_descent.figures.loss_scale import (
     ZERO,
     loss_axis,
@@ -193,7 +193,7 @@ def _caption(table: pd.DataFrame) -> list[str]:
     for _, rows in test.sort_values("T").groupby(by):
         median = rows["median"].to_numpy(float)
         top = ridge(median)
-        bumps &= top is not None and median[top] > 1
+        bumps &= top is not None and median[top] > 1 + BUMP
         falls &= bumps and bool((median[top:] < 1).any())
     shape = ""
     if bumps:

@@ -50,7 +50,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 def vectors_table(
     result: Result, scale: str = "panel", rows: str = "both", **select: Any
 ) -> pd.DataFrame:
-    """The numbers of `vectors`: one row a vector.
+    """The numbers of `vectors`: one row per vector.
 
     Columns: T (or the axis that the columns of the figure are by), kind ("feature" or
     "hidden"), index (of the feature or sample), rank (0 is the longest), count (vectors of this
