@@ -104,7 +104,9 @@ def _draw(table: pd.DataFrame) -> Figure:
         panel.set_xlabel("weight decay")
     bar = figure.colorbar(mesh, ax=grid, pad=0.015, fraction=0.05, aspect=24)
     bar.ax.tick_params(labelsize=8.5)
-    look.log_ticks(bar.ax.yaxis, look.round_steps(*ends, look.DENSE), size[1] * len(depths))
+    look.log_ticks(
+        bar.ax.yaxis, look.round_steps(ends[0], ends[1], look.DENSE), size[1] * len(depths)
+    )
     bar.outline.set_visible(False)
     bar.set_label("step of test accuracy ≥ 0.95")
     look.page_key(figure, [Patch(color=look.DEAD, label="fewer than half of the seeds generalize")])
