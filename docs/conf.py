@@ -8,6 +8,7 @@ from typing import get_type_hints
 import superpos_jax as sp
 from superpos_jax.page.write import page
 from superpos_jax.results.sweep import Sweep
+from superpos_jax.statements.gallery import MARK
 
 project = "superpos_jax"
 author = "The superpos_jax authors"
@@ -54,7 +55,6 @@ PAGES = {
     "digits": "C1",
 }
 """Of each study an archive in figures/data that the gallery shows as a page to explore."""
-MARK = "<!-- From here on written by `make figures`. -->"
 
 
 def demoted(page: str) -> str:

@@ -45,7 +45,7 @@ def applies(dataset: xr.Dataset) -> str | None:
     if lack := missing(dataset, "curves", (), NEEDS):
         return lack
     if not scalars.scalars(dataset):
-        return "curves needs a number a cell, and nothing is measured yet"
+        return "curves needs a number per cell, and nothing is measured yet"
     return None
 
 
@@ -56,7 +56,7 @@ def curves_table(
     by: str | None = None,
     **select: Any,
 ) -> pd.DataFrame:
-    """The numbers of `curves`: one row a point of a line, seeds summarised.
+    """The numbers of `curves`: one row per point of a line, seeds summarised.
 
     Columns: the axis of the lines, if there are several, the axis x, runs, died, unfinished (their
     numbers are those so far), mean, median, min, q25, q75, max over the surviving seeds, quantity
@@ -165,10 +165,12 @@ def line_looks(values: np.ndarray) -> list[dict[str, Any]]:
         shades = look.shades(len(values)) if len(values) > 1 else [look.INK] * len(values)
         return [{"color": shade} for shade in shades]
     palette, markers = look.PALETTE, "os^Dvp"
-    return [
-        {"color": palette[i % len(palette)], "marker": markers[i // len(palette) % len(markers)]}
-        for i in range(len(values))
-    ]
+    looks: list[dict[str, Any]] = []
+    for i in range(len(values)):
+        turn, place = divmod(i, len(palette))
+        large = {"ms": 4.5} if turn else {}  # or a square is not told from a dot
+        looks.append({"color": palette[place], "marker": markers[turn % len(markers)], **large})
+    return looks
 
 
 def unfinished_rings(axes: Axes, x: str, table: pd.DataFrame) -> list[Artist]:
@@ -185,7 +187,10 @@ def _caption(table: pd.DataFrame) -> list[str]:
     value, names = table.attrs["value"], table.attrs["names"]
     numeric = np.issubdtype(scalars.distinct(table, table.attrs["x"]).dtype, np.number)
     what = "Lines" if numeric else "Points"
-    sentences = [seed_words(table, what), lost_words(table, "a ring, the number so far")]
+    sentences = [
+        seed_words(table, what),
+        lost_words(table, "have a ring, at the last recorded step"),
+    ]
     finite = table[table["median"].notna()]
     if len(finite) > 1:
         low, high = band(table) or ("median", "median")

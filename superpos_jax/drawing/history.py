@@ -45,7 +45,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 def history_table(
     result: Result, value: str | None = None, by: str | None = None, **select: Any
 ) -> pd.DataFrame:
-    """The numbers of `history`: one row a step of a line, seeds summarised.
+    """The numbers of `history`: one row per step of a line, seeds summarised.
 
     Columns: quantity, the axis of the lines, if there are several, step, runs (those that have the
     number at this step), died (of which this or an earlier step is the last), unfinished, mean,

@@ -17,6 +17,7 @@ from superpos_jax.text import counted
 QUARTILES_FROM = 8
 MARKED = 60
 """Points of a line at most that are marked; more would hide it."""
+DRAWN = "drawn at the last recorded step"
 CROSS: Any = {"ls": "none", "marker": "X", "ms": 5, "color": DEAD, "mec": SOFT, "mew": 0.5}
 
 
@@ -80,8 +81,9 @@ def seed_words(table: pd.DataFrame, what: str = "Lines") -> str:
     return f"{what}: median of {seeds} seeds{fewer}, bands {wide} of them."
 
 
-def lost_words(cells: pd.DataFrame, so_far: str = "drawn so far") -> str:
-    """What became of runs that failed or were not trained to the end, from one row a cell."""
+def lost_words(cells: pd.DataFrame, so_far: str = DRAWN) -> str:
+    """What became of runs that failed or were not trained to the end, from one row per cell."""
     died, training = int(cells["died"].sum()), int(cells["unfinished"].sum())
-    text = f" {counted(training, 'run')} not trained to the end: {so_far}." if training else ""
+    verb = "is" if training == 1 else "are"
+    text = f" {counted(training, 'run')} {verb} unfinished and {so_far}." if training else ""
     return text + (f" {counted(died, 'run')} died or diverged: left out." if died else "")

@@ -29,4 +29,5 @@ def key_above(axes: Axes, keys: Sequence[Artist], points: float) -> None:
         key.set_label(str(key.get_label()).replace("\n", " "))
     how: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0)}
     how |= {"bbox_transform": where, "borderaxespad": 0.0, "borderpad": 0.0}
+    how |= {"columnspacing": 1.2, "handlelength": 1.6}
     axes.legend(handles=keys, ncols=len(keys), **how)

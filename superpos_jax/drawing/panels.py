@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,26 @@ def step_axis(panel: Axes, first: float, last: float) -> None:
     panel.set_xticks(10.0**powers, labels=labels)
     panel.minorticks_off()
     panel.tick_params(which="both", color=SOFT)
+
+
+def with_room(places: np.ndarray, texts: Sequence[str], size: float) -> np.ndarray:
+    """Which of several labels lie upon none of those before them that do not either.
+
+    Args:
+        places: (n, 2), of their middles, in points.
+        texts: the labels.
+        size: of their type, in points.
+
+    >>> with_room(np.array([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]]), ["Rome", "Bari", "Pisa"], 7.0)
+    array([ True, False,  True])
+    """
+    half = np.array([0.3 * size * len(text) for text in texts])
+    kept = np.zeros(len(texts), bool)
+    for i, place in enumerate(places):
+        away = np.abs(places[kept] - place)
+        across, up = away.T if len(away) else (np.empty(0), np.empty(0))
+        kept[i] = not np.any((across < half[kept] + half[i]) & (up < 1.2 * size))
+    return kept
 
 
 def note(panel: Axes, lines: list[str]) -> None:

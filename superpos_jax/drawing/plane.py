@@ -28,7 +28,7 @@ def applies(dataset: xr.Dataset) -> str | None:
     if lack := missing(dataset, "plane", (), NEEDS):
         return lack
     if not scalars.scalars(dataset):
-        return "plane needs a number a cell, and nothing is measured yet"
+        return "plane needs a number per cell, and nothing is measured yet"
     return None
 
 
@@ -39,7 +39,7 @@ def plane_table(
     y: str | None = None,
     **select: Any,
 ) -> pd.DataFrame:
-    """The numbers of `plane`: one row a cell of the map, seeds summarised.
+    """The numbers of `plane`: one row per cell of the map, seeds summarised.
 
     Columns: the two axes, runs, died, unfinished (their numbers are those so far), the number that
     is shown (the mean over surviving seeds, NaN where none), median, min, q25, q75, max, and the

@@ -1,4 +1,4 @@
-"""The numbers of a result that any study has: one a cell, summarised over seeds."""
+"""The numbers of a result that any study has: one per cell, summarised over seeds."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def refuse_unknown(
 
 
 def summary(dataset: xr.Dataset, value: str, keep: tuple[str, ...]) -> pd.DataFrame:
-    """One row a point of the axes `keep`: a number summarised over the surviving seeds.
+    """One row per point of the axes `keep`: a number summarised over the surviving seeds.
 
     Columns: keep, runs, died, unfinished (their numbers are those so far), mean, median, min, q25,
     q75, max; NaN where no run survives.

@@ -33,7 +33,7 @@ class FigureSpec:
 
     Arguments:
         name: the figure's name, also the stem of its files.
-        table: `table(result, **select)` returns the plotted numbers, one observation a row.
+        table: `table(result, **select)` returns the plotted numbers, one observation per row.
         draw: `draw(table)` returns the matplotlib Figure.
         summary: one line that says what the figure shows.
         applies: `applies(dataset)` returns None, or one sentence that says why it cannot be drawn.

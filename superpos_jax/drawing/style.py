@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -56,6 +57,7 @@ style = mpl_style.context(["default", RC])
 """Whatever a matplotlibrc says: matplotlib's own defaults, and what the figures change of them."""
 SHARP = 2
 """Pixels of a notebook's picture for each that it takes."""
+logger = logging.getLogger(__name__)
 
 
 class Page(Figure):
@@ -120,7 +122,9 @@ def _width(text: str) -> float:
 
 
 def fitting(sentences: Iterable[str], inches: float) -> list[str]:
-    """The lines of a caption: of its sentences, in their order, those that have room in it.
+    """The lines of a caption: its sentences, in their order.
+
+    A sentence that has no room beside those before it is left out, and a warning says so.
 
     Example:
         >>> fitting(["Short.", "Too long for what is left of it. " * 9, "And this."], 2.0)
@@ -132,6 +136,8 @@ def fitting(sentences: Iterable[str], inches: float) -> list[str]:
         longer = wrapped(" ".join([*lines, text]), inches)
         if len(longer) <= LINES and sum(map(len, longer)) <= LETTERS:
             lines = longer
+        else:
+            logger.warning("left out, the caption has no room for it: %s", text)
     return lines
 
 
@@ -157,7 +163,7 @@ def page(
 ) -> Figure:
     """An empty page in inches: title, setting and caption in place, `body` left for the axes.
 
-    The caption is given as sentences, the most important ones first; those that fit are kept.
+    The caption is given as sentences, the most important ones first, see `fitting`.
 
     With a `key` of "top" or "side" there is room for a legend there, see `page_key`; at the side so
     many inches.
@@ -200,15 +206,19 @@ def dress(axes: Axes, grid: str | None = None) -> None:
         axes.grid(axis=grid, color=GRID, linewidth=0.6)  # type: ignore[arg-type]
 
 
-def round_steps(low: float, high: float) -> np.ndarray:
-    """1, 2 and 5 times powers of ten between two positive numbers, as ticks of a log axis.
+ROUND, DENSE = (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
+"""Times powers of ten: ticks of a log axis, and those of one of few decades."""
+
+
+def round_steps(low: float, high: float, digits: Sequence[float] = ROUND) -> np.ndarray:
+    """1, 2 and 5, or other digits, times powers of ten between two positive numbers, as ticks.
 
     Example:
-        >>> round_steps(0.3, 12)
-        array([ 0.5,  1. ,  2. ,  5. , 10. ])
+        >>> round_steps(0.3, 12), round_steps(15, 80, DENSE)
+        (array([ 0.5,  1. ,  2. ,  5. , 10. ]), array([15., 20., 30., 50., 70.]))
     """
     powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.log10(high) + 1)
-    steps = np.outer(powers, [1, 2, 5]).ravel()
+    steps = np.outer(powers, digits).ravel()
     return np.asarray(steps[(steps >= low * (1 - 1e-9)) & (steps <= high * (1 + 1e-9))])
 
 

@@ -10,12 +10,14 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
+from logging.handlers import BufferingHandler
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from superpos_jax.drawing import choose as drawing
+from superpos_jax.drawing import style
 from superpos_jax.drawing.scalars import in_words
 from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.errors import UserError
@@ -90,7 +92,22 @@ def _arrays(name: str, result: Result) -> dict[str, int]:
 
 
 def draw(data: Path, figures: Path) -> Iterator[Path]:
-    """Draw the figures of every archive, in a folder named after the sweep file; paths."""
+    """Draw the figures of every archive, in a folder named after the sweep file; paths.
+
+    Raises:
+        UserError: a caption lost a sentence; once all figures are drawn.
+    """
+    lost = BufferingHandler(1_000)
+    style.logger.addHandler(lost)
+    try:
+        yield from _draw(data, figures)
+    finally:
+        style.logger.removeHandler(lost)
+    if lost.buffer:
+        raise UserError("\n".join(record.getMessage() for record in lost.buffer))
+
+
+def _draw(data: Path, figures: Path) -> Iterator[Path]:
     for entry in entries():
         path = _archive(entry, data)
         if not path.exists():

@@ -60,6 +60,7 @@ def test_zero_keeps_its_label_where_round_numbers_take_the_place_of_values():
 def test_lost_runs_are_counted_in_words():
     table = pd.DataFrame({"died": [1, 0, 2], "unfinished": [0, 0, 1]})
     assert lines.lost_words(table, "left out") == (
-        " 1 run not trained to the end: left out. 3 runs died or diverged: left out."
+        " 1 run is unfinished and left out. 3 runs died or diverged: left out."
     )
+    assert lines.lost_words(table * 2).startswith(" 2 runs are unfinished and drawn at the last")
     assert lines.lost_words(table * 0) == ""

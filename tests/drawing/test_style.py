@@ -11,7 +11,7 @@ from matplotlib.image import imread
 from test_generic import made
 
 from superpos_jax import plots
-from superpos_jax.drawing import choose, panels, spec
+from superpos_jax.drawing import choose, panels, spec, style
 
 STRANGE = {
     "text.usetex": True,
@@ -114,3 +114,11 @@ def test_decades_of_steps_are_labelled_where_there_is_room(inches, labels):
     panel = Figure(figsize=(inches, 2)).add_axes((0, 0, 1, 1))
     panels.step_axis(panel, 1, 100_000)
     assert [label.get_text() for label in panel.get_xticklabels()] == labels
+
+
+def test_a_sentence_that_has_no_room_is_a_warning(caplog):
+    assert style.fitting(["Short.", "And this."], 2.0) == ["Short. And this."]
+    assert not caplog.records
+    style.fitting(["Short.", "No room. " * 40, "And this."], 2.0)
+    (message,) = caplog.messages
+    assert message.startswith("left out, the caption has no room for it: No room. No room.")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import superpos_jax as sp
+from superpos_jax.drawing import style
 from superpos_jax.errors import UserError
 from superpos_jax.results import archive
 from superpos_jax.results.overlap import Overlap
@@ -104,6 +105,21 @@ def test_the_page_says_which_numbers_other_archives_have_otherwise():
     result.dataset.attrs["provenance"] = json.dumps({"commit": ""})
     of_all = f" No commit is noted that has the code of {result.dataset.verdict.size} of them."
     assert gallery._doubts(result, path, []) == of_all
+
+
+def test_a_caption_that_loses_a_sentence_fails_the_gallery(tmp_path, monkeypatch):
+    def drawn(*args, **kwargs):
+        style.fitting(["No room. " * 40], 2.0)
+        yield tmp_path / "t_sweep.png"
+
+    monkeypatch.setattr(gallery.drawing, "draw", drawn)
+    monkeypatch.setattr(gallery, "load", lambda path: None)
+    (tmp_path / "P6.zip").touch()
+    drawing = gallery.draw(tmp_path, tmp_path / "figures")
+    assert next(drawing) == tmp_path / "t_sweep.png"
+    with pytest.raises(UserError, match=r"the caption has no room for it: No room\."):
+        list(drawing)
+    assert not style.logger.handlers
 
 
 @pytest.mark.unoptimized

@@ -94,14 +94,6 @@ def geometry_follows_data(W: np.ndarray, correlation: np.ndarray) -> float:
     return pearson(cosines(W)[i, j], correlation[i, j])
 
 
-def top_pairs_cosine(W: np.ndarray, correlation: np.ndarray, pairs: int = 2_000) -> float:
-    """Mean cosine of the most correlated pairs of features."""
-    i, j = np.triu_indices(len(correlation), 1)
-    value = np.where(np.isfinite(correlation[i, j]), correlation[i, j], -np.inf)
-    top = np.argsort(-value, kind="stable")[:pairs]
-    return float(np.nanmean(cosines(W)[i[top], j[top]]))
-
-
 def plane_points(vectors: np.ndarray) -> np.ndarray:
     """Principal components of vectors (n, ...): (n, 2), the first two."""
     centred = vectors - vectors.mean(axis=0)

@@ -41,11 +41,6 @@ def solution(mean: np.ndarray, vectors: np.ndarray, m: int) -> tuple[np.ndarray,
     return W, mean - W.T @ (W @ mean)
 
 
-def linear_mse(covariance: np.ndarray, m: int) -> float:
-    """The least squared error of a linear autoencoder of m dimensions, averaged over features."""
-    return float(components(covariance)[0][m:].sum() / len(covariance))
-
-
 def correlation(covariance: np.ndarray) -> np.ndarray:
     """Pearson correlations (d, d); NaN of a feature that never varies."""
     with np.errstate(invalid="ignore", divide="ignore"):

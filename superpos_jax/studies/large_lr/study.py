@@ -1,8 +1,8 @@
 """Large learning rates, robustness to spurious correlations, compressibility: the study.
 
-    logits = U ReLU(W_L ... ReLU(W_1 x + b_1) ... + b_L)     L = 1, 2, 3 hidden layers
-    L = cross-entropy, mean over a minibatch drawn with replacement
-    sgd:   w <- w - lr v,  v <- momentum v + (grad + weight_decay w + l1 sign(w))
+    logits = U ReLU(W_k ... ReLU(W_1 x + b_1) ... + b_k)     k = 1, 2, 3 hidden layers
+    loss = cross-entropy, mean over a minibatch drawn with replacement
+    sgd:   v <- momentum v + (grad + weight_decay w + l1 sign(w)),  w <- w - lr v
     adamw: the same l1, decoupled weight decay
 
 After Barsbey, Prieto, Zafeiriou and Birdal, "Large Learning Rates Simultaneously Achieve

@@ -102,12 +102,6 @@ def test_off_diagonal_norm_raw_and_relative():
     assert geometry.off_diagonal(np.eye(3)) == (0, 0)
 
 
-def test_top_pairs_are_the_most_correlated():
-    correlation = np.array([[1, 0.9, -1], [0.9, 1, 0.1], [-1, 0.1, 1]])
-    W = np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 1.0]])
-    assert geometry.top_pairs_cosine(W, correlation, pairs=1) == pytest.approx(np.sqrt(0.5))
-
-
 def test_neighbours_of_tight_clusters_are_pure():
     centres = np.eye(3).repeat(4, axis=0).T
     W = centres + 0.01 * RNG.normal(size=centres.shape)

@@ -11,7 +11,7 @@ from superpos_jax.engine.verdicts import DIVERGED
 from superpos_jax.studies.large_lr.figures import FIGURES
 from superpos_jax.studies.large_lr.figures.joint import joint_rates
 from superpos_jax.studies.large_lr.figures.tandem import mean_ranks, tandem_table
-from superpos_jax.studies.large_lr.figures.trends import normalized
+from superpos_jax.studies.large_lr.figures.trends import NEGLIGIBLE, normalized
 from superpos_jax.studies.large_lr.statements import statistics
 
 pytestmark = pytest.mark.unoptimized
@@ -69,8 +69,14 @@ def test_the_bundle_lies_between_0_and_1(grid):
     table = FIGURES["bundle"].table(grid, rho=[0.9])
     for _, rows in table.groupby("quantity"):
         raw, scaled = rows["raw_median"].to_numpy(), rows["median"].to_numpy()
-        if raw.max() > raw.min():
+        if raw.max() - raw.min() > NEGLIGIBLE:
             np.testing.assert_allclose(scaled, (raw - raw.min()) / (raw.max() - raw.min()))
+
+
+def test_a_negligible_range_is_not_stretched(grid):
+    table = FIGURES["groups"].table(grid, rho=[0.9]).assign(unconverged=0)
+    table["median"] = 1 - 0.05 * NEGLIGIBLE * (table["lr"] == 2.0)
+    assert np.ptp(normalized(table)["median"]) == pytest.approx(0.05)
 
 
 def test_collapsed_networks_do_not_set_the_scale(grid):
@@ -83,7 +89,7 @@ def test_collapsed_networks_do_not_set_the_scale(grid):
 
 
 def test_joint_rates_gain_a_margin_in_both(grid):
-    table = FIGURES["groups"].table(grid, rho=[0.9]).assign(unconverged=0)
+    table = FIGURES["groups"].table(grid, rho=[0.9]).assign(unconverged=0, died=0)
     values = {
         "unbiased_accuracy": [0.5, 0.5, 0.6, 0.54],
         "worst_group_accuracy": [0.1, 0.1, 0.2, 0.3],
@@ -91,6 +97,7 @@ def test_joint_rates_gain_a_margin_in_both(grid):
     for name, numbers in values.items():
         table.loc[table["quantity"] == name, "median"] = numbers
     assert joint_rates(table, tuple(values)) == [1.0]
+    assert joint_rates(table.assign(died=table["runs"]), tuple(values)) == []
 
 
 def test_knobs_are_ranked_at_their_best_value(arms):

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from superpos_jax.drawing import scalars
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.lines import lost_words
 from superpos_jax.drawing.needs import Needs, missing
+from superpos_jax.drawing.panels import with_room
 from superpos_jax.drawing.select import Result, narrow
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import BLUE, INK, VERMILLION
@@ -28,6 +30,8 @@ COLUMNS = 4
 """Values of m, at most."""
 NAMED = 4
 """Strengths that are written at their points, the largest ones."""
+SIZE = 6.5
+"""Points of their type."""
 
 
 def applies(dataset: xr.Dataset) -> str | None:
@@ -40,7 +44,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 
 
 def decay_table(result: Result, **select: Any) -> pd.DataFrame:
-    """The numbers of `decay`: a row an (arm, m), seeds summarised.
+    """The numbers of `decay`: one row per arm and m, seeds summarised.
 
     Columns: arm, m, kind ("decoupled", "L2 term", or "PCA" of the best linear model), strength (the
     weight decay, or the factor of the L2 term), error and ring with _median, _min and _max, of the
@@ -111,12 +115,6 @@ def _draw(table: pd.DataFrame) -> Figure:
                 x, y, yerr=spread[1], xerr=spread[0], color=colour, marker=marker, ms=3.5, lw=1.2,
                 elinewidth=0.7, label="L2 term" if kind == "L2 term" else "decoupled decay",
             )  # fmt: skip
-            named = zip(x, y, rows["strength"], strict=True)
-            for left, up, strength in [*named][-NAMED:]:
-                panel.annotate(
-                    f"{strength:g}", (left, up), (3, -8 if kind == "decoupled" else 4),
-                    textcoords="offset points", size=6.5, color=colour,
-                )  # fmt: skip
         exact = own[own["kind"] == "PCA"]
         panel.plot(
             exact["error_median"], exact["ring_median"], color=INK, marker="*", ms=9, ls="none",
@@ -127,7 +125,30 @@ def _draw(table: pd.DataFrame) -> Figure:
     steps = look.round_steps(*panels[0].get_xlim())
     for panel in panels:
         look.log_ticks(panel.xaxis, steps, 2.2)
+    figure.draw_without_rendering()  # sizes of the panels are known from here on
+    for panel, m in zip(panels, ms, strict=True):
+        _strengths(panel, table[(table["m"] == m) & table["error_median"].notna()])
     return figure
+
+
+def _strengths(panel: Axes, rows: pd.DataFrame) -> None:
+    """The largest strengths at their points, where they have room."""
+    largest = [
+        own.sort_values("strength").iloc[::-1].head(NAMED)
+        for own in (rows[rows["kind"] == kind] for kind in KINDS)
+    ]
+    named = pd.concat(largest)
+    points = named[["error_median", "ring_median"]].to_numpy(float)
+    below = (named["kind"] == "decoupled").to_numpy()
+    offsets = np.stack([np.full(len(named), 3.0), np.where(below, -8.0, 4.0)], axis=1)
+    texts = [f"{strength:g}" for strength in named["strength"]]
+    places = panel.transData.transform(points) * 72 / panel.figure.dpi + offsets
+    room = with_room(places, texts, SIZE)
+    for i in np.flatnonzero(room):
+        colour = KINDS[named["kind"].iloc[i]][0]
+        panel.annotate(
+            texts[i], points[i], offsets[i], textcoords="offset points", size=SIZE, color=colour
+        )
 
 
 def _caption(table: pd.DataFrame) -> list[str]:
@@ -135,8 +156,8 @@ def _caption(table: pd.DataFrame) -> list[str]:
     seeds = int(trained["runs"].max())
     spread = f"Median of {seeds} seeds, bars over all of them." if seeds > 1 else "One seed."
     return [
-        f"Numbers at the last {NAMED} points: weight decay, or the factor of the L2 term. Ring:"
-        " W^T W against cos(2π(i - j)/d), off the diagonal.",
+        f"Numbers at the {NAMED} strongest, where there is room: weight decay, or the factor of the"
+        " L2 term. Ring: W^T W against cos(2π(i - j)/d), off the diagonal.",
         spread,
         lost_words(trained),
     ]

@@ -44,7 +44,7 @@ def groups_of(dataset: xr.Dataset) -> list[str]:
 
 
 def groups_table(result: Result, **select: Any) -> pd.DataFrame:
-    """The numbers of `groups`: one row a (norm, group, model, weight decay, m).
+    """The numbers of `groups`: one row per (norm, group, model, weight decay, m).
 
     Columns: norm ("off_diagonal" or "relative"), group, model ("trained" or "PCA"), weight_decay,
     m, runs, died, unfinished, mean, median, min, q25, q75, max over the surviving seeds, and the

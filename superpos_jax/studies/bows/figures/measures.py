@@ -1,4 +1,4 @@
-"""How geometry, error and norm change with m or the window: a line a weight decay, and PCA."""
+"""How geometry, error and norm change with m or the window: one line per weight decay, and PCA."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 
 
 def measures_table(result: Result, **select: Any) -> pd.DataFrame:
-    """The numbers of `measures`: one row a (quantity, activation, weight decay, m).
+    """The numbers of `measures`: one row per (quantity, activation, weight decay, m).
 
     Columns: quantity, activation ("PCA" for the closed form), weight_decay, m (or window, where m
     is not swept), runs, died,

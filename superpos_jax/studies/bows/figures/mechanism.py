@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.needs import missing
 from superpos_jax.drawing.select import narrow
 from superpos_jax.drawing.spec import FigureSpec
-from superpos_jax.drawing.style import BLUE, GREEN, INK, ORANGE, SKY, SOFT, VERMILLION
+from superpos_jax.drawing.style import BLUE, GREEN, INK, ORANGE, PINK, SKY, SOFT, VERMILLION
 from superpos_jax.results.result import Result
 from superpos_jax.results.runs import axes
 from superpos_jax.studies.bows import reconstruction
@@ -30,6 +33,19 @@ STACKS = {
     "unrelated": "with\nunrelated words",
     "without": "related words\nwithout it",
 }
+BARS = {
+    "r2": (BLUE, "R² in context"),
+    "one_hot_r2": (ORANGE, "R² alone"),
+    "pca_r2": (INK, "R² of PCA, in context"),
+}
+PARTS = {
+    "bias": (SOFT, "bias"),
+    "itself": (VERMILLION, "the word itself"),
+    "related": (GREEN, "related word"),
+    "unrelated": (PINK, "unrelated word"),
+}
+"""Of a tower: colour and name."""
+SUM: Any = {"color": INK, "lw": 1.6}
 
 
 def applies(dataset: xr.Dataset) -> str | None:
@@ -38,7 +54,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 
 
 def mechanism_table(result: Result, **select: Any) -> pd.DataFrame:
-    """The numbers of `mechanism`: of three words, one a target.
+    """The numbers of `mechanism`: of three words, each a target.
 
     Rows with part "r2": word (the target, then four related ones), r2, one_hot_r2, and pca_r2, in
     context, of the best linear model of that m. Part
@@ -140,7 +156,7 @@ def _draw(table: pd.DataFrame) -> Figure:
     targets = table["target"].unique().tolist()
     title = "How context reconstructs a word"
     body = 2.5 * len(targets)
-    figure = look.page(10.5, body, title, table.attrs["setting"], _caption(table))
+    figure = look.page(10.5, body, title, table.attrs["setting"], _caption(table), key="top")
     grid = figure.subplots(len(targets), 3, squeeze=False)
     for panels, target in zip(grid, targets, strict=True):
         own = table[table["target"] == target]
@@ -151,22 +167,23 @@ def _draw(table: pd.DataFrame) -> Figure:
         _towers(panels[2], own[own["part"] == "tower"])
         panels[0].set_title(f"“{target}”", loc="left", weight="bold")
     grid[-1][1].set_xlabel("pre-activation in held-out bags with the word")
+    keys: list[Artist] = [
+        Patch(color=colour, label=label) for colour, label in [*BARS.values(), *PARTS.values()]
+    ]
+    look.page_key(figure, [*keys, Line2D([], [], label="sum", **SUM)])
     return figure
 
 
 def _bars(panel: Axes, bars: pd.DataFrame) -> None:
     place = np.arange(len(bars))
-    one_hot = bars["one_hot_r2"].clip(lower=0)  # a dead word is slightly below
-    exact = bars["pca_r2"].clip(lower=0)
-    panel.bar(place - 0.27, bars["r2"], 0.26, color=BLUE, label="in context")
-    panel.bar(place, one_hot, 0.26, color=ORANGE, label="alone")
-    panel.bar(place + 0.27, exact, 0.26, color=SOFT, label="PCA, in context")
+    heights = bars[[*BARS]].clip(lower=0)  # a dead word is slightly below
+    for shift, (name, (colour, _)) in zip((-0.27, 0.0, 0.27), BARS.items(), strict=True):
+        panel.bar(place + shift, heights[name], 0.26, color=colour)
     panel.set_xticks(place, labels=bars["word"].tolist(), size=7.5)
     for i, label in enumerate(panel.get_xticklabels()):
         label.set_y(-0.07 * (i % 2))  # long neighbours stand on two lines
     panel.set_ylabel("R²")
-    panel.set_ylim(top=1.3 * max(bars["r2"].max(), one_hot.max(), exact.max(), 0.01))
-    panel.legend(loc="upper right", fontsize=7, ncols=3, columnspacing=0.9, handlelength=1.2)
+    panel.set_ylim(top=1.05 * max(heights.to_numpy().max(), 0.01))
 
 
 def _density(panel: Axes, curve: pd.DataFrame) -> None:
@@ -180,18 +197,18 @@ def _density(panel: Axes, curve: pd.DataFrame) -> None:
 
 
 def _towers(panel: Axes, towers: pd.DataFrame) -> None:
-    colours = {"bias": SOFT, "itself": ORANGE}
     for place, stack in enumerate(STACKS):
         up = down = 0.0
         for _, row in towers[towers["stack"] == stack].iterrows():
-            colour = colours.get(row["word"], BLUE if stack != "unrelated" else GREEN)
+            context = "unrelated" if stack == "unrelated" else "related"
+            colour, _ = PARTS.get(row["word"], PARTS[context])
             bottom = up if row["value"] >= 0 else down
             panel.bar(place, row["value"], 0.5, bottom, color=colour, ec="white", lw=0.5)
             if row["value"] >= 0:
                 up += row["value"]
             else:
                 down += row["value"]
-        panel.plot([place - 0.32, place + 0.32], [up + down] * 2, color=INK, lw=1.6)
+        panel.plot([place - 0.32, place + 0.32], [up + down] * 2, **SUM)
     panel.axhline(0, color=SOFT, lw=0.8)
     panel.set_xticks(range(len(STACKS)), labels=list(STACKS.values()), size=7.5)
     panel.set_ylabel("pre-activation")
@@ -201,10 +218,10 @@ def _caption(table: pd.DataFrame) -> list[str]:
     bars = table[table["part"] == "r2"].groupby("target", sort=False)["word"].apply(list)
     words = "; ".join(f"{target}: {', '.join(own[1:])}" for target, own in bars.items())
     return [
-        f"Words of the largest R² in context less alone, of those in {table.attrs['least']}"
-        f" held-out bags or more, and the four most correlated with each: {words}.",
-        "Right: what adds up to the pre-activation, the bias grey, the word itself orange, context"
-        " blue, unrelated words green; black: the sum.",
+        "Words of the largest R² in context less alone, and the four most correlated with each:"
+        f" {words}.",
+        f"Each word is in {table.attrs['least']} held-out bags or more.",
+        "Right: what adds up to the pre-activation.",
     ]
 
 

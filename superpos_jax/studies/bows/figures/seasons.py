@@ -27,6 +27,7 @@ from superpos_jax.studies.bows.figures.setting import features_of, tidy
 from superpos_jax.studies.bows.labels import LABELS
 from superpos_jax.studies.bows.measured import CHRISTMAS
 from superpos_jax.studies.bows.words import SEASONAL
+from superpos_jax.text import NBSP
 
 M, DECAYS = 120, (0.0, 4.0)
 """Of which models: those of the nearest m and weight decays."""
@@ -185,25 +186,25 @@ def _plane(panel: Axes, months: pd.DataFrame, words: pd.DataFrame) -> None:
         panel.set_facecolor(DEAD)
         return
     reach = float(away.max())
-    square(panel, 1.6 * reach)
+    square(panel, 1.85 * reach)
     panel.plot([*x, x[0]], [*y, y[0]], color=GRID, lw=1.0, zorder=1)
     colours = matplotlib.colormaps["twilight_shifted"](np.arange(len(x)) / len(x))
     panel.scatter(x, y, c=colours, s=14, lw=0, zorder=3)
-    for month, left, above in zip(months["word"], x, y, strict=True):
-        offset = (3 if left >= 0 else -3, 0)
-        panel.annotate(
-            month[:3], (left, above), offset, textcoords="offset points", va="center", size=6,
-            ha="left" if left >= 0 else "right", color=INK,
-        )  # fmt: skip
-    for word, left, above, angle in zip(
-        words["word"], to, up, apart(np.arctan2(up, to), LEAST), strict=True
-    ):
-        rim = np.array([np.cos(angle), np.sin(angle)]) * reach
+    names = [month[:3] for month in months["word"]]
+    _around(panel, names, months[["x", "y"]].to_numpy(), 1.17 * reach, size=6, color=INK)
+    for left, above in zip(to, up, strict=True):
         panel.plot([0, left], [0, above], color=VERMILLION, lw=1.2, zorder=2)
-        panel.plot(*zip((left, above), 1.18 * rim, strict=True), color=DEAD, lw=0.4, zorder=0)
-        panel.text(
-            1.33 * rim[0], 1.33 * rim[1], word, size=7, ha="center", va="center", color=VERMILLION
-        )
+    seasonal, ends = words["word"].tolist(), words[["x", "y"]].to_numpy()
+    _around(panel, seasonal, ends, 1.52 * reach, size=7, color=VERMILLION)
+
+
+def _around(panel: Axes, names: list[str], points: np.ndarray, radius: float, **how: Any) -> None:
+    """Names on a circle, apart, each joined to its point."""
+    angles = apart(np.arctan2(points[:, 1], points[:, 0]), LEAST)
+    rim = radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    for name, point, at in zip(names, points, rim, strict=True):
+        panel.plot(*zip(point, 0.91 * at, strict=True), color=DEAD, lw=0.4, zorder=0)
+        panel.text(at[0], at[1], name, ha="center", va="center", **how)
 
 
 def _bars(panel: Axes, adds: pd.DataFrame) -> None:
@@ -223,8 +224,8 @@ def _caption(table: pd.DataFrame) -> list[str]:
         " that of absolute values."
     )
     return [
-        "Above: principal components of the months' unit vectors. In a title: words nearer to their"
-        " months than to others (mean cosine); the share of their squared length in the plane.",
+        "Above: principal components of the months' unit vectors. Closer: by the mean cosine with"
+        " their own months and with the others.",
         *([below] if (table["part"] == "adds").any() else []),
         "One seed.",
     ]
@@ -232,8 +233,11 @@ def _caption(table: pd.DataFrame) -> list[str]:
 
 def _told(row: str, words: pd.DataFrame) -> str:
     """The title of a panel: of how many words the months are right, how much the plane holds."""
-    nearer, held = int((words["own"] > words["others"]).sum()), words["held"]
-    return f"{row}\nnearer: {nearer} of {len(words)}; held: {held.min():.2f} to {held.max():.2f}"
+    closer, held = int((words["own"] > words["others"]).sum()), 100 * words["held"]
+    return (
+        f"{row}\n{closer} of {len(words)} closer to their own months;\n"
+        f"{held.min():.0f} to {held.max():.0f}{NBSP}% of their norm² in this plane"
+    )
 
 
 SEASONS = FigureSpec(

@@ -35,7 +35,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 
 
 def settings_table(result: Result, **select: Any) -> pd.DataFrame:
-    """The numbers of `settings`: one row a (quantity, weight decay, m, s, beta), seeds summarised.
+    """The numbers of `settings`: one row per (quantity, weight decay, m, s, beta), seeds pooled.
 
     Columns: quantity, weight_decay, m, s, beta, runs, died, unfinished, mean, median, min, q25,
     q75, max over the surviving seeds, and the value of every other swept axis.

@@ -15,7 +15,7 @@ from matplotlib.patheffects import withStroke
 
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.needs import missing
-from superpos_jax.drawing.panels import evenly
+from superpos_jax.drawing.panels import evenly, with_room
 from superpos_jax.drawing.select import Result, narrow, tidy
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.story import Part, Vectors
@@ -39,7 +39,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 
 
 def city_map_table(result: Result, **select: Any) -> pd.DataFrame:
-    """The numbers of `map`: one row a place that is drawn and a number of dimensions.
+    """The numbers of `map`: one row per place that is drawn and number of dimensions.
 
     Columns: emb_dim, latitude and longitude (as the probe reads them, degrees), held_out, name
     (empty of most), r2 (on held-out places). Of several seeds the first one is drawn.
@@ -107,11 +107,11 @@ def _draw(table: pd.DataFrame) -> Figure:
     low, high = _extent(table)
     aspect = 1 / max(0.2, np.cos(np.radians((low[1] + high[1]) / 2)))
     tall = wide * aspect * (high[1] - low[1]) / (high[0] - low[0]) + 0.3
-    title = "A map that no correlation of the data makes"
+    title = "A linear map of the cities without correlated data"
     caption = [
-        "Points: where a linear probe of a place's vector puts it; orange ones were held out from"
-        " it. R$^2$ on those, mean of latitude and longitude.",
-        f"One seed. Maps with an R$^2$ below {NAMES_FROM:g} have no names.",
+        "Points: where a linear probe of a place's vector puts it. R$^2$ on places held out from"
+        " it, mean of latitude and longitude.",
+        f"One seed. Names where there is room, and an R$^2$ of {NAMES_FROM:g} or more.",
         f"{table.attrs['source']}." if table.attrs["source"] else "",
     ]
     setting = table.attrs["setting"]
@@ -124,6 +124,11 @@ def _draw(table: pd.DataFrame) -> Figure:
         _places(panel, own)
         panel.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect=aspect)
         panel.set_title(f"{dim} dimensions: R$^2$ = {own['r2'].iloc[0]:.2f}", size=9, pad=4)
+    figure.draw_without_rendering()  # sizes of the panels are known from here on
+    for panel, dim in zip(panels, dims, strict=False):
+        own = table[table["emb_dim"] == dim]
+        if own["r2"].iloc[0] >= NAMES_FROM:
+            _names(panel, own[(own["name"] != "") & np.isfinite(own["latitude"])])
     dot: dict[str, Any] = {"ls": "none", "marker": "o", "ms": 4}
     look.page_key(figure, [Line2D([], [], label=kind, color=c, **dot) for kind, c in KINDS])
     return figure
@@ -140,21 +145,24 @@ def _extent(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _places(panel: Axes, own: pd.DataFrame) -> None:
-    """Places of both kinds, and some names."""
+    """Places of both kinds."""
     for (_, colour), out in zip(KINDS, (False, True), strict=True):
         part = own[own["held_out"] == out]
         panel.scatter(part["longitude"], part["latitude"], s=5, color=colour, lw=0, alpha=0.75)
-    halo = [withStroke(linewidth=1.8, foreground="white")]
-    named = own[own["name"] != ""] if own["r2"].iloc[0] >= NAMES_FROM else own[:0]
-    for _, place in named.iterrows():
-        if np.isfinite(place["latitude"]):
-            at = (place["longitude"], place["latitude"])
-            panel.plot(*at, marker="o", ms=3.2, mfc="white", mec=INK, mew=0.9, zorder=4)
-            how: dict[str, Any] = {"size": 6.5, "ha": "center", "path_effects": halo, "zorder": 5}
-            panel.annotate(place["name"], at, (0, 3), textcoords="offset points", **how)
     panel.set(xticks=[], yticks=[])
     for side in panel.spines.values():
         side.set(color=GRID, linewidth=0.8)
+
+
+def _names(panel: Axes, named: pd.DataFrame) -> None:
+    """Places that have a name, and those of the names that have room."""
+    halo, size = [withStroke(linewidth=1.8, foreground="white")], 6.5
+    how: dict[str, Any] = {"size": size, "ha": "center", "path_effects": halo, "zorder": 5}
+    points, texts = named[["longitude", "latitude"]].to_numpy(float), named["name"].tolist()
+    places = panel.transData.transform(points) * 72 / panel.figure.dpi
+    for i in np.flatnonzero(with_room(places, texts, size)):
+        panel.plot(*points[i], marker="o", ms=3.2, mfc="white", mec=INK, mew=0.9, zorder=4)
+        panel.annotate(texts[i], points[i], (0, 3), textcoords="offset points", **how)
 
 
 MAP = FigureSpec(

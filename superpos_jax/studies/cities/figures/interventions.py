@@ -41,7 +41,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 
 
 def interventions_table(result: Result, **select: Any) -> pd.DataFrame:
-    """The numbers of `interventions`: one row an intervention and a number of dimensions.
+    """The numbers of `interventions`: one row per intervention and number of dimensions.
 
     Columns: intervention ("none", "keep", "remove", "rescale", "keep_random", "remove_random"),
     emb_dim, runs, died, unfinished, mean, median, min, q25, q75, max of the accuracy over the
@@ -107,8 +107,9 @@ def _draw(table: pd.DataFrame) -> Figure:
 def _caption(table: pd.DataFrame) -> list[str]:
     return [
         seed_words(table),
-        "The plane: the two directions in which a linear probe reads latitude and longitude; kept"
-        " alone, the rest is the mean of all places. With two dimensions it is everything.",
+        "The plane: the two directions in which a linear probe reads latitude and longitude. When"
+        " only the plane is kept, all other directions are set to their mean over places. In two"
+        " dimensions the plane is the whole space.",
         lost_words(table[table["intervention"] == NONE]),
     ]
 

@@ -44,7 +44,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 
 
 def circles_table(result: Result, **select: Any) -> pd.DataFrame:
-    """The numbers of `circles`: one row a run, and one row a hidden vector that is drawn.
+    """The numbers of `circles`: one row per run, and one row per hidden vector that is drawn.
 
     Columns: T, the seed axes, kind ("run" or "hidden"), outcome ("solved", "failed", "died",
     "unfinished"), train_loss, rank (0 is the lowest train loss of its T, -1: not trained to the

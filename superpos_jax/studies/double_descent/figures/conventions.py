@@ -26,20 +26,17 @@ from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import GREEN, INK, SOFT
 from superpos_jax.results.runs import failed, fixed, runs, unfinished
-from superpos_jax.studies.double_descent.criteria import crossing, pooled, squash
+from superpos_jax.studies.double_descent.criteria import BUMP, crossing, pooled, squash
 from superpos_jax.studies.double_descent.figures.loss_scale import loss_axis, seed_key
-from superpos_jax.studies.double_descent.figures.selection import from_words, narrow, tidy
+from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
 from superpos_jax.studies.double_descent.labels import LABELS
-from superpos_jax.text import counted
+from superpos_jax.text import NBSP, counted, written
 
 KEEP = ("lr", "reduction", "eps", "T")
 QUANTITIES = ("test_loss", "W_norm", "b_norm")
 OTHER_INK = GREEN
 DEFAULT = 1e-8
 """Adam's eps where nobody sets it."""
-BUMP = 1.01
-"""A transition is a largest median test loss above this."""
-
 TRANSITION = {"peak": (INK, "largest\ntest loss"), "onset": (OTHER_INK, "test loss\n< 1 from here")}
 NORMS = {"W_norm": (INK, "weights ‖W‖"), "b_norm": (OTHER_INK, "biases ‖b‖")}
 STYLES: dict[float, dict[str, Any]] = {
@@ -59,7 +56,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 
 
 def conventions_table(result: Result, **select: Any) -> pd.DataFrame:
-    """The numbers of `conventions`: one row a point, seeds summarised.
+    """The numbers of `conventions`: one row per point, seeds summarised.
 
     Columns: part, quantity, lr, reduction, eps, effective_eps (n^reduction eps), T, runs, died,
     unfinished (seeds still training), median, min, q25, q75, max over the surviving seeds, and the
@@ -119,7 +116,7 @@ def _summary(
 
 
 def _peak(T: np.ndarray, loss: np.ndarray) -> float:
-    bump = np.where(loss > BUMP, loss, -np.inf)
+    bump = np.where(loss > 1 + BUMP, loss, -np.inf)
     return float(T[bump.argmax()]) if np.isfinite(bump).any() else float("nan")
 
 
@@ -243,12 +240,22 @@ def _keys(column: np.ndarray, table: pd.DataFrame, scales: np.ndarray) -> None:
     styles: list[Artist] = []
     for reduction in np.sort(table["reduction"].unique())[::-1]:
         word = LABELS.called("reduction", reduction)
-        name = f"{word} loss" if word else f"r = {reduction:g}"
+        name = f"{word}, r = {reduction:g}" if word else f"r = {reduction:g}"
         styles.append(Line2D([], [], color=SOFT, lw=1.1, label=name, **_style(reduction)))
     every = [keys + styles + seed_key(lines)]
     for quantities in (TRANSITION, NORMS):
         every.append(
             [Line2D([], [], color=c, lw=2.4, label=word) for c, word in quantities.values()]
+        )
+    if _defaults(table):
+        every[1].append(
+            Line2D(
+                [],
+                [],
+                color=look.GRID,
+                lw=2.5,
+                label=f"default\nε = {power(DEFAULT)}",
+            )
         )
     beyond = table["median"].isin([0.0, np.inf]) & table["quantity"].isin(TRANSITION)
     if beyond.any():
@@ -283,19 +290,17 @@ def _pairs(table: pd.DataFrame) -> np.ndarray:
 def _caption(table: pd.DataFrame) -> list[str]:
     lines = table[(table["part"] == "line") & (table["quantity"] == "test_loss")]
     sentences = [
-        f"The loss is divided by nʳ (r = 0: sum, 1: mean); in exact arithmetic all depends on"
-        f" {SYMBOL}.",
+        f"Loss divided by nʳ: in exact arithmetic only {SYMBOL} matters.",
+        *_moves(table),
+        lost_words(lines),
     ]
-    sentences += [seed_words(lines), lost_words(lines)]
     ratio = _pairs(table)
     if len(ratio):
         sentences.append(
-            f"Both losses reach the same {SYMBOL} at {counted(len(ratio), 'point')} of the top row:"
-            f" medians differ by {_percent(ratio.max())} at most."
+            f"At the same {SYMBOL} ({counted(len(ratio), 'point')}) both medians"
+            f" differ by {_percent(ratio.max())} at most."
         )
-    if _defaults(table):
-        sentences.append("Grey: Adam's default ε = 1e-8 under the sum and under the mean.")
-    return [*sentences, *_moves(table)]
+    return [*sentences, seed_words(lines)]
 
 
 def _percent(ratio: float) -> str:
@@ -305,16 +310,28 @@ def _percent(ratio: float) -> str:
 
 def _moves(table: pd.DataFrame) -> list[str]:
     """Where the transition lies at both ends of the effective eps, by learning rate."""
-    sentences = []
-    summary = table[table["part"] == "summary"]
+    parts: list[str] = []
+    shown: list[str] = []
+    summary, several = table[table["part"] == "summary"], table["lr"].nunique() > 1
     for lr, rows in summary[summary["quantity"] == "onset"].groupby("lr"):
         rows = rows[rows["median"].notna()].sort_values("effective_eps")
         if len(rows) > 1:
-            last = rows.iloc[[0, -1]]
-            ends = zip(last["median"], last["effective_eps"], strict=True)
-            words = [f"{from_words(onset)} for {power(scale)}" for onset, scale in ends]
-            sentences.append(f"At lr = {lr:g} the test loss stays below 1: {', '.join(words)}.")
-    return sentences
+            ends = rows.iloc[[0, -1]]
+            scales = [power(scale) for scale in ends["effective_eps"]]
+            first, last = map(_falls, ends["median"])
+            if scales != shown:
+                first, last = f"{first} for {SYMBOL} = {scales[0]},", f"{last} for {scales[1]}"
+            shown = scales
+            at = f" (lr = {lr:g})" if several else ""
+            parts.append(f"{first} and {last}{at}".replace(" = ", f"{NBSP}={NBSP}"))
+    return [f"The test loss falls below 1 for good {'; '.join(parts)}."] if parts else []
+
+
+def _falls(onset: float) -> str:
+    """Where the test loss falls below 1 for good."""
+    if 0 < onset < np.inf:
+        return f"at T = {written(onset)}"
+    return "at every T" if onset == 0 else "at no swept T"
 
 
 CONVENTIONS = FigureSpec(

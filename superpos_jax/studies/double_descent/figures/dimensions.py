@@ -26,6 +26,11 @@ DIMENSIONALITIES = {f"{kind}_dimensionality": LARGEST for kind in KINDS}
 
 
 NEEDS = Needs(swept=("T",))
+REGIMES = (
+    "Samples on the dashed line m/T share the space evenly: the model memorizes. A few features far"
+    " above the others: it generalizes."
+)
+"""How the regimes look."""
 
 
 def applies(dataset: xr.Dataset) -> str | None:
@@ -34,7 +39,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 
 
 def dimensions_table(result: Result, **select: Any) -> pd.DataFrame:
-    """The numbers of `dimensions`: one row a drawn point.
+    """The numbers of `dimensions`: one row per drawn point.
 
     Columns: m, T, kind ("feature" or "sample"), rank (0 is the largest), count (values of this
     kind over all seeds), runs (surviving seeds, of which all
@@ -99,7 +104,8 @@ def _draw(table: pd.DataFrame) -> Figure:
     lines = -(-len(ms) // columns)
     width, tall = (7.6, 4.0) if columns == 1 else (3.6 * columns + 0.5, 2.75 * lines + 0.3)
     title = "Dimensionality of features and of samples against data-set size T"
-    figure = page(width, tall, title, table.attrs["setting"], dimension_words(table), key="top")
+    caption = [*dimension_words(table), REGIMES]
+    figure = page(width, tall, title, table.attrs["setting"], caption, key="top")
     grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
     low = lowest(table)
     for index, panel in enumerate(grid.flat):
@@ -116,7 +122,7 @@ def _draw(table: pd.DataFrame) -> Figure:
         panel.tick_params(labelbottom=index + columns >= len(ms))
     for panel in grid[:, 0]:
         panel.set_ylabel("dimensionality D")
-    page_key(figure, dimension_key())
+    page_key(figure, dimension_key(table))
     return figure
 
 
@@ -149,31 +155,28 @@ def draw_dimensions(axes: Axes, table: pd.DataFrame, m: float, T: np.ndarray, lo
     axes.plot(ends, m / ends, color=INK, lw=1.1, ls=(0, (4, 2.5)), zorder=4, gid="guide")
 
 
-def dimension_key() -> list[Artist]:
-    """The entries of the legend: features, samples, the line m/T."""
+def dimension_key(table: pd.DataFrame) -> list[Artist]:
+    """The entries of the legend: features, samples (of which some are stored), the line m/T."""
     dot: dict[str, Any] = {"ls": "none", "marker": "o", "ms": 4, "mew": 0}
     guide = Line2D([], [], color=INK, lw=1.1, ls=(0, (4, 2.5)), label="even share m/T")
     features = Line2D([], [], color=FEATURE, label="features, columns of W", **dot)
-    samples = Line2D([], [], color=SAMPLE, label="samples, h = W x", **dot)
+    stored = table[(table["kind"] == "sample") & (table["runs"] > 0)]
+    each = (stored["count"] / stored["runs"]).round()
+    fewer = each[each < stored["T"]]
+    some = f"first {fewer.max():,.0f} " if len(fewer) else ""
+    samples = Line2D([], [], color=SAMPLE, label=f"{some}samples, h = W x", **dot)
     return [features, samples, guide]
 
 
 def dimension_words(table: pd.DataFrame) -> list[str]:
-    """How to read the points."""
-    sentences = [
-        "D is 1 for a vector with a dimension of its own, 1/k where k share one.",
-        "Samples on the dashed line m/T share the space evenly: the model memorizes. A few features"
-        " far above the others: it generalizes.",
-    ]
-    samples = table[(table["kind"] == "sample") & (table["runs"] > 0)]
-    each = samples["count"] / samples["runs"]
-    if len(stored := each[each < samples["T"]].round()):
-        sentences.append(f"Samples: the first {stored.max():,.0f} of each training set.")
+    """What D is, and which of the points are drawn."""
+    sentences = ["D: 1 for a vector with a dimension of its own, 1/k where k share one."]
     seeds = table.loc[table["runs"] > 0, "runs"]
-    if seeds.nunique() > 1:
-        sentences.append(f"They are of {int(seeds.min())} to {int(seeds.max())} seeds.")
-    if (table["count"] > LARGEST + SPREAD).any():
-        sentences.append(f"Of each kind the {LARGEST} largest D and {SPREAD} others are drawn.")
+    of = f"of {int(seeds.min())} to {int(seeds.max())} seeds" if seeds.nunique() > 1 else ""
+    many = (table["count"] > LARGEST + SPREAD).any()
+    some = f"the {LARGEST} largest and {SPREAD} others of each kind" if many else ""
+    if drawn := ", ".join(filter(None, (some, of))):
+        sentences.append(f"Drawn: {drawn}.")
     return sentences
 
 

@@ -71,7 +71,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 
 
 def history_table(result: Result, **select: Any) -> pd.DataFrame:
-    """The numbers of `history`: one row a step of a line, or a final vector.
+    """The numbers of `history`: one row per step of a line, or final vector.
 
     Columns: cell (number of the column), label (its values), kind ("feature", "sample", "loss",
     "feature vector", "hidden vector"), fate (of a feature: "kept", "forgotten", "never" above
@@ -278,7 +278,7 @@ HISTORY = FigureSpec(
     "history",
     history_table,
     _draw,
-    "dimensionalities and losses along training, and final vectors, a column a cell",
+    "dimensionalities and losses along training, and final vectors, one column per cell",
     applies,
     NEEDS,
     {VARIABLES["feature"]: 20, VARIABLES["sample"]: 100, **ARRAYS},

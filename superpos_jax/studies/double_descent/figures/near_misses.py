@@ -49,7 +49,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 
 
 def near_misses_table(result: Result, **select: Any) -> pd.DataFrame:
-    """The numbers of `near_misses`: one row a step of a run.
+    """The numbers of `near_misses`: one row per step of a run.
 
     Columns: repeats, the seed axes, run (a number), step, dimensionality (D_X of the repeated
     sample), peak and end (of it, over training), outcome ("memorized": at the end above 0.1 or
@@ -89,7 +89,7 @@ def near_misses_table(result: Result, **select: Any) -> pd.DataFrame:
 
 
 def near_misses(result: Result, **select: Any) -> Figure:
-    """D_X of the repeated sample over training, a line a seed (figure J7 of the study).
+    """D_X of the repeated sample over training, one line per seed (figure J7 of the study).
 
     At the edge of memorization the dimensionality of the repeated sample rises early in training
     and falls back: the model nearly memorized it.
@@ -149,7 +149,7 @@ def _draw(table: pd.DataFrame) -> Figure:
 
 
 def _panel(panel: Axes, here: pd.DataFrame) -> None:
-    """One line a seed; and, at the upper left, how many of each kind."""
+    """One line per seed; and, at the upper left, how many of each kind."""
     for (_, came), run in here.groupby(["run", "outcome"]):
         run = run[run["step"] > 0]
         D = run["dimensionality"].clip(lower=panel.get_ylim()[0])
@@ -164,7 +164,7 @@ def _caption(table: pd.DataFrame) -> list[str]:
     counts = outcomes_of.value_counts()
     done = [counts.get(name, 0) for name in ("memorized", "near miss", "other")]
     sentences = [
-        "D of the one sample that is there several times (repeats, above a panel), a line a seed.",
+        "D of the one repeated sample (repeats, above a panel), one line per seed.",
         f"Near miss: it rose above {PEAK:g} m/T and fell to half of its highest value or less.",
     ]
     for name, words in (
@@ -184,7 +184,7 @@ NEAR_MISSES = FigureSpec(
     "near_misses",
     near_misses_table,
     _draw,
-    "dimensionality of a repeated sample along training, a line a seed",
+    "dimensionality of a repeated sample along training, one line per seed",
     applies,
     NEEDS,
     {HISTORY: 100},

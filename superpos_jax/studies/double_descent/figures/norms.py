@@ -144,7 +144,7 @@ def _caption(norm: pd.DataFrame, vector: pd.DataFrame, by: str) -> list[str]:
     seeds = {axis: int(vector[axis].iloc[0]) for axis in SEEDS if axis in vector}
     first = {"reduction": float(vector["reduction"].iloc[0])} if by == "reduction" else {}
     whose = f" ({describe(first | seeds)})" if first or seeds else ""
-    sentences = [f"Above: each column is one trained model{whose}; each row has one scale."]
+    sentences = [f"Above: one model per column{whose}; one scale per row."]
     sentences.append(f"Below: {seed_words(norm)}")
     sentences.append(lost_words(norm[norm["norm"] == "W_norm"]))
     middle = "Largest median" if norm["runs"].max() > 1 else "Largest"
@@ -157,15 +157,12 @@ def _caption(norm: pd.DataFrame, vector: pd.DataFrame, by: str) -> list[str]:
 
 
 def _peak(rows: pd.DataFrame) -> str | None:
-    """The largest median and where it lies, and the median at the largest T."""
-    medians = rows[rows["median"].notna()].sort_values("T")
+    """The largest median and where it lies."""
+    medians = rows[rows["median"].notna()]
     if medians.empty:
         return None
-    top, end = medians.loc[medians["median"].idxmax()], medians.iloc[-1]
-    text = f"{top['median']:.3g} at T = {top['T']:,}"
-    if top["T"] != end["T"]:
-        text += f" ({end['median']:.3g} at T = {end['T']:,})"
-    return text.replace(" = ", f"{NBSP}={NBSP}")
+    top = medians.loc[medians["median"].idxmax()]
+    return f"{top['median']:.3g} at T = {top['T']:,}".replace(" = ", f"{NBSP}={NBSP}")
 
 
 NORMS = FigureSpec(

@@ -29,16 +29,13 @@ from superpos_jax.results.runs import failed, runs, unfinished
 from superpos_jax.studies.double_descent.criteria import LEARNED, crossing, first_crossing, pooled
 from superpos_jax.studies.double_descent.figures.selection import narrow, tidy
 from superpos_jax.studies.double_descent.labels import describe
-from superpos_jax.text import NBSP, counted
+from superpos_jax.text import NBSP
 
 KEEP = ("m", "weight_decay", "S", "T")
 COLUMNS = ["part", *KEEP, "seen", "runs", "died", "unfinished", "rank", "D_f"]
 COLUMNS += ["median", "min", "q25", "q75", "max", "first"]
 LARGEST = 10
 """Features drawn of every model, those with the largest D_f."""
-
-CLOSER = 0.8
-"""Lines lie closer together in one unit than in another if their spread is below this share."""
 
 SEEN = f"T{NBSP}(1{NBSP}−{NBSP}S)"
 TITLES = {"T": "data-set size T", "seen": "how often a feature is seen, T (1 − S)"}
@@ -56,7 +53,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 
 
 def onset_table(result: Result, **select: Any) -> pd.DataFrame:
-    """The numbers of `onset`: one row a drawn dot, a point of a line, or an onset.
+    """The numbers of `onset`: one row per drawn dot, point of a line, or onset.
 
     Columns: part, m, weight_decay, S, T, seen = T (1 - S), runs, died, unfinished, rank, D_f,
     median, min, q25, q75, max, first, and the value of every other swept axis. Rows of part
@@ -239,16 +236,21 @@ def _legend(figure: Figure, table: pd.DataFrame, colours: dict[float, str]) -> N
             shown = f"{1 - value:.4g}" if by == "S" else f"{value:g}"
             keys.append(Line2D([], [], color=colour, label=shown, **how))
     keys.append(Line2D([], [], label=f"$D_f$ = {LEARNED}", **DOTTED))
+    onsets = table[table["part"] == "onset"]
+    alone: dict[str, Any] = {"ls": "none", "color": SOFT}
+    if _early(onsets).any():
+        keys.append(Line2D([], [], marker="o", label="first rise", **{**alone, **RING}))
+    if onsets["T"].isin([0, np.inf]).any():
+        keys.append(Line2D([], [], marker=">", ms=4.5, label="no onset\nin swept T", **alone))
     look.page_key(figure, keys + seed_key(table))
 
 
 def _caption(table: pd.DataFrame) -> list[str]:
-    largest, onsets = (table[table["part"] == part] for part in ("largest", "onset"))
-    dots = f"Dots: the {LARGEST} largest D_f of every model."
-    below = f"Below: onsets, where a line rises above {LEARNED} for good"
-    below += "; bars: single seeds" if largest["runs"].max() > 1 else ""
-    below += "; rings: where it first rises." if _early(onsets).any() else "."
-    lines = seed_words(largest, "Lines follow the largest")
+    largest = table[table["part"] == "largest"]
+    dots = f"Dots: the {LARGEST} largest D_f."
+    below = f"Below: where a line rises above {LEARNED} for good"
+    below += "; bars: single seeds." if largest["runs"].max() > 1 else "."
+    lines = seed_words(largest, "Lines, the largest")
     return [dots, lines, below, lost_words(largest, "left out"), *_spread(table)]
 
 
@@ -281,11 +283,7 @@ def _spread(table: pd.DataFrame) -> list[str]:
         spread = {u: _range(r) for u, r in ratios.items()}
         text = f"Largest over smallest: {spread[x]} in {units}"
         text += f", {spread['T']} in T" if x == "seen" else ""
-        closer = x == "seen" and ratios["seen"].max() < CLOSER * ratios["T"].min()
-        sentences.append(text + ("; closer together than in T." if closer else "."))
-    outside = len(onsets) - len(inside)
-    if outside:
-        sentences.append(f"Triangles: {counted(outside, 'line')} without an onset in the swept T.")
+        sentences.append(f"{text}.")
     return sentences
 
 

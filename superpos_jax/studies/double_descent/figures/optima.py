@@ -60,7 +60,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 
 
 def optima_table(result: Result, split: str = "regime", **select: Any) -> pd.DataFrame:
-    """The numbers of `optima`: one row a kind of solution, a T of the usual training, a crossover.
+    """The numbers of `optima`: one row per kind of solution, T of the usual training, or crossover.
 
     Columns: part, split ("regime" or "test_loss": how solutions are told apart), kind, T, and the
     value of every other swept axis. Both splits are in the table, the drawn one first.
@@ -218,14 +218,6 @@ def _crossing(table: pd.DataFrame, kind: str, split: str) -> pd.Series:
     return rows.iloc[0] if len(rows) else pd.Series({"T": np.nan})
 
 
-def _told(crossing: pd.Series) -> str:
-    """From where on something generalizes, and the trained T on either side."""
-    text = from_words(crossing["T"])
-    if not 0 < crossing["T"] < np.inf or crossing["below"] == crossing["above"]:
-        return text
-    return f"{text} (between {crossing['below']:,.0f} and {crossing['above']:,.0f})"
-
-
 def _crossovers(axes: Axes, table: pd.DataFrame, split: str) -> None:
     for kind, how in MARKS.items():
         if 0 < (at := _crossing(table, kind, split)["T"]) < np.inf:
@@ -252,16 +244,15 @@ def _caption(table: pd.DataFrame, split: str) -> list[str]:
     starts = [axis for axis in STARTS if axis in table]
     many = counted(int(best.groupby("T")["cells"].sum().max()), "training")
     sentences = [
-        f"At every T {many} on one data set compete, which differ in"
-        f" {', '.join(LABELS.axis(axis) for axis in starts)}.",
+        f"At every T {many} compete, over {', '.join(LABELS.axis(axis) for axis in starts)}.",
         lost_words(usual, "left out"),
     ]
     lowest, median = (_crossing(shown, kind, split) for kind in MARKS)
     if not np.isnan([lowest["T"], median["T"]]).any():
         setting = describe({axis: usual[axis].iloc[0] for axis in starts if axis != "init_seed"})
         name = f"usual training ({setting})" if setting else "usual training"
-        text = f"The lowest loss generalizes {_told(lowest)}, the median of the {name}"
-        sentences.append(f"{text} {_told(median)}.")
+        text = f"The lowest loss generalizes {from_words(lowest['T'])}, the {name}"
+        sentences.append(f"{text} {from_words(median['T'])}.")
         if median["T"] > lowest["T"]:
             sentences.append("In between, the middle is an optimization failure.")
         elif median["T"] < lowest["T"]:

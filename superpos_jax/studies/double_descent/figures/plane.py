@@ -53,7 +53,7 @@ def ridge(mean: np.ndarray) -> int | None:
 
 
 def plane_table(result: Result, **select: Any) -> pd.DataFrame:
-    """The numbers of `plane`: one row a cell (T, m), seeds summarised.
+    """The numbers of `plane`: one row per cell (T, m), seeds summarised.
 
     Columns: T, m, runs, died, unfinished (seeds still training: their losses are those so far),
     test_loss (mean over surviving seeds, NaN where none), its min, max and standard error over

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.heatmap import edges
-from superpos_jax.drawing.lines import crosses, drawn, line, lost_words, seed_words
+from superpos_jax.drawing.lines import crosses, drawn, line, lost_words
 from superpos_jax.drawing.needs import Needs, missing
 from superpos_jax.drawing.pages import key_above, stack
 from superpos_jax.drawing.select import Result
@@ -139,11 +141,13 @@ def _draw(table: pd.DataFrame) -> Figure:
     top.tick_params(labelbottom=False)
     look.log_ticks(middle.xaxis, T, WIDTH - 1.2)
     _regimes((top, middle), loss)
-    keys = [Line2D([], [], color=INK, lw=1.5, marker="o", ms=2.8, label=_label(loss))]
+    keys: list[Artist] = [Line2D([], [], color=INK, lw=1.5, marker="o", ms=2.8, label=_label(loss))]
     keys += [Line2D([], [], label="mean", **MEAN)] if several else []
+    tints = [name for name in TINTS if (loss["regime"] == name).any()]
+    keys += [Patch(color=TINTS[name], label=name) for name in tints]
     key_above(top, [*keys, *seed_key(loss)], 18)
     marks = Line2D([], [], label="vectors drawn below", **MARK)
-    key_above(middle, [*dimension_key(), marks], 4)
+    key_above(middle, [*dimension_key(dimension), marks], 4)
     grid = outer[1].subgridspec(2, len(columns)).subplots(squeeze=False)
     draw_vectors(grid, vector)
     figure.align_ylabels([top, middle])
@@ -186,33 +190,34 @@ def _caption(
 ) -> list[str]:
     seeds = {axis: vector[axis].iloc[0].item() for axis in SEEDS if axis in vector}
     whose = f" ({describe({axis: int(seed) for axis, seed in seeds.items()})})" if seeds else ""
-    commonest = "commonest regime of the seeds" if loss["runs"].max() > 1 else "regime of the model"
-    sentences = [
-        seed_words(loss),
-        f"Tints: the {commonest}, vermillion memorizing, blue generalizing, grey the middle.",
-        lost_words(loss),
-    ]
-    spans = _spans(loss)
-    if spans[0][0] == "memorizing":
-        last = loss.loc[loss["T"] < spans[0][2], "T"].max()
-        sentences.append(f"It is memorizing up to {describe({'T': int(last)})}.")
-    if spans[-1][0] == "generalizing":
-        first = loss.loc[loss["T"] > spans[-1][1], "T"].min()
-        sentences.append(f"It is generalizing from {describe({'T': int(first)})} on.")
     late = loss[(loss["T"] >= n / 10) & loss["mean"].notna()]
+    peak = peak_words(loss, "m")
     if len(late) and loss["runs"].max() > 1:
         top = late.loc[late["mean"].idxmax()]
-        sentences.append(
-            f"From T{NBSP}={NBSP}n/10 on its mean is largest, {top['mean']:.4g}, at"
-            f" {describe({'T': int(top['T'])})}."
+        begin = "The" if top["mean"] == loss["mean"].max() else f"From T{NBSP}={NBSP}n/10 on the"
+        peak = (
+            f"{begin} mean test loss peaks at {top['mean']:.4g} ({describe({'T': int(top['T'])})})."
         )
-    else:
-        sentences.append(peak_words(loss, "m"))
     return [
-        *sentences,
-        f"Bottom: each panel has its own scale{whose}.",
+        _regime_words(loss),
+        peak,
+        lost_words(loss),
         *dimension_words(dimension),
+        f"Bottom{whose}: each panel on its own scale.",
     ]
+
+
+def _regime_words(loss: pd.DataFrame) -> str:
+    """Up to which T models memorize, and from which on they generalize."""
+    spans, words = _spans(loss), []
+    if spans[0][0] == "memorizing":
+        last = loss.loc[loss["T"] < spans[0][2], "T"].max()
+        words.append(f"memorize up to {describe({'T': int(last)})}")
+    if spans[-1][0] == "generalizing":
+        first = loss.loc[loss["T"] > spans[-1][1], "T"].min()
+        words.append(f"generalize from {describe({'T': int(first)})}")
+    who = "Most seeds" if loss["runs"].max() > 1 else "Models"
+    return f"{who} {' and '.join(words)}." if words else ""
 
 
 REGIMES = FigureSpec(

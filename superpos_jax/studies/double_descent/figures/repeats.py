@@ -45,9 +45,9 @@ def applies(dataset: xr.Dataset) -> str | None:
 def repeats_table(result: Result, **select: Any) -> pd.DataFrame:
     """The numbers of `repeats`: rows of three kinds.
 
-    kind "cell", one a (T, R): runs, died, unfinished, known (trained seeds),
+    kind "cell", one per (T, R): runs, died, unfinished, known (trained seeds),
     held (of those, the ones in which sample 0 is among the top 0.1 % of D_X) and share, held /
-    known. kind "boundary", one a T: repeats is the R at which half of the seeds hold the sample,
+    known. kind "boundary", one per T: repeats is the R at which half of the seeds hold the sample,
     interpolated in log R, with low and high, its 95 % interval over seeds, 0 or infinity
     beyond the swept R; NaN where it lies "below" or "above" these, which `side` says ("inside"
     otherwise, "" without data). kind "fit", at most one: exponent a and factor c of R = c (T/n)^a

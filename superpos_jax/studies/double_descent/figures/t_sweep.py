@@ -1,4 +1,4 @@
-"""Train and test loss against data-set size: the double descent, a line per m or another axis."""
+"""Train and test loss against data-set size: the double descent, one line per m or another axis."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK
 from superpos_jax.results.runs import axes, failed, fixed, runs, unfinished
-from superpos_jax.studies.double_descent.criteria import BUMP_FROM, pooled
+from superpos_jax.studies.double_descent.criteria import BUMP, BUMP_FROM, pooled
 from superpos_jax.studies.double_descent.figures.loss_scale import (
     ZERO,
     loss_axis,
@@ -43,7 +43,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 def against_T(
     dataset: xr.Dataset, by: str, column: str, variables: Mapping[str, xr.DataArray]
 ) -> pd.DataFrame:
-    """Seeds summarised: one row a value of `by`, a T and a variable, whose name is in `column`.
+    """Seeds summarised: one row per value of `by`, T and variable, whose name is in `column`.
 
     Columns: by, T, column, runs, died, unfinished, min, q25, median, q75, max, mean.
     """
@@ -64,7 +64,7 @@ def against_T(
 
 
 def t_sweep_table(result: Result, by: str | None = None, **select: Any) -> pd.DataFrame:
-    """The numbers of `t_sweep`: one row a (line, T, split), seeds summarised.
+    """The numbers of `t_sweep`: one row per (line, T, split), seeds summarised.
 
     Columns: the axis that the lines are by (`m`, `weight_decay`, ...), T, split ("train" or
     "test"), runs, died, unfinished (seeds still training: their losses are those so far), median,
@@ -193,12 +193,12 @@ def _caption(table: pd.DataFrame) -> list[str]:
     for _, rows in test.sort_values("T").groupby(by):
         median = rows["median"].to_numpy(float)
         top = ridge(median)
-        bumps &= top is not None and median[top] > 1
+        bumps &= top is not None and median[top] > 1 + BUMP
         falls &= bumps and bool((median[top:] < 1).any())
     shape = ""
     if bumps:
-        shape = "The test loss is largest between storing samples and storing features"
-        shape += "; with more data it falls below 1: it generalizes." if falls else "."
+        shape = "The test loss peaks above 1, the loss of predicting zero"
+        shape += ", before it falls below 1." if falls else "."
     bars = " Bars: two standard errors of its test samples." if _has_bars(table) else ""
     seeds = seed_words(test) + bars
     return [seeds, shape, lost_words(test), peak_words(test, by, table.attrs["n"])]

@@ -58,7 +58,7 @@ def repeated_samples(where: Mapping[str, Any]) -> int:
 
 
 def cell_label(point: Mapping[str, Any], repeated: int) -> str:
-    """The values of a cell along the columns, one a line."""
+    """The values of a cell along the columns, one per line."""
     if point and set(point) <= set(REPETITION) and not repeated:
         return "no repeats"
     return "\n".join(describe({name: value}) for name, value in point.items())

@@ -42,7 +42,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 
 
 def variants_table(result: Result, **select: Any) -> pd.DataFrame:
-    """The numbers of `variants`: one row a (loss, untied, relu, T), seeds summarised.
+    """The numbers of `variants`: one row per (loss, untied, relu, T), seeds summarised.
 
     Columns: loss (the power p), untied, relu, T, runs, died, unfinished (seeds still training:
     their losses are those so far), median, min, q25, q75, max over the surviving seeds of the test
@@ -75,7 +75,7 @@ def variants_table(result: Result, **select: Any) -> pd.DataFrame:
 def variants(result: Result, **select: Any) -> Figure:
     """Test loss against T under other losses, with a ReLU, with untied weights (figure H1).
 
-        x' = ReLU(V h + b),  h = W x or ReLU(W x),  V = W^T or free;   loss = sum_i |x_i - x'_i|^p
+        x' = ReLU(V^T h + b),  h = W x or ReLU(W x),  V = W or free;   loss = sum_i |x_i - x'_i|^p
 
     A panel per loss, a line per model: the median over seeds of the test loss, divided by what
     predicting zero scores, and the band of the seeds. A line whose largest value from T = n/10 on
@@ -140,8 +140,7 @@ def _legend(figure: Figure, table: pd.DataFrame) -> None:
 def _caption(table: pd.DataFrame) -> list[str]:
     sentences = [
         seed_words(table),
-        f"At an inner maximum (ring), {BUMP:g} and more above both ends of a line from n/10 samples"
-        " on, more data turns from hurting to helping.",
+        f"Rings: inner maxima, {BUMP:g} above both ends (T ≥ n/10).",
         lost_words(table),
     ]
     for loss, rows in table.groupby("loss"):

@@ -175,23 +175,21 @@ def regime_words(table: pd.DataFrame) -> list[str]:
     """How the regimes that occur look, for a table with both kinds of vectors."""
     looks = {
         "memorizing": "Memorizing: most hidden vectors lie around a circle, ideally a T-gon.",
-        "generalizing": "Generalizing: a few long feature vectors form a polygon, and the hidden"
-        " vectors spread along them.",
+        "generalizing": "Generalizing: a few long feature vectors form a polygon; hidden vectors"
+        " spread along them.",
     }
     return [words for regime, words in looks.items() if (table["regime"] == regime).any()]
 
 
 def scale_words(table: pd.DataFrame, scale: str) -> list[str]:
     """What the bars mean, and what is written below the panels."""
-    each = "Each panel has its own scale" if scale == "panel" else "Each row has one scale"
-    sentences = [f"{each}, see the bar."]
+    words = [f"Bar: the scale of the {'panel' if scale == 'panel' else 'row'}"]
     if (table["kind"] == "feature").any():
-        sentences.append("Long: longer than half of the longest.")
+        words.append(f"long: above {100 * LONG:g}{NBSP}% of the longest")
     hidden = table[(table["kind"] == "hidden") & (table["rank"] >= 0)]
     if (hidden["count"] <= RAYS).any():
-        sentences.append(f"Near 0: below {100 * ORIGIN:g}{NBSP}% of the longest.")
+        words.append(f"near 0: below {100 * ORIGIN:g}{NBSP}% of the longest")
+    sentences = [f"{'; '.join(words)}."]
     if (table["count"] > LARGEST + SPREAD).any():
-        sentences.append(
-            f"Of more than {LARGEST + SPREAD} vectors the longest and some others are drawn."
-        )
+        sentences.append(f"Of over {LARGEST + SPREAD} vectors a selection is drawn.")
     return sentences

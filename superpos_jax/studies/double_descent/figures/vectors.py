@@ -50,7 +50,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 def vectors_table(
     result: Result, scale: str = "panel", rows: str = "both", **select: Any
 ) -> pd.DataFrame:
-    """The numbers of `vectors`: one row a vector.
+    """The numbers of `vectors`: one row per vector.
 
     Columns: T (or the axis that the columns of the figure are by), kind ("feature" or
     "hidden"), index (of the feature or sample), rank (0 is the longest), count (vectors of this
@@ -147,11 +147,11 @@ def _draw(table: pd.DataFrame) -> Figure:
 
 
 def _caption(scale: str, table: pd.DataFrame) -> list[str]:
-    sentences = ["Each column is one trained model."]
+    sentences = ["One model per column."]
     if table.attrs["online"]:
-        text = "Every step drew T new samples, as if data were infinite"
+        text = "Every step drew T new samples"
         if (table["kind"] == "hidden").any():
-            text += "; hidden vectors are of T others, on which the model was never trained"
+            text += "; hidden vectors are of T others, never trained on"
         sentences.append(f"{text}.")
     if table["kind"].nunique() == 2:
         sentences += regime_words(table)

@@ -20,6 +20,8 @@ from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.studies.grokking.figures import along
 
 QUANTITIES = ("train_accuracy", "test_accuracy")
+TOLD = 4
+"""Lines of which the caption tells the end, at most; of more, the lowest and the highest."""
 LOOKS: dict[str, dict[str, Any]] = {
     "train_accuracy": {"color": look.SOFT, "ls": (0, (4, 2))},
     "test_accuracy": {"color": look.VERMILLION},
@@ -84,7 +86,7 @@ def _draw(table: pd.DataFrame) -> Figure:
         below.tick_params(labelbottom=True)
     for panel in grid[:, 0]:
         panel.set_ylabel("accuracy")
-    look.page_key(figure, _keys(table, lines, texts, looks))
+    look.page_key(figure, _keys(table, lines, looks))
     return figure
 
 
@@ -109,14 +111,8 @@ def _panel(panel: Axes, part: pd.DataFrame, table: pd.DataFrame, looks: dict[Any
             )
 
 
-def _keys(
-    table: pd.DataFrame, lines: str | None, texts: dict[Any, str], looks: list[dict[str, Any]]
-) -> list[Artist]:
-    keys: list[Artist] = []
-    if lines is not None:
-        keys.append(Line2D([], [], ls="none", label=table.attrs["lines_name"]))
-        for text, how in zip(texts.values(), looks, strict=True):
-            keys.append(Line2D([], [], lw=1.5, color=how["color"], label=text))
+def _keys(table: pd.DataFrame, lines: str | None, looks: list[dict[str, Any]]) -> list[Artist]:
+    keys = along.line_keys(table, looks) if lines is not None else []
     for quantity, how in LOOKS.items():
         shown = how | ({"color": look.INK} if lines is not None else {})
         keys.append(Line2D([], [], lw=1.4, label=quantity.replace("_", " "), **shown))
@@ -127,17 +123,19 @@ def _caption(table: pd.DataFrame) -> list[str]:
     (panels, _), (lines, texts) = table.attrs["panels"], table.attrs["lines"]
     words = {panels: along.headings(table), lines: texts}
     test = table[table["quantity"] == "test_accuracy"]
-    last = test[test["step"] == test["step"].max()]
+    last = test[test["step"] == test["step"].max()].sort_values("median", kind="stable")
+    few = last if len(last) <= TOLD else last.iloc[[0, -1]]
     ends = []
-    for _, row in last.iterrows():
+    for _, row in few.iterrows():
         where = ", ".join(words[axis][row[axis]] for axis in (panels, lines) if axis)
         range_ = f"{row['median']:.3f} ({row['min']:.3f} to {row['max']:.3f})"
         ends.append(f"{where}: {range_}" if where else range_)
+    text = "; ".join(ends) if len(few) == len(last) else f"from {' to '.join(ends)}"
     by = [axis for axis in (panels, lines) if axis]
     each = test.groupby(by)[["died", "unfinished"]].max() if by else test.iloc[-1:]
     return [
-        seed_words(table) + lost_words(each),
-        f"Test accuracy at step {int(test['step'].max()):,}, median and range: {'; '.join(ends)}.",
+        seed_words(table) + lost_words(each, "drawn up to the last recorded step"),
+        f"Test accuracy at step {int(test['step'].max()):,}, median and range: {text}.",
     ]
 
 

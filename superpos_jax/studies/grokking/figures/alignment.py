@@ -15,6 +15,7 @@ from superpos_jax.drawing.lines import seed_key, seed_words
 from superpos_jax.drawing.scalars import histories
 from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
+from superpos_jax.results.runs import fixed
 from superpos_jax.studies.grokking.figures import along
 
 KINDS = {
@@ -50,11 +51,13 @@ def alignment_table(result: Result, **select: Any) -> pd.DataFrame:
     if lines == "arm":
         panels, lines = lines, panels
     if lines is not None and lines not in select:
-        select[lines] = result.dataset[lines].values[0].item()
+        select[lines] = along.shown(result.dataset, lines)
     recorded = histories(result.dataset)
     names = [f"{kind}{tensor}" for kind in KINDS for tensor in TENSORS]
     quantities = [name for name in names if name in recorded]
-    return along.along(result, quantities, panels, None, select)
+    table = along.along(result, quantities, panels, None, select)
+    table.attrs["dropout"] = fixed(result.dataset).get("dropout", 0.0)
+    return table
 
 
 def alignment(result: Result, **select: Any) -> Figure:
@@ -66,7 +69,8 @@ def alignment(result: Result, **select: Any) -> Figure:
 
     Arguments:
         result: of the study grokking; an axis, the arms first, makes columns.
-        select: values of other swept axes (`lr=1e-2`; the first by default), or lists.
+        select: values of other swept axes (by default the largest fraction, the first value of
+            others), or lists.
 
     Returns a Figure. Raises ValueError where norms and cosines were not recorded.
 
@@ -116,9 +120,15 @@ def _caption(table: pd.DataFrame) -> list[str]:
     for value, text in (along.headings(table) or {None: ""}).items():
         rows = along.where(last, axis, value).set_index("quantity")["median"]
         if "update_cosine_out" in rows:
-            parts.append(f"{text}: {rows['update_cosine_out']:.2f}".removeprefix(": "))
+            parts.append(f"{text}: {rows['update_cosine_out']:z.2f}".removeprefix(": "))
     ends = f"Update cosine of the output at the end: {'; '.join(parts)}." if parts else ""
-    return [seed_words(table), "A cosine of 1: the weights grow along themselves.", ends]
+    dropped = "Gradients and updates are those of training, under dropout."
+    return [
+        seed_words(table),
+        "A cosine of 1: the weights grow along themselves.",
+        ends,
+        dropped if table.attrs["dropout"] else "",
+    ]
 
 
 ALIGNMENT = FigureSpec(

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from superpos_jax.drawing.history import history_table
 from superpos_jax.drawing.lines import band
@@ -21,6 +23,19 @@ from superpos_jax.text import seed_axes
 
 PANELS, LINES = 6, 6
 """At most; of more values of an axis the first are drawn."""
+ARMS = {
+    "ce": "cross-entropy",
+    "exact": "exact cross-entropy",
+    "stablemax": "StableMax",
+    "adamw": "AdamW",
+    "plain": "plain AdamW",
+    "decay": "weight decay",
+    "perp": "perpGrad",
+    "perp_adamw": "perpAdamW",
+    "perp_sgd": "perpSGD",
+    "induced": "induced collapse",
+}
+"""What a reader calls the arms of the sweeps that come with the package."""
 
 
 def lacks(dataset: xr.Dataset, figure: str, quantities: Sequence[str]) -> str | None:
@@ -54,7 +69,7 @@ def along(
     lines: str | None,
     select: Mapping[str, Any],
 ) -> pd.DataFrame:
-    """Quantities along training, one row a step of a line, seeds summarised.
+    """Quantities along training, one row per step of a line, seeds summarised.
 
     Columns: the axes of panels and lines, quantity, step, runs, died, unfinished, mean, median,
     min, q25, q75, max, and the values of other swept axes. Attributes: `panels` and `lines`, each
@@ -78,10 +93,37 @@ def along(
     table = tidy(result, table, {axis: table[axis].iloc[0] for axis in others})
     for role, axis in (("panels", panels), ("lines", lines)):
         held = np.array(table[axis].unique().tolist()) if axis else np.array([])
-        texts = named_values(dataset, axis, held) if axis else []
-        table.attrs[role] = axis, dict(zip(held.tolist(), texts, strict=True))
+        table.attrs[role] = axis, called(dataset, axis, held) if axis else {}
         table.attrs[f"{role}_name"] = name_of(dataset, axis) if axis else ""
     return table
+
+
+def called(dataset: xr.Dataset, axis: str, values: np.ndarray) -> dict[Any, str]:
+    """What a reader calls the values of an axis, by value."""
+    texts = named_values(dataset, axis, values)
+    if axis == "arm":
+        texts = [ARMS.get(text, text.replace("_", " ")) for text in texts]
+    return dict(zip(values.tolist(), texts, strict=True))
+
+
+def line_keys(table: pd.DataFrame, looks: Sequence[Mapping[str, Any]]) -> list[Artist]:
+    """What the legend says of the lines: the name of their axis, unless it is that of arms."""
+    axis, texts = table.attrs["lines"]
+    head = [] if axis == "arm" else [Line2D([], [], ls="none", label=table.attrs["lines_name"])]
+    lines = [
+        Line2D([], [], lw=1.5, color=how["color"], label=text)
+        for text, how in zip(texts.values(), looks, strict=True)
+    ]
+    return [*head, *lines]
+
+
+def shown(dataset: xr.Dataset, axis: str) -> Any:
+    """The one value of an axis that is drawn: the largest training fraction, else the first value.
+
+    From the smaller fractions networks hardly generalize, whatever their loss.
+    """
+    values = dataset[axis].values
+    return (values.max() if axis == "fraction" else values[0]).item()
 
 
 def _values(

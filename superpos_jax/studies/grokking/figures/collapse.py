@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.curves import line_looks
@@ -44,7 +42,7 @@ def collapse_table(result: Result, **select: Any) -> pd.DataFrame:
     if lines is None:
         panels, lines = None, panels
     elif panels is not None and panels not in select:
-        select[panels] = result.dataset[panels].values[0].item()
+        select[panels] = along.shown(result.dataset, panels)
     return along.along(result, tuple(QUANTITIES), None, lines, select)
 
 
@@ -57,7 +55,8 @@ def collapse(result: Result, **select: Any) -> Figure:
 
     Arguments:
         result: of the study grokking.
-        select: values of other swept axes (`fraction=0.7`; the first by default), or lists.
+        select: values of other swept axes (by default the largest fraction, the first value of
+            others), or lists.
 
     Returns a Figure. Raises ValueError where collapse was not recorded.
 
@@ -93,11 +92,7 @@ def _draw(table: pd.DataFrame) -> Figure:
             panel.set_ylim(-0.44 if "cosine" in quantity else -0.04, 1.04)
     for panel in grid[1]:
         panel.set_xlabel("training step")
-    keys: list[Artist] = []
-    if lines is not None:
-        keys.append(Line2D([], [], ls="none", label=table.attrs["lines_name"]))
-        for text, how in zip(texts.values(), looks, strict=True):
-            keys.append(Line2D([], [], lw=1.5, color=how["color"], label=text))
+    keys = along.line_keys(table, looks) if texts else []
     look.page_key(figure, [*keys, *seed_key(table)])
     return figure
 
@@ -114,7 +109,7 @@ def _caption(table: pd.DataFrame) -> list[str]:
     return [
         seed_words(table),
         "Collapsed: the softmax sum is 1 at the bits of the loss, and the loss 0.",
-        f"Half of the samples, by the median: {'; '.join(parts)}.",
+        f"Half of the samples have collapsed, by the median: {'; '.join(parts)}.",
     ]
 
 

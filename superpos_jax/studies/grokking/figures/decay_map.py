@@ -24,7 +24,7 @@ from superpos_jax.text import written
 
 KEEP = ("depth", "perp", "lr", "weight_decay")
 NEEDS = Needs(swept=("lr", "weight_decay"))
-WORDS = {"none": "gradient", "tensor": "perpGrad by tensor", "global": "perpGrad, global"}
+WORDS = {"none": "plain AdamW", "tensor": "perpGrad by tensor", "global": "perpGrad, global"}
 
 
 def applies(dataset: xr.Dataset) -> str | None:
@@ -33,7 +33,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 
 
 def decay_map_table(result: Result, **select: Any) -> pd.DataFrame:
-    """The numbers of `decay_map`: one row a cell of a map.
+    """The numbers of `decay_map`: one row per cell of a map.
 
     Columns: depth, perp, lr, weight_decay, runs, generalized (how many come to a test accuracy of
     0.95), t_gen (the median over seeds, one that never generalizes counting as infinite), min, max
@@ -104,6 +104,9 @@ def _draw(table: pd.DataFrame) -> Figure:
         panel.set_xlabel("weight decay")
     bar = figure.colorbar(mesh, ax=grid, pad=0.015, fraction=0.05, aspect=24)
     bar.ax.tick_params(labelsize=8.5)
+    look.log_ticks(
+        bar.ax.yaxis, look.round_steps(ends[0], ends[1], look.DENSE), size[1] * len(depths)
+    )
     bar.outline.set_visible(False)
     bar.set_label("step of test accuracy ≥ 0.95")
     look.page_key(figure, [Patch(color=look.DEAD, label="fewer than half of the seeds generalize")])
@@ -123,7 +126,10 @@ def _map(axes: Axes, cells: np.ndarray, norm: LogNorm, size: tuple[float, float]
 
 
 def _caption(table: pd.DataFrame) -> list[str]:
-    sentences = [f"Median of {int(table['runs'].max())} seeds, never counting as infinite."]
+    sentences = [
+        f"Median of {int(table['runs'].max())} seeds; a seed that never"
+        " generalizes counts as infinity."
+    ]
     best = []
     for (depth, perp), rows in table.groupby(["depth", "perp"], sort=False):
         if rows["t_gen"].notna().any():

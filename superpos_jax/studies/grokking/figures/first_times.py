@@ -13,14 +13,15 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.needs import missing
-from superpos_jax.drawing.panels import step_axis
-from superpos_jax.drawing.scalars import name_of, named_values
+from superpos_jax.drawing.scalars import name_of
 from superpos_jax.drawing.select import Result, narrow, tidy
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.results.runs import failed, runs, unfinished
-from superpos_jax.studies.grokking.figures.along import split
+from superpos_jax.studies.grokking.figures.along import called, split
 
 TIMES = {"t_fit": "fit", "t_gen": "generalization", "t_sc": "collapse"}
+DENSE_BELOW = 100.0
+"""Ratio of the ends of an axis below which there are ticks between 1, 2 and 5."""
 LOOKS: dict[str, dict[str, Any]] = {
     "t_fit": {"color": look.SOFT, "marker": "|", "ms": 9, "mew": 1.6},
     "t_gen": {"color": look.VERMILLION, "marker": "o", "ms": 4.5},
@@ -34,7 +35,7 @@ def applies(dataset: xr.Dataset) -> str | None:
 
 
 def first_times_table(result: Result, **select: Any) -> pd.DataFrame:
-    """The numbers of `first_times`: one row a seed of a strip.
+    """The numbers of `first_times`: one row per seed of a strip.
 
     Columns: the axes of the strips, run (a number), t_fit, t_gen, t_sc (steps, empty where never),
     died, unfinished, and the values of other swept axes.
@@ -53,14 +54,7 @@ def first_times_table(result: Result, **select: Any) -> pd.DataFrame:
     table.attrs["last"] = float(dataset["step"].max())
     table.attrs["keep"] = {axis: name_of(result.dataset, axis) for axis in keep}
     table.attrs["texts"] = {
-        axis: dict(
-            zip(
-                dataset[axis].values.tolist(),
-                named_values(result.dataset, axis, dataset[axis].values),
-                strict=True,
-            )
-        )
-        for axis in keep
+        axis: called(result.dataset, axis, dataset[axis].values) for axis in keep
     }
     return table
 
@@ -88,14 +82,17 @@ def _draw(table: pd.DataFrame) -> Figure:
     keep = list(table.attrs["keep"])
     strips = list(table.groupby(keep, sort=False)) if keep else [((), table)]
     figure = look.page(
-        7.4, 0.36 * len(strips) + 0.9, "First times, a mark for each seed",
+        7.4, 0.36 * len(strips) + 0.9, "First times, one mark per seed",
         table.attrs["setting"], _caption(table), key="top",
     )  # fmt: skip
     axes = figure.subplots()
     look.dress(axes, grid="x")
     steps = table[list(TIMES)].to_numpy(float)
     least = np.nanmin(steps) if np.isfinite(steps).any() else 1.0
-    step_axis(axes, least / 1.5, table.attrs["last"] * 1.1)
+    ends = least / 1.5, table.attrs["last"] * 1.1
+    axes.set(xscale="log", xlim=ends)
+    digits = look.DENSE if ends[1] < DENSE_BELOW * ends[0] else look.ROUND
+    look.log_ticks(axes.xaxis, look.round_steps(*ends, digits), 5.0)
     for place, (_, rows) in enumerate(strips):
         for shift, (name, how) in enumerate(LOOKS.items()):
             times = rows[name].dropna()
@@ -118,7 +115,7 @@ def _draw(table: pd.DataFrame) -> Figure:
 
 
 def _strip(table: pd.DataFrame, values: tuple[Any, ...]) -> str:
-    """`arm perp`, `bits t = 24`: what a strip is."""
+    """`perpGrad`, `bits t = 24`: what a strip is."""
     parts = []
     for (axis, name), value in zip(table.attrs["keep"].items(), values, strict=True):
         text = table.attrs["texts"][axis][value]

@@ -22,34 +22,34 @@ from superpos_jax.studies.large_lr.figures import over_lr
 from superpos_jax.text import written
 
 SHOWN = {
-    "worst_group_accuracy": "worst-group accuracy",
+    "unbiased_accuracy": "unbiased accuracy",
     "compressibility": "compressibility Comp(0.1)",
 }
-JUDGED = ("unbiased_accuracy", "compressibility")
 MARGIN = 0.05
-"""Both numbers of `JUDGED` are that much above their values at the lowest converged rate."""
+"""Both numbers are that much above their values at the lowest converged rate."""
 SPLIT = ("rho", "noise", "width", "amp", "arm")
 
 
 def applies(dataset: xr.Dataset) -> str | None:
     """None if the figure can be drawn of a result, else why not."""
-    if reason := over_lr.lacks(dataset, "joint", (*SHOWN, *JUDGED)):
+    if reason := over_lr.lacks(dataset, "joint", tuple(SHOWN)):
         return reason
     return None if over_lr.split_axis(dataset, SPLIT) else "joint needs a swept axis beside lr"
 
 
 def joint_table(result: Result, **select: Any) -> pd.DataFrame:
-    """The numbers of `joint`: a row a value of the second axis, a learning rate and a number.
+    """The numbers of `joint`: one row per value of the second axis, learning rate and number.
 
     Columns as in `over_lr`, and `joint`: whether the medians of unbiased accuracy and of
-    compressibility both lie 0.05 above those at the lowest learning rate whose seeds all converged.
+    compressibility both lie 0.05 above those at the lowest learning rate whose seeds all converged,
+    and at most a quarter of the seeds died.
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
     by = over_lr.split_axis(result.dataset, SPLIT)
     assert by is not None
-    table = over_lr.over_lr(result, tuple(dict.fromkeys([*SHOWN, *JUDGED])), by, select)
-    both = {(value, lr) for value, rows in table.groupby(by) for lr in joint_rates(rows, JUDGED)}
+    table = over_lr.over_lr(result, tuple(SHOWN), by, select)
+    both = {(value, lr) for value, rows in table.groupby(by) for lr in joint_rates(rows, [*SHOWN])}
     table["joint"] = [(row[by], row["lr"]) in both for _, row in table.iterrows()]
     values = np.array(table[by].unique().tolist())
     table.attrs["texts"] = over_lr.captions_of(result, by, values)
@@ -57,21 +57,26 @@ def joint_table(result: Result, **select: Any) -> pd.DataFrame:
 
 
 def joint_rates(rows: pd.DataFrame, names: Sequence[str]) -> list[float]:
-    """Learning rates at which the medians of all numbers lie a margin above the lowest rate's."""
+    """Learning rates at which the medians of all numbers lie a margin above the lowest rate's.
+
+    Rates beyond the stability limit, at which more than a quarter of the seeds died, do not count.
+    """
     wide = rows.pivot(index="lr", columns="quantity", values="median")
     late = rows.groupby("lr")["unconverged"].max()
     base = [lr for lr in wide.index if late[lr] == 0 and wide.loc[lr].notna().all()]
     if not base:
         return []
     higher = wide[list(names)] >= wide.loc[base[0], list(names)] + MARGIN
-    return [float(lr) for lr in wide.index[higher.all(axis=1)]]
+    died, seeds = (rows.groupby("lr")[column].max() for column in ("died", "runs"))
+    stable = died <= over_lr.UNSTABLE * seeds
+    return [float(lr) for lr in wide.index[higher.all(axis=1) & stable]]
 
 
 def joint(result: Result, **select: Any) -> Figure:
-    """Worst-group accuracy and compressibility over the learning rate and a second axis.
+    """Unbiased accuracy and compressibility over the learning rate and a second axis.
 
-    Framed: cells in which the medians of unbiased accuracy and of compressibility both lie 0.05
-    above those of the lowest converged learning rate of their row.
+    Framed: cells in which both medians lie 0.05 above those of the lowest converged learning rate
+    of their row, and at most a quarter of the seeds died.
 
     Arguments:
         result: of the study large_lr, with rho or another axis swept beside lr; seeds are pooled.
@@ -119,7 +124,7 @@ def _draw(table: pd.DataFrame) -> Figure:
         panel.set_xticks(range(len(rates)), labels=[f"{rate:g}" for rate in rates])
         panel.set_yticks(range(len(values)), labels=table.attrs["texts"])
     framed = Line2D([], [], ls="none", marker="s", mfc="none", mec=INK, ms=9)
-    framed.set_label(f"unbiased accuracy and compressibility both {MARGIN:g} above low rates")
+    framed.set_label(f"both {MARGIN:g} above the lowest rate, and ≤ ¼ of the seeds died")
     look.page_key(figure, [framed, *marks])
     return figure
 
@@ -144,7 +149,7 @@ JOINT = FigureSpec(
     "joint",
     joint_table,
     _draw,
-    "worst-group accuracy and compressibility over the learning rate and a second axis",
+    "unbiased accuracy and compressibility over the learning rate and a second axis",
     applies,
     over_lr.NEEDS,
 )

@@ -72,7 +72,7 @@ def mechanism(result: Result, **select: Any) -> Figure:
 
     Left and middle: phi, the share of the train loss that lies in conflicting samples, and the mean
     largest probability of conflicting samples that are wrong. Right: phi at the first look with a
-    train accuracy of rho against the unbiased accuracy in the end, one dot a cell.
+    train accuracy of rho against the unbiased accuracy in the end, one dot per cell.
 
     Arguments:
         result: of the study large_lr; seeds are pooled.
@@ -143,7 +143,7 @@ def _caption(table: pd.DataFrame) -> list[str]:
     rank = correlation(cells["phi"].to_numpy(), cells["unbiased_accuracy"].to_numpy())
     return [
         seed_words(along),
-        "Right: a dot a cell, φ at the first look (every 10 updates) with a train accuracy of ρ.",
+        "Right: one dot per cell, φ where the train accuracy is first ρ (seen every 10 updates).",
         f"Median φ there: {written(middle.iloc[0], '.2f')} at {written(middle.index[0])},"
         f" {written(middle.iloc[-1], '.2f')} at {written(middle.index[-1])}; rank correlation with"
         f" the unbiased accuracy over all cells {rank:.2f}.",

@@ -44,7 +44,7 @@ def split_axis(dataset: xr.Dataset, choices: Sequence[str] = ()) -> str | None:
 def over_lr(
     result: Result, names: Sequence[str], by: str | None, select: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """Seeds summarised: one row a value of `by`, a learning rate and a number.
+    """Seeds summarised: one row per value of `by`, learning rate and number.
 
     Columns: by, lr, quantity, runs, died (or diverged), unfinished, unconverged (neither, and the
     stop level was not reached), limit (the largest learning rate at which at most a quarter of the
@@ -88,7 +88,8 @@ def draw_line(axes: Axes, rows: pd.DataFrame, x: str = "lr", **how: Any) -> None
     lines.line(axes, x, rows, **how)
     late = rows[rows["unconverged"] > 0]
     if len(late):
-        axes.plot(late[x], late["median"], mec=how["color"], gid="unconverged", zorder=4, **HOLLOW)
+        hollow = {**HOLLOW, "mec": how["color"], "marker": how.get("marker", HOLLOW["marker"])}
+        axes.plot(late[x], late["median"], gid="unconverged", zorder=4, **hollow)
 
 
 def finish(axes: Axes, table: pd.DataFrame, inches: float, x: str = "lr") -> bool:

@@ -10,10 +10,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import offset_copy
 
 from superpos_jax.drawing import style as look
+from superpos_jax.drawing.curves import line_looks
 from superpos_jax.drawing.lines import seed_words
 from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
@@ -21,6 +24,8 @@ from superpos_jax.studies.large_lr.figures import over_lr
 
 MOST = 5
 """Panels beside each other."""
+BELOW = 58
+"""Points from a panel to its ranges: room for the labels of its x axis."""
 
 
 @dataclass(frozen=True)
@@ -99,17 +104,16 @@ def _draw(panels: Panels, table: pd.DataFrame) -> Figure:
     columns = values if panels.panel_of else names
     lines = names if panels.panel_of else values
     words = panels.quantities if panels.panel_of else texts
-    ordered = not panels.panel_of and by is not None and table[by].dtype.kind in "if"
-    shades = look.shades(len(lines)) if ordered and len(lines) > 1 else list(look.PALETTE)
-    colours = dict(zip(lines, shades * 2, strict=False))
+    looks = dict(zip(lines, line_looks(np.array(lines)), strict=True))
     across = min(MOST, len(columns))
     down = -(-len(columns) // across)
     labels = [words[line] for line in lines if line is not None]
     room = look.side_room([*labels, "a seed did not reach"])
     width = max(5.6, 1.0 + 2.5 * across) + room
-    setting, caption = table.attrs["setting"], [seed_words(table), *panels.says(table)]
-    caption.append(over_lr.lost_words(table))
-    figure = look.page(width, 2.9 * down, panels.title, setting, caption, key="side", room=room)
+    setting = table.attrs["setting"]
+    caption = [seed_words(table), over_lr.lost_words(table), *panels.says(table)]
+    body = (2.9 + (0.9 if "low" in table else 0.0)) * down
+    figure = look.page(width, body, panels.title, setting, caption, key="side", room=room)
     grid = figure.subplots(down, across, squeeze=False, sharey=panels.panel_of)
     limited = False
     for panel, column in zip(grid.flat, columns, strict=False):
@@ -118,11 +122,13 @@ def _draw(panels: Panels, table: pd.DataFrame) -> Figure:
             quantity, value = (line, column) if panels.panel_of else (column, line)
             rows = table[table["quantity"] == quantity]
             rows = rows[rows[by] == value] if by else rows
-            over_lr.draw_line(panel, rows, color=colours[line], gid=f"line:{line}")
+            over_lr.draw_line(panel, rows, gid=f"line:{line}", **looks[line])
         whole = table[table[by] == column] if panels.panel_of and by else table
         limited |= over_lr.finish(panel, whole, (width - room - 1.0) / across - 0.3)
         panel.set_title(texts[column] if panels.panel_of else panels.quantities[column])
         panel.set_xlabel(panels.xlabel)
+        if "low" in whole:
+            _ranges(panel, whole, looks)
     for panel in grid.flat[len(columns) :]:
         panel.set_visible(False)
     if panels.panel_of:
@@ -131,12 +137,26 @@ def _draw(panels: Panels, table: pd.DataFrame) -> Figure:
         if panels.limits:
             grid[0, 0].set_ylim(*panels.limits)
     keys: list[Artist] = [
-        Line2D([], [], color=colours[line], lw=1.5, marker="o", ms=2.8, label=words[line])
+        Line2D([], [], label=words[line], **{"lw": 1.5, "marker": "o", "ms": 2.8, **looks[line]})
         for line in lines
         if line is not None
     ]
     look.page_key(figure, [*keys, *over_lr.keys_of(table, limited)])
     return figure
+
+
+def _ranges(panel: Axes, rows: pd.DataFrame, looks: Mapping[str, dict[str, Any]]) -> None:
+    """The range of every number of a panel, below it."""
+    ends = rows.drop_duplicates("quantity").set_index("quantity")[["low", "high"]].dropna()
+    keys = [
+        Line2D([], [], lw=1.5, ms=2.8, label=f"{low:.2f} to {high:.2f}", **looks[str(name)])
+        for name, (low, high) in ends.iterrows()
+    ]
+    figure = panel.get_figure(root=True)
+    below = offset_copy(panel.transAxes, figure, y=-BELOW, units="points")
+    where: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0)}
+    where |= {"bbox_transform": below, "columnspacing": 1.0, "handlelength": 1.5}
+    panel.legend(handles=keys, ncols=2, fontsize=7.5, borderaxespad=0.0, **where)
 
 
 def _measured(table: pd.DataFrame) -> set[str]:

@@ -120,8 +120,8 @@ def _caption(table: pd.DataFrame) -> list[str]:
     return [
         seed_words(table),
         f"Unbiased accuracy without {TOLD:.0%} of the {'; of the '.join(words)}.",
-        "The output layer is not pruned. On unbiased data pruning may raise the accuracy.",
         lost_words(cells).strip(),
+        "The output layer is not pruned.",
     ]
 
 

@@ -72,9 +72,10 @@ def tandem_table(result: Result, **select: Any) -> pd.DataFrame:
     arms = _arms(result.dataset, part, keep)
     table = pd.concat([arms, _ranks(arms)], ignore_index=True)
     table = tidy(result, table, taken)
-    texts = {"": ""}
+    texts, table.attrs["over"] = {"": ""}, ""
     if beside:
         describe = labels_of(result.dataset).describe
+        table.attrs["over"] = f", averaged over {labels_of(result.dataset).axis(beside[0])}"
         texts = {str(v): describe({beside[0]: v}) for v in part[beside[0]].values.tolist()}
     table.attrs["texts"] = texts
     return table
@@ -116,7 +117,7 @@ def _ranks(arms: pd.DataFrame) -> pd.DataFrame:
 
 
 def mean_ranks(table: pd.DataFrame, choice: str) -> pd.DataFrame:
-    """Ranks averaged over data sets, a row a knob, the best first."""
+    """Ranks averaged over data sets, one row per knob, the best first."""
     rows = table[(table["part"] == "rank") & (table["choice"] == choice)]
     return rows.groupby("knob")[[*JUDGED, "mean_rank"]].mean().sort_values("mean_rank")
 
@@ -211,8 +212,9 @@ def _caption(table: pd.DataFrame) -> list[str]:
     return [
         f"Medians of {int(arms['runs'].max())} seeds; area of a dot: core use; hollow: a seed"
         f" diverged, or train accuracy below {FIT:g}.",
-        "Table: mean rank over data sets (1 is best) of each knob at its value of the best unbiased"
-        " accuracy; in the last column, of the best validation accuracy, distributed as training.",
+        f"Ranks (1 = best){table.attrs['over']}. Each knob is set to the value with"
+        " the best unbiased accuracy; last column: the best accuracy on validation data with the"
+        " training distribution.",
         f"{lost} runs died or diverged: left out." if lost else "",
     ]
 

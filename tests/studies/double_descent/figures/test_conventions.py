@@ -118,7 +118,7 @@ def test_mean_and_sum_coincide_where_they_share_the_effective_eps():
     assert mean.get_color() == summed.get_color()
     assert mean.get_linestyle() != summed.get_linestyle()
     (text,) = [text for text in texts(figure) if "in exact arithmetic" in text]
-    assert "at 7 points of the top row" in text
+    assert "(7 points)" in text
     assert "less than 0.01 % at most" in text
 
 
@@ -129,7 +129,7 @@ def test_the_caption_tells_how_far_the_reductions_differ():
     axes = {"T": SIZES, "reduction": [0.0, 1.0], "eps": [1e-8, 1e-6], "seed": SEEDS}
     assert any("by 25 % at most" in text for text in texts(conventions(result(axes, apart))))
     alone = {"T": SIZES, "eps": EPS}
-    assert not any("Both losses" in text for text in texts(conventions(result(alone))))
+    assert not any("both medians" in text for text in texts(conventions(result(alone))))
 
 
 def test_dead_runs_are_left_out_and_unfinished_lines_not_summarised():
@@ -146,8 +146,8 @@ def test_dead_runs_are_left_out_and_unfinished_lines_not_summarised():
     assert set(table.loc[table["part"] == "summary", "eps"]) == {1e-9, 1e-6}
     figure = conventions(made)
     said = " ".join(texts(figure))
-    assert "18 runs not trained to the end" not in said
-    assert "6 runs not trained to the end: drawn so far. 6 runs died" in said
+    assert "18 runs are unfinished" not in said
+    assert "6 runs are unfinished and drawn at the last recorded step. 6 runs died" in said
     assert len(gid(figure, "died")) == 1
 
 

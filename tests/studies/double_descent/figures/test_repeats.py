@@ -109,7 +109,7 @@ def test_dead_unfinished_and_unknown_runs_are_not_counted():
     figure = plots.repeats(result)
     (cross,) = gid(figure, "died")
     assert (cross.get_xdata().tolist(), cross.get_ydata().tolist()) == ([1], [16])
-    assert any("1 run not trained to the end" in text for text in texts(figure))
+    assert any("1 run is unfinished" in text for text in texts(figure))
     assert any("5 runs died or diverged: left out." in text for text in texts(figure))
     empty = many(training=[(slice(None), slice(None), slice(None))])
     assert len(gid(plots.repeats(empty), "unknown")[0].get_xdata()) == 25

@@ -42,9 +42,9 @@ def test_lines_are_by_the_swept_axis_and_the_column_is_named_after_it():
     assert {f"weight decay = {value:g}" for value in DECAYS} <= set(words)
     assert any(text.startswith("made · m = 2 · n = 30") for text in words)
     (caption,) = (text for text in words if text.startswith("Lines: median of"))
-    assert "storing features" not in caption  # not so at the largest weight decay
+    assert "peaks above 1" not in caption  # not so at the largest weight decay
     some = texts(plots.t_sweep(result, weight_decay=DECAYS[:2]))
-    assert any("with more data it falls below 1" in text for text in some)
+    assert any("before it falls below 1." in text for text in some)
     top = result.dataset["test_loss"].sel(weight_decay=0.001).median("seed").max()
     place = f"The largest median test loss is {float(top):.3f} at T = 100 for weight"
     assert place + " decay = 0.001, and 1.000 at T = 10 for weight decay = 1." in caption
@@ -79,20 +79,21 @@ def test_a_long_legend_fits_beside_the_panels():
     box = figure.legends[0].get_window_extent()
     assert box.x1 <= figure.bbox.x1
     assert all(box.x0 > axes.get_tightbbox().x1 for axes in figure.axes)
-    assert any("1 run not trained to the end: drawn so far. 1 run died" in t for t in texts(figure))
+    assert any("1 run is unfinished and drawn at" in text for text in texts(figure))
     assert len(gid(figure, "died")) == 1
 
 
 def test_the_caption_claims_no_more_than_the_numbers_show():
     flat = Made(T=[1000, 2000], bump=0.0)
     (caption,) = (text for text in texts(plots.t_sweep(flat)) if text.startswith("One seed."))
-    assert "storing features" not in caption
-    assert "it generalizes" not in caption
+    assert "peaks above 1" not in caption
     peaked = plots.t_sweep(Made(T=[5, 10, 20, 50, 100, 200, 500, 1000, 2000]))
-    assert any("storing features; with more data" in text for text in texts(peaked))
+    assert any(
+        "peaks above 1, the loss of predicting zero, before" in text for text in texts(peaked)
+    )
     assert "The largest test loss is 0.988 at T = 1,000." in caption
     rising = Made(T=[5, 10, 20, 50])
-    assert not any("largest between" in text for text in texts(plots.t_sweep(rising)))
+    assert not any("peaks above 1" in text for text in texts(plots.t_sweep(rising)))
 
 
 def test_peaks_below_a_tenth_of_n_are_not_the_bump():

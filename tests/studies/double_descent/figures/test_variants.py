@@ -56,7 +56,7 @@ def test_inner_maxima_are_marked_and_told():
     figure = variants(result())
     rings = [ring for ring in gid(figure, "inner-maximum") if len(ring.get_xdata())]
     assert len(rings) == 6
-    (text,) = [text for text in texts(figure) if "inner maximum (ring)" in text]
+    (text,) = [text for text in texts(figure) if "Rings: inner maxima" in text]
     told = "in tied, linear (2.11); tied, ReLU (3.21), none in untied, linear; untied, ReLU."
     assert f"Absolute error: {told}" in text
 
@@ -111,7 +111,7 @@ def test_dead_runs_are_left_out_and_unfinished_lines_not_judged():
     assert set(tops["relu"]) == {0}
     figure = variants(made)
     text = " ".join(texts(figure))
-    assert "6 runs not trained to the end: drawn so far. 4 runs died" in text
+    assert "6 runs are unfinished and drawn at the last recorded step. 4 runs died" in text
     assert "tied, ReLU (" not in text
     assert [len(gid(axes, "died")) for axes in figure.axes] == [0, 1, 0]
 

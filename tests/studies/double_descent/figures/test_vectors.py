@@ -10,7 +10,7 @@ from superpos_jax import plots
 
 
 def caption(figure):
-    (found,) = (text for text in texts(figure) if text.startswith("Each column is one"))
+    (found,) = (text for text in texts(figure) if text.startswith("One model per column."))
     return found
 
 
@@ -25,7 +25,7 @@ def test_columns_are_seeds_where_T_has_one_value():
     words = texts(figure)
     assert {"seed = 4", "seed = 7", "seed = 9"} <= set(words)
     assert any(text.startswith("made · T = 1,000 ·") for text in words)
-    assert "on which the model was never trained" in caption(figure)
+    assert "never trained on" in caption(figure)
     offline = plots.vectors(Made(seed=[4, 7], cell={"T": 1000}))
     assert "never trained" not in caption(offline)
 
@@ -75,7 +75,7 @@ def test_hidden_vectors_at_the_origin_are_counted():
 
     words = texts(plots.vectors(Lost(T=[5, 10], m=[2], seed=[0])))
     assert {"1 near 0", "2 near 0"} <= set(words)
-    assert not any("near 0" in text for text in texts(plots.vectors(Made(T=[5, 10], m=[2]))))
+    assert not any("1 near 0" in text for text in texts(plots.vectors(Made(T=[5, 10], m=[2]))))
 
 
 def test_panels_say_why_they_are_empty():

@@ -98,6 +98,32 @@ def test_first_times_have_a_row_a_seed():
     assert counts == ["3/3   2/3   3/3", "3/3   3/3   3/3"]
 
 
+def test_few_decades_of_first_times_have_ticks_between_round_ones():
+    axes = FIGURES["first_times"].draw(first_times_table(Made(**ARMS))).axes[0]
+    assert {20, 30, 50, 70} <= set(axes.get_xticks())
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["cross-entropy", "perpGrad"]
+
+
+def test_of_fractions_the_largest_is_drawn():
+    result = Made(**ARMS | {"fraction": [0.4, 0.7, 0.6]})
+    for name in ("collapse", "alignment"):
+        assert set(FIGURES[name].table(result)["fraction"]) == {0.7}
+    assert set(FIGURES["collapse"].table(result, fraction=0.4)["fraction"]) == {0.4}
+
+
+def test_the_caption_of_alignment_has_no_negative_zero_and_tells_of_dropout():
+    result = Made(**ARMS)
+    result.dataset["history_update_cosine_out"][:] = -0.001
+    result.dataset.attrs["cell"] = json.dumps({"depth": 2, "dropout": 0.1})
+    figure = FIGURES["alignment"].draw(FIGURES["alignment"].table(result))
+    caption = figure.texts[2].get_text().replace("\n", " ")
+    assert "cross-entropy: 0.00; perpGrad: 0.00" in caption
+    assert "under dropout" in caption
+    result.dataset.attrs["cell"] = json.dumps({"depth": 2})
+    plain = FIGURES["alignment"].draw(FIGURES["alignment"].table(result))
+    assert "dropout" not in plain.texts[2].get_text()
+
+
 def test_a_map_of_weight_decay_counts_a_seed_that_never_generalizes_as_infinite():
     result = Made(**MAP)
     result.dataset["t_gen"][{"perp": 0, "lr": 0, "weight_decay": 0}] = [np.nan, np.nan, 50]
