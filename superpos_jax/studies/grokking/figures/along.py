@@ -28,7 +28,6 @@ ARMS = {
     "exact": "exact cross-entropy",
     "stablemax": "StableMax",
     "adamw": "AdamW",
-    "plain": "plain AdamW",
     "decay": "weight decay",
     "perp": "perpGrad",
     "perp_adamw": "perpAdamW",
