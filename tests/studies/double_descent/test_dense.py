@@ -10,7 +10,7 @@ from nonzeros import Sparse
 
 import superpos_jax as sp
 from superpos_jax.engine.code import make_mesh
-from superpos_jax.engine.layout import layout_of
+from superpos_jax.engine.layout import by_layout
 from superpos_jax.engine.plan import make_plan
 from superpos_jax.engine.program import Program
 from superpos_jax.studies.double_descent import data, model
@@ -109,7 +109,8 @@ def test_a_study_that_changes_the_loss_reads_non_zeros():
         def loss_and_grad(self, *arguments):
             return super().loss_and_grad(*arguments)
 
-    shapes = layout_of(Doubled(STUDY.options), BASE, "cpu").shapes
+    (layout,) = by_layout(Doubled(STUDY.options), [BASE], "cpu")
+    shapes = layout.shapes
     assert not shapes.size.dense
     assert len(shapes.block) == 2
 
