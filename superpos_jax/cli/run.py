@@ -172,7 +172,14 @@ def run(
     if shard:
         out.print(f"shard {shard} is trained; superpos merge puts it together with the others.")
     elif job.folder:
-        print_figures(result, job.folder.path / FIGURES)
+        try:
+            print_figures(result, job.folder.path / FIGURES)
+        except (UserError, OSError):
+            raise
+        except Exception:  # of a figure of the study's own
+            again = f"superpos plot {job.folder.path} draws it once its figures are mended"
+            err.print(f"superpos: the result is stored; {again}", soft_wrap=True)
+            raise
         if live:
             write_page([result], job.folder.path / PAGE)
     return SOME_DIED if result.dead() else DONE

@@ -10,6 +10,7 @@ import typer
 from superpos_jax.cli.options import DONE, AtOrAllOption, ResultArgument, StudyOption, a_folder
 from superpos_jax.cli.slices import load_named, selected, sliced
 from superpos_jax.cli.terminal import out, print_table
+from superpos_jax.errors import UserError
 
 
 def list_() -> int:
@@ -56,8 +57,8 @@ def export(
         str | None,
         typer.Option(
             "--format",
-            metavar="csv|parquet|netcdf",
-            help="Default: as the name of `--out` ends, else csv.",
+            metavar="csv|parquet|netcdf|zip",
+            help="Default: as the name of `--out` ends, else csv. `zip`: an archive of all of it.",
         ),
     ] = None,
     at: AtOrAllOption = [],  # noqa: B006
@@ -74,7 +75,8 @@ def export(
 ) -> int:
     """Write a result as a table, one row per cell: its values of the axes, and its single numbers.
 
-    netCDF keeps the axes as dimensions, and histories along training.
+    netCDF keeps the axes as dimensions, and histories along training. An archive (zip) is the whole
+    result in one file, which other commands read as they read a folder.
 
     Examples:
 
@@ -82,10 +84,19 @@ def export(
 
         superpos export results/quickstart --at m=2 --out m2.parquet
     """
+    from superpos_jax.results import archive
     from superpos_jax.results.export import SUFFIXES, format_of, write
 
     form = format_of(path, form)
     loaded = sliced(load_named(result, study), selected(at))
+    if form == "zip":
+        if at:
+            raise UserError(
+                "--at: an archive is of the whole result; allowed with it: csv, parquet, netcdf"
+            )
+        path = result.with_name(f"{result.name}.zip") if path is None else path
+        out.print(str(archive.write(loaded, path)), soft_wrap=True)
+        return DONE
     if path is None:
         of_archive = result.with_name(f"{result.stem}_cells")
         path = of_archive if result.suffix == ".zip" else result / "cells"

@@ -15,7 +15,9 @@ from matplotlib.figure import Figure
 from superpos_jax.drawing.dark import dark as on_dark
 from superpos_jax.drawing.needs import Needs, NoAxisError, unmet
 from superpos_jax.drawing.story import Part
+from superpos_jax.errors import UserError
 from superpos_jax.results.files import replacing
+from superpos_jax.text import first_line
 
 DPI = 220
 FORMATS: dict[str, dict[str, None]] = {
@@ -129,13 +131,14 @@ def draw(
         specs: the figures there are, by name.
         target: the folder; made if missing.
         names: which to draw. One of them that does not apply, or has no such line or panel, is a
-            warning. If left out, all that apply.
+            warning. If left out, all that apply. Where one fails, the others are drawn first.
         dark: whether on dark pages.
         select: passed on to every table.
 
     Example:
         list(draw(result, FIGURES, "figures", ["plane", "t_sweep"]))
     """
+    failed: list[Exception] = []
     for name in names or specs:
         reason = specs[name].applies(result.dataset)
         if reason is None:
@@ -143,5 +146,14 @@ def draw(
                 yield from save(result, specs[name], target, dark=dark, **select)
             except NoAxisError as error:
                 reason = str(error)
+            except (UserError, OSError):
+                raise
+            except Exception as error:  # of a figure of the study's own
+                if select:
+                    raise
+                logger.warning("figure %s failed: %s", name, first_line(error) or repr(error))
+                failed.append(error)
         if reason is not None and names:
             logger.warning("figure %s is not drawn: %s", name, reason)
+    if failed:
+        raise failed[0]

@@ -130,7 +130,7 @@ class Study(abc.ABC):
 
     @classmethod
     def figures(cls) -> Mapping[str, Any]:
-        """The study's own figures, by name: `superpos_jax.drawing.FigureSpec`."""
+        """The study's own figures, by name: `superpos_jax.plots.FigureSpec`."""
         return {}
 
     def wrong(self, cell: Any) -> str:

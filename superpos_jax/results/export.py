@@ -14,7 +14,7 @@ from superpos_jax.results.cells import STEP
 from superpos_jax.results.files import replacing
 from superpos_jax.results.registry import labels_of
 
-SUFFIXES = {"csv": ".csv", "parquet": ".parquet", "netcdf": ".nc"}
+SUFFIXES = {"csv": ".csv", "parquet": ".parquet", "netcdf": ".nc", "zip": ".zip"}
 """Formats, and how their files end."""
 
 

@@ -250,7 +250,7 @@ def parse(override: str, option: str = "--set") -> tuple[str, Any]:
         raise UserError(f"{option} {key}: {text[:40]}...: neither a number nor a list") from None
     if text.startswith("["):
         raise UserError(
-            f'--set {key}: {text} is not a list of TOML; as ["sum", 0.5], names in quotes'
+            f'{option} {key}: {text} is not a list of TOML; as ["sum", 0.5], names in quotes'
         )
     return key, text
 

@@ -37,7 +37,13 @@ from superpos_jax.training.logbook import Logbook
 from superpos_jax.training.loop import Training, advance
 from superpos_jax.training.opening import Job, opened
 from superpos_jax.training.progress import Progress, shown
-from superpos_jax.training.provenance import changed_data, changed_source, data_sources
+from superpos_jax.training.provenance import (
+    Machine,
+    changed_data,
+    changed_source,
+    data_sources,
+    differences,
+)
 from superpos_jax.training.reports import finished_rows, try_report
 from superpos_jax.training.signals import stop_requests
 
@@ -165,7 +171,9 @@ def train(
         if collective.leads() and (hint := study.hint(platform_of(mesh))):
             logger.warning("%s", hint)
         programs, stale = _programs(job, book, mesh, limit)
-        book.begin(mesh, [machine for _, saved in programs if saved for machine in saved.machines])
+        machines = [machine for _, saved in programs if saved for machine in saved.machines]
+        book.begin(mesh, machines)
+        _tell_of_others(machines, book.machines[-1])
         shares = np.array([plan.per_device.sum() for plan, _ in programs])
         shares /= shares.sum()
         with stop_requests(job.folder is not None) as asked_to_stop:
@@ -175,7 +183,8 @@ def train(
                 told = functools.partial(
                     _told, progress, len(job.cells), shares[:i].sum(), shares[i], which
                 )
-                told(Progress(0.0, "drawing data, compiling", 0, int(plan.updates.max())))
+                step, steps = int(saved.arrays["step"]) if saved else 0, int(plan.updates.max())
+                told(Progress(plan.share(step), "drawing data, compiling", step, steps))
                 program = Program(study, plan, mesh)
                 training = Training(program, saved.part(study, plan.cells) if saved else None)
                 saved = None
@@ -208,6 +217,17 @@ def train(
     if collective.leads() and job.folder:
         drop_finished(job.folder.path, book.trained(), study)
     return book.result()
+
+
+def _tell_of_others(machines: Sequence[Machine], present: Machine) -> None:
+    """Say that cells go on from checkpoints of another machine, version or code."""
+    apart = dict.fromkeys(each for machine in machines for each in differences(machine, present))
+    if apart and collective.leads():
+        logger.warning(
+            "cells go on from a checkpoint of another machine or version (%s); their last bits are not"
+            " those of one run",
+            "; ".join(apart),
+        )
 
 
 def tell_of_planning(cells: int) -> None:

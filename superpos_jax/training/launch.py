@@ -249,6 +249,8 @@ def launched(count: int, command: Sequence[str]) -> Iterator[None]:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 other.wait(max(0.0, patience - time.monotonic()))
             other.kill()
+            if other.stdin:
+                other.stdin.close()
         _pin(*whole)
 
 

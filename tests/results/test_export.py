@@ -79,11 +79,19 @@ def test_export_to_parquet_needs_pyarrow(folder, result, superpos, tmp_path):
         pd.testing.assert_frame_equal(pd.read_parquet(path), result.to_dataframe())
 
 
+def test_an_archive_is_read_as_its_folder_is(folder, result, superpos, tmp_path):
+    code, out, err = superpos("export", folder, "--out", tmp_path / "all.zip")
+    assert (code, out.strip()) == (0, str(tmp_path / "all.zip")), err
+    archived = sp.load(tmp_path / "all.zip").dataset
+    xr.testing.assert_equal(archived, result.dataset)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--out", "cells.xls"], "allowed: a name in .csv, .parquet, .nc"),
         (["--format", "xls"], "allowed: csv, parquet, netcdf"),
+        (["--format", "zip", "--at", "lr=1e-2"], "--at: an archive is of the whole result"),
         (["--at", "m=2"], "no swept axis 'm'"),
         (["--at", "lr=7"], "lr = 7 is not in this result"),
     ],

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from same import assert_same_bits
 
 import superpos_jax as sp
 from superpos_jax.errors import Interrupted
-from superpos_jax.training import checkpoint
+from superpos_jax.training import checkpoint, provenance
 from superpos_jax.training.checkpoint import Checkpoints, about, find
 from superpos_jax.training.folder import CHECKPOINT
 
@@ -185,6 +186,19 @@ def test_losses_so_far_stay_until_there_are_later_ones(tmp_path):
         sp.run(some, out=tmp_path, progress=lambda _: signal.raise_signal(signal.SIGINT))
     shown = sp.load(tmp_path).dataset  # the other cells are hidden
     np.testing.assert_array_equal(shown.train_loss, before.train_loss.sel(T=[40]))
+
+
+def test_who_goes_on_with_another_version_is_told(tmp_path, monkeypatch, caplog):
+    with pytest.raises(Interrupted):
+        sp.run(SWEEP, out=tmp_path, progress=interrupt_at(1))
+    version = provenance.version
+    monkeypatch.setattr(provenance, "version", lambda name: version(name) + "x" * (name == "optax"))
+    seen = []
+    sp.run(SWEEP, out=tmp_path, progress=seen.append)
+    assert seen[0].step > 0
+    assert seen[0].done > 0
+    (told,) = [line for line in caplog.messages if line.startswith("cells go on from a checkpoint")]
+    assert re.search(r"\(optax \S+, here \S+x\)", told), told
 
 
 def test_it_is_said_from_where_it_goes_on(tmp_path, monkeypatch):

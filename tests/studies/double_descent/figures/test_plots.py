@@ -13,6 +13,7 @@ from made import SIZES, Made, N, gid, grid, texts
 from matplotlib.figure import Figure
 
 from superpos_jax import plots
+from superpos_jax.drawing import spec
 from superpos_jax.studies.double_descent.figures import FIGURES, FigureSpec, save
 
 ANY_SWEEP = ("plane", "t_sweep", "vectors", "dimensions", "regimes", "norms")
@@ -393,6 +394,21 @@ def test_save_writes_other_types_and_equal_figures_as_equal_files(tmp_path, suff
     )
     assert one.read_bytes().startswith(begins)
     assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_figure_that_fails_costs_no_other(tmp_path, caplog):
+    def draw_badly(table):
+        raise AttributeError("no legnd")
+
+    specs = {
+        name: FigureSpec(name, lambda result: pd.DataFrame(), how, "a line", lambda dataset: None)
+        for name, how in (("bad", draw_badly), ("good", lambda table: Figure()))
+    }
+    drawn = []
+    with pytest.raises(AttributeError, match="no legnd"):
+        drawn += [path.name for path in spec.draw(SimpleNamespace(dataset=None), specs, tmp_path)]
+    assert {path.name for path in tmp_path.iterdir()} == {"good.png", "good.csv"}
+    assert "figure bad failed: no legnd" in caplog.text
 
 
 def test_save_keeps_the_old_file_when_writing_fails(tmp_path):
