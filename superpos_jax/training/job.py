@@ -224,8 +224,8 @@ def _tell_of_others(machines: Sequence[Machine], present: Machine) -> None:
     apart = dict.fromkeys(each for machine in machines for each in differences(machine, present))
     if apart and collective.leads():
         logger.warning(
-            "cells go on from a checkpoint of another machine or version (%s); their last bits are not"
-            " those of one run",
+            "cells go on from a checkpoint of another machine or version (%s); their last bits are"
+            " not those of one run",
             "; ".join(apart),
         )
 
