@@ -133,10 +133,11 @@ def _draw(table: pd.DataFrame) -> Figure:
     keys = marks(axes, columns, rows, mean, grids["died"], grids["unfinished"])
     printed = colours(norm(np.ma.masked_invalid(mean)))[..., :3]
     numbers(axes, columns, rows, mean, printed, (width - 2.1, body - 0.75), written)
-    bar = figure.colorbar(mesh, ax=axes, pad=0.015, fraction=0.06, aspect=24)
-    bar.ax.tick_params(labelsize=8.5, length=3, width=0.6, color=look.SOFT)
-    bar.outline.set_visible(False)
-    bar.set_label(names[value])
+    if len(np.unique(mean[np.isfinite(mean)])) > 1:
+        bar = figure.colorbar(mesh, ax=axes, pad=0.015, fraction=0.06, aspect=24)
+        bar.ax.tick_params(labelsize=8.5, length=3, width=0.6, color=look.SOFT)
+        bar.outline.set_visible(False)
+        bar.set_label(names[value])
     if keys:
         look.page_key(figure, keys)
     return figure
@@ -151,6 +152,8 @@ def _grid(table: pd.DataFrame, column: str) -> np.ndarray:
 def _norm(mean: np.ndarray) -> Normalize:
     finite = mean[np.isfinite(mean)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+    if low == high:
+        return Normalize(low - 1, high + 1)
     return LogNorm(low, high) if scalars.is_log(finite) else Normalize(low, high)
 
 
@@ -165,7 +168,9 @@ def _caption(table: pd.DataFrame) -> list[str]:
     if training := int(table["unfinished"].sum()):
         lost = counted(training, "run")
         sentences.append(f"Hatched: {lost} not trained to the end, the number so far.")
-    if len(finite) > 1:
+    if len(finite) > 1 and finite[value].nunique() == 1:
+        sentences.insert(1, f"All are {written(finite[value].iloc[0])}.")
+    elif len(finite) > 1:
         lowest, highest = (
             f"{written(row[value])} at {scalars.point(table, row, 'x', 'y')}"
             for row in (finite.loc[finite[value].idxmin()], finite.loc[finite[value].idxmax()])

@@ -63,6 +63,16 @@ def texts(figure):
     return [t.get_text() for t in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
 
 
+def test_a_number_that_is_the_same_everywhere_has_no_scale():
+    result = made()
+    result.dataset["accuracy"][:] = 0.25
+    table = PLANE.table(result, value="accuracy")
+    figure = PLANE.draw(table)
+    (axes,) = figure.axes
+    assert {text.get_text() for text in axes.texts} == {"0.25"}
+    assert "All are 0.25." in " ".join(text.get_text() for text in figure.texts)
+
+
 def test_the_plane_is_the_mean_over_seeds_of_the_first_loss():
     result = made()
     table = PLANE.table(result, y="optimizer")
