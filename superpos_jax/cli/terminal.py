@@ -73,14 +73,20 @@ def print_result(result: Result, select: Mapping[str, Any] | None = None) -> Non
     """
     import numpy as np
 
-    from superpos_jax.engine.verdicts import FAILED, UNFINISHED
+    from superpos_jax.engine.verdicts import FAILED, FINISHED, UNFINISHED
     from superpos_jax.results.cells import RETRY
+    from superpos_jax.results.values import nearest
     from superpos_jax.results.view import data_sources
 
     (dataset, taken), grid = slice_of(result, select or {}), result.grid
     describe = grid.study.labels.describe
     numbers = grid.study.shown or [f"{name}_loss" for name in grid.study.datasets(grid.cells[0])]
     tables = [name for name in numbers if name in dataset]
+    lacking = [name for name in grid.study.shown if name not in dataset]
+    if lacking and (dataset["verdict"] == FINISHED).any():
+        single = [str(name) for name, array in dataset.items() if array.dims == result.axes]
+        where = f"study {type(grid.study).__name__}: shown: {lacking[0]!r}"
+        err.print(f"superpos: {where}: {nearest(lacking[0], single)}", soft_wrap=True)
     counts = dataset.where(~dataset["verdict"].isin(FAILED))
     swept = [axis for axis in result.axes if axis not in taken]
     seeds = list(seed_axes(swept))
