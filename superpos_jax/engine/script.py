@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 UNNAMED = "__main__"
+SCRIPTS = UNNAMED, "__mp_main__"
+"""Modules that are the script; the second one in a process that multiprocessing has started."""
 NO_SCRIPTS = UNNAMED, "_pyrepl.__main__"
 """Names that tell nothing: of a folder or of a prompt, that of Python 3.13 among them."""
 

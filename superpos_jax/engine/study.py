@@ -23,7 +23,7 @@ import optax
 from pydantic import BaseModel
 
 from superpos_jax.engine.inspected import CellArrays, Inspected
-from superpos_jax.engine.script import UNNAMED, script_name
+from superpos_jax.engine.script import SCRIPTS, script_name
 from superpos_jax.engine.terms import (
     HISTORY_POINTS,
     NEVER,
@@ -125,7 +125,7 @@ class Study(abc.ABC):
 
         A class of the running script is named after its file, `sae:SAE`: others can import that.
         """
-        module = script_name() if cls.__module__ == UNNAMED else cls.__module__
+        module = script_name() if cls.__module__ in SCRIPTS else cls.__module__
         return f"{module}:{cls.__qualname__}"
 
     @classmethod

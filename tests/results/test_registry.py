@@ -96,8 +96,8 @@ def test_a_class_of_a_script_is_named_after_its_file(tmp_path, as_main, file, sp
         (tmp_path / file).touch()
     as_main(file and tmp_path / file, spec)
     assert script_name() == name
-    kind = type("SAE", (Ridge,), {"__module__": "__main__"})
-    assert kind.name() == f"{name}:SAE"
+    for module in ("__main__", "__mp_main__"):
+        assert type("SAE", (Ridge,), {"__module__": module}).name() == f"{name}:SAE"
 
 
 def test_the_class_of_the_script_is_meant_by_its_name(tmp_path, as_main):
