@@ -23,6 +23,7 @@ import optax
 from pydantic import BaseModel
 
 from superpos_jax.engine.inspected import CellArrays, Inspected
+from superpos_jax.engine.script import SCRIPTS, script_name
 from superpos_jax.engine.terms import (
     HISTORY_POINTS,
     NEVER,
@@ -120,8 +121,12 @@ class Study(abc.ABC):
 
     @classmethod
     def name(cls) -> str:
-        """The identifier stored in results and checkpoints, `package.module:Class`."""
-        return f"{cls.__module__}:{cls.__qualname__}"
+        """The identifier stored in results and checkpoints, `package.module:Class`.
+
+        A class of the running script is named after its file, `sae:SAE`: others can import that.
+        """
+        module = script_name() if cls.__module__ in SCRIPTS else cls.__module__
+        return f"{module}:{cls.__qualname__}"
 
     @classmethod
     def cell_fields(cls) -> tuple[str, ...]:

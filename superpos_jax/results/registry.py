@@ -6,10 +6,12 @@ import importlib
 import itertools
 import pkgutil
 import sys
+from types import ModuleType
 
 import xarray as xr
 
 from superpos_jax.engine.contract import check_class
+from superpos_jax.engine.script import UNNAMED, script_name
 from superpos_jax.engine.study import Study
 from superpos_jax.errors import UserError
 from superpos_jax.text import Labels
@@ -43,7 +45,7 @@ def load_study(name: str) -> type[Study]:
     try:
         if not all(map(str.isidentifier, parts)):
             raise ModuleNotFoundError(name=module)
-        study = getattr(importlib.import_module(module), attribute, None)
+        study = getattr(_imported(module), attribute, None)
     except ModuleNotFoundError as error:
         if str(error.name) not in itertools.accumulate(parts, "{}.{}".format):
             raise  # the study exists and lacks something else: not a matter of its name
@@ -57,10 +59,17 @@ def load_study(name: str) -> type[Study]:
         raise UserError(
             f"study {name}: {error.filename}, line {error.lineno}: {error.msg}"
         ) from None
+    if study is None and module == UNNAMED:
+        study = _now_in_a_file(attribute)
     if study is None:
         if "<locals>" in attribute:
             raise UserError(
                 f"study: {name!r} stands in a function; allowed: a class at the top of a module"
+            )
+        if module == UNNAMED:
+            raise UserError(
+                f"study {name!r}: typed into a script or notebook; put the class into a file and"
+                f" name it, --study module:{attribute}"
             )
         raise UserError(f"study: {module} has no {attribute!r}; {_allowed()}")
     if not (isinstance(study, type) and issubclass(study, Study)):
@@ -69,6 +78,26 @@ def load_study(name: str) -> type[Study]:
         raise UserError(f"study: {name!r} does not define {', '.join(lacking)}")
     check_class(study)
     return study
+
+
+def _imported(module: str) -> ModuleType:
+    """A module by name. The running script is one already: a second import would run it again."""
+    return sys.modules[UNNAMED] if module == script_name() else importlib.import_module(module)
+
+
+def _now_in_a_file(attribute: str) -> type[Study] | None:
+    """The class that stands for one that was typed: the imported study of one's own so called."""
+    kinds = [Study]
+    for kind in kinds:  # it grows meanwhile
+        kinds += kind.__subclasses__()
+    found = {
+        kind
+        for kind in kinds
+        if kind.__qualname__ == attribute
+        and not kind.__module__.startswith(f"{SHIPPED}.")
+        and getattr(sys.modules.get(kind.__module__), attribute, None) is kind
+    }
+    return found.pop() if len(found) == 1 else None
 
 
 def _allowed() -> str:
@@ -84,7 +113,8 @@ def refuse_unnamed(name: str) -> None:
         UserError: the study is neither one that ships nor of a module that is imported already.
     """
     module, _, attribute = name.partition(":")
-    if not attribute or module.startswith(f"{SHIPPED}.") or module in sys.modules:
+    is_imported = module in sys.modules or module == script_name()
+    if not attribute or module.startswith(f"{SHIPPED}.") or is_imported:
         return
     raise UserError(
         f"study {name!r} is not of this package; to run its code name it: --study {name},"

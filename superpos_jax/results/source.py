@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, TypeGuard
 
 import jax
 import jax.numpy as jnp
@@ -36,9 +36,10 @@ def source_hash(study: type[Study]) -> str:
     """A hash of the code of a study: of its module, or of the modules of its package.
 
     Modules of the user's own that these import count too; comments and docstrings do not, nor do
-    folders inside the package. Of a class that was typed into a notebook the compiled methods are
-    hashed, with the functions, numbers, arrays, lists and dicts that they read: another version of
-    Python compiles them to something else. Empty where the source cannot be read.
+    folders inside the package, and what stands below `if __name__ == "__main__":`. Of a class that
+    was typed into a notebook the compiled methods are hashed, with the functions, numbers, arrays,
+    lists and dicts that they read: another version of Python compiles them to something else. Empty
+    where the source cannot be read.
 
     >>> from superpos_jax.results.registry import load_study
     >>> len(source_hash(load_study("double_descent")))
@@ -100,18 +101,52 @@ def _hashed(text: str) -> str:
 
 
 def code_of(text: str) -> str:
-    """A module without comments and docstrings.
+    """A module as text that is the same in every version of Python.
+
+    Left out are comments, docstrings, and what only a script does: `if __name__ == "__main__":`.
 
     >>> code_of("def f():\\n    'Docs.'\\n    return 1  # why")
-    'def f():\\n    return 1'
+    "Module(body=[FunctionDef(name='f', args=arguments(), body=[Return(value=Constant(value=1))])])"
     """
+    return _written(_tree(text))
+
+
+def _tree(text: str) -> ast.Module:
+    """A module as it is imported, without docstrings."""
     tree = ast.parse(text)
+    tree.body = [
+        part
+        for statement in tree.body
+        for part in (statement.orelse if _is_of_a_script(statement) else [statement])
+    ]
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
             code = [statement for statement in body if not _is_text(statement)]
             node.body = code or [ast.Pass()]  # type: ignore[attr-defined]
-    return ast.unparse(tree)
+    return tree
+
+
+def _written(value: Any) -> str:
+    """A part of a tree as text; not by `ast.unparse` or `ast.dump`, whose forms change."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, ast.JoinedStr):  # Python 3.12 ends some with an empty text
+        parts = [_written(part) for part in value.values if getattr(part, "value", None) != ""]
+        return f"JoinedStr({', '.join(parts)})"
+    if not isinstance(value, ast.AST):
+        return ascii(value)  # what is printable changes as well
+    kept = ((name, part) for name, part in ast.iter_fields(value) if part not in (None, []))
+    fields = ", ".join(f"{name}={_written(part)}" for name, part in kept)
+    return f"{type(value).__name__}({fields})"
+
+
+def _is_of_a_script(statement: ast.stmt) -> TypeGuard[ast.If]:
+    """Whether it is `if __name__ == "__main__":` without a class, which might be the study."""
+    if not isinstance(statement, ast.If):
+        return False
+    is_asked = ast.unparse(statement.test) in ("__name__ == '__main__'", "'__main__' == __name__")
+    return is_asked and not any(isinstance(node, ast.ClassDef) for node in ast.walk(statement))
 
 
 def _is_text(statement: ast.stmt) -> bool:
@@ -149,7 +184,7 @@ def _resolved(file: str) -> Path:
 
 def _imports(file: Path, package: str) -> Iterator[str]:
     """Names of modules that a file of a package may import; some are names in a module."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(_tree(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

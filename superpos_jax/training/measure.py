@@ -152,10 +152,21 @@ def _restored(study: Study, cell: Any, stored: xr.Dataset, platform: str) -> Any
     """The parameters of a cell, finite."""
     arrays = {str(name): stored[name].values for name in stored.data_vars}
     params = study.restore(cell, study.shapes(cell, platform), arrays)
-    if params is None or not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
+    held = jax.tree_util.tree_leaves_with_path(params)
+    broken = {path: np.asarray(leaf) for path, leaf in held if not np.isfinite(leaf).all()}
+    for path, leaf in broken.items():
+        if np.any(leaf[np.isfinite(leaf)]):  # a study pads what is missing with zeros
+            name = jax.tree_util.keystr(path, simple=True, separator=".")
+            raise UserError(
+                f"measure: study {type(study).__name__}: restore: {name} is not finite: arrays of"
+                " smaller cells end in NaN; cut them to the cell's size"
+            )
+    if params is None or broken:
+        has_option = "save_weights" in type(study.options).model_fields
+        train = "train with save_weights = true, and " if has_option else ""
         raise UserError(
-            f"measure: the weights of {cell} were not stored; train with save_weights = true, and"
-            " measure the result folder where this is an archive"
+            f"measure: the weights of {cell} were not stored; {train}measure the result folder"
+            " where this is an archive"
         )
     return params
 

@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+import xarray as xr
+from ridge import Regression, Ridge
 
 import superpos_jax as sp
 from superpos_jax.engine.study import Study, Variable
 from superpos_jax.errors import UserError
 from superpos_jax.results import archive, view
 from superpos_jax.studies.double_descent.study import DoubleDescent
-from superpos_jax.training.measure import AGAIN, measure
+from superpos_jax.training.measure import AGAIN, _restored, measure
 
 DRAWS = 3
 
@@ -121,3 +123,23 @@ def test_weights_that_are_not_there_or_others_are_refused(trained):
     other = sp.Result(trained.dataset.assign(b=trained.dataset["b"] + 0.1))
     with pytest.raises(UserError, match="have the train loss"):
         measure(other, {"test_draws": DRAWS})
+
+
+def test_arrays_that_end_in_nan_are_not_called_missing(monkeypatch):
+    """Of a study without `save_weights`; missing are arrays of nothing but NaN, padded or not."""
+    cell, platform = Regression(width=2), "cpu"
+    study = Ridge(Ridge.Options())
+
+    def told(values):
+        stored = xr.Dataset({"E": ("feature", np.array(values))})
+        with pytest.raises(UserError) as refusal:
+            _restored(study, cell, stored, platform)
+        return str(refusal.value)
+
+    monkeypatch.setattr(Ridge, "restore", lambda study, cell, shapes, arrays: {**arrays})
+    cut = "study Ridge: restore: E is not finite: arrays of smaller cells end in NaN; cut them to"
+    assert cut in told([1.0, 2.0, np.nan])
+    for missing in ([np.nan, np.nan], [np.nan, 0.0]):
+        assert "were not stored; measure the result folder where" in told(missing)
+    monkeypatch.setattr(Ridge, "restore", lambda study, cell, shapes, arrays: None)
+    assert "were not stored; measure the result folder where" in told([1.0])
