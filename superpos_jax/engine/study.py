@@ -410,6 +410,8 @@ class Study(abc.ABC):
         """The parameters of a trained cell from its arrays in a result, laid out as by `init`.
 
         `superpos measure` measures them again. By default nothing that is stored gives them: None.
+        Arrays are as long as the longest in the result: those of smaller cells end in NaN (whole
+        numbers in -1) and are to be cut to the cell's size.
         """
         return None
 
