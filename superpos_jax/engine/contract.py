@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, get_type_hints
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend import core
 from pydantic import BaseModel
 
-from superpos_jax.engine.code import rough_options
+from superpos_jax.engine.code import platform_of, rough_options
+from superpos_jax.engine.jaxprs import equations
 from superpos_jax.engine.layout import TRAIN, Layout, datasets_of
 from superpos_jax.engine.plan import Plan
-from superpos_jax.engine.study import Study
+from superpos_jax.engine.study import Shapes, Study, shapes_of
 from superpos_jax.errors import UserError
 
 ZERO = 1e-6
@@ -74,12 +76,18 @@ def _check_loss(study: Study, cell: Any, layout: Layout, mesh: jax.sharding.Mesh
     train = datasets_of(study, cell)[TRAIN]
     block = jax.tree.map(lambda leaf: leaf[0], study.blocks(train, shapes.block))
 
-    def loss(block: Any, weight: jax.Array) -> jax.Array:
+    def loss(shapes: Shapes, block: Any, weight: jax.Array) -> jax.Array:
         view = study.prepare(cell, shapes, study.init(cell, shapes))
         return study.loss(cell, shapes, view, block, weight)
 
-    nothing = jnp.zeros(shapes.rows)
-    shape = jax.eval_shape(loss, block, nothing)
+    def traced(shapes: Shapes, block: Any) -> jax.stages.Traced:
+        function = functools.partial(loss, shapes)
+        return jax.jit(function, compiler_options=rough_options(mesh)).trace(
+            block, jnp.zeros(shapes.rows)
+        )
+
+    nothing, program = jnp.zeros(shapes.rows), traced(shapes, block)
+    shape = program.out_info
     if getattr(shape, "shape", None) != ():
         raise UserError(
             f"study {name}: loss has the shape {getattr(shape, 'shape', shape)}; allowed: (), the"
@@ -96,20 +104,54 @@ def _check_loss(study: Study, cell: Any, layout: Layout, mesh: jax.sharding.Mesh
             f"study {name}: {own}: {odd[0] + ' is not a scalar' if odd else 'no loss'}; allowed:"
             ' scalars by name, "loss" among them'
         )
-    measured = jax.jit(loss, compiler_options=rough_options(mesh))
+    measured = program.lower().compile()
     value = float(measured(block, nothing))
     if np.isfinite(value) and abs(value) > ZERO:
         raise UserError(
             f"study {name}: loss is {value:g} where all samples have the weight 0; allowed: 0, as"
-            " (weight * loss of each sample).sum(), and no mean"
+            " (weight * loss of each sample).sum(): no mean, and a penalty on the parameters inside"
+            " of it, weight * (loss + penalty)"
         )
     if type(study).blocks is not Study.blocks:
         return  # rows are where the study has them
     first = nothing.at[0].set(1.0)
     alike = jax.tree.map(lambda leaf: np.broadcast_to(leaf[:1], leaf.shape), block)
     here, there = float(measured(block, first)), float(measured(alike, first))
-    if np.isfinite([here, there]).all() and abs(here - there) > SAME * max(abs(here), abs(there)):
+    if _differ(here, there):
         raise UserError(
             f"study {name}: the loss changes from {here:g} to {there:g} where samples of weight 0"
             " are replaced; allowed: weight * loss of each sample, both of shape (rows,), summed"
         )
+    rows = shapes.rows
+    if shapes_of(study, cell, platform_of(mesh)).block or not _divides(program.jaxpr.jaxpr, rows):
+        return
+    padded = jax.tree.map(lambda leaf: np.concatenate([leaf, leaf]), block)
+    longer = traced(replace(shapes, block=(2 * rows,)), padded).lower().compile()
+    weights = jnp.ones(rows), jnp.append(jnp.ones(rows), nothing)
+    here, there = float(measured(block, weights[0])), float(longer(padded, weights[1]))
+    if _differ(here, there):
+        raise UserError(
+            f"study {name}: the loss is {here:g} in a block of {rows} rows and {there:g} in one of"
+            f" {2 * rows}; allowed: (weight * loss of each sample).sum(), and no mean"
+        )
+
+
+def _differ(here: float, there: float) -> bool:
+    """Whether two losses that should be one differ, by more than low precision makes them."""
+    finite = np.isfinite([here, there]).all()
+    return bool(finite and abs(here - there) > SAME * max(abs(here), abs(there)))
+
+
+def _divides(jaxpr: core.Jaxpr, rows: int) -> bool:
+    """Whether a number of a program may be that of the rows, or its inverse, as in a mean.
+
+    >>> mean = jax.make_jaxpr(jnp.mean)(jnp.ones(32)).jaxpr
+    >>> _divides(mean, 32), _divides(mean, 64)
+    (True, False)
+    """
+    return any(
+        np.ndim(atom.val) == 0 and atom.val in (rows, np.float32(1 / rows))
+        for equation in equations(jaxpr)
+        for atom in equation.invars
+        if isinstance(atom, core.Literal) and jnp.issubdtype(atom.aval.dtype, jnp.floating)
+    )

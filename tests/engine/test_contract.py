@@ -52,6 +52,18 @@ BROKEN = {
     "a mean": (
         "(weight * (x @ w - 1) ** 2).sum()", "((x @ w - 1) ** 2).mean()", "where all samples have",
     ),
+    "a mean over rows": (
+        "(weight * (x @ w - 1) ** 2).sum()", "jnp.mean(weight * (x @ w - 1) ** 2)",
+        "in a block of 32 rows and",
+    ),
+    "a sum divided by the rows": (
+        "(weight * (x @ w - 1) ** 2).sum()", "(weight * (x @ w - 1) ** 2).sum() / len(x)",
+        "in a block of 32 rows and",
+    ),
+    "a penalty outside of the sum": (
+        "** 2).sum()", "** 2).sum() + 0.1 * (w**2).sum()",
+        "and a penalty on the parameters inside of it, weight * (loss + penalty)",
+    ),
     "a loss of each": ("** 2).sum()", "** 2)", "loss has the shape (32,)"),
     "an unknown end": (
         "    def init", "    def look_every(self, cell):\n        return 2\n\n"
