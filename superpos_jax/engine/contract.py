@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, get_type_hints
 
@@ -61,17 +62,22 @@ def check(study: Study, plan: Plan, mesh: jax.sharding.Mesh) -> None:
     """
     for group in plan.groups:
         cell = plan.cells[group.slots.max()]
-        _check_loss(study, cell, group.layout, mesh)
+        metrics = _check_loss(study, cell, group.layout, mesh)
+        _check_summaries(study, cell, group.layout.shapes, metrics)
 
 
-def _check_loss(study: Study, cell: Any, layout: Layout, mesh: jax.sharding.Mesh) -> None:
+def _check_loss(study: Study, cell: Any, layout: Layout, mesh: jax.sharding.Mesh) -> list[str]:
     """The loss is a scalar, and samples of weight 0 have no part in it.
 
     With the weight of one sample alone, the loss must be the same whatever the others are: where
-    (rows,) and (rows, 1) were subtracted, it is not.
+    (rows,) and (rows, 1) were subtracted, it is not. With twice the rows it must be the same, too:
+    a mean over them is not.
+
+    Returns:
+        The names of the metrics of a data set.
     """
     if layout.shapes.kernel or type(study).loss is Study.loss:
-        return  # the study computes gradients of its own
+        return ["loss"]  # the study computes gradients of its own
     name, shapes = type(study).__name__, layout.shapes
     train = datasets_of(study, cell)[TRAIN]
     block = jax.tree.map(lambda leaf: leaf[0], study.blocks(train, shapes.block))
@@ -113,7 +119,7 @@ def _check_loss(study: Study, cell: Any, layout: Layout, mesh: jax.sharding.Mesh
             " of it, weight * (loss + penalty)"
         )
     if type(study).blocks is not Study.blocks:
-        return  # rows are where the study has them
+        return [*metrics]  # rows are where the study has them
     first = nothing.at[0].set(1.0)
     alike = jax.tree.map(lambda leaf: np.broadcast_to(leaf[:1], leaf.shape), block)
     here, there = float(measured(block, first)), float(measured(alike, first))
@@ -124,7 +130,7 @@ def _check_loss(study: Study, cell: Any, layout: Layout, mesh: jax.sharding.Mesh
         )
     rows = shapes.rows
     if shapes_of(study, cell, platform_of(mesh)).block or not _divides(program.jaxpr.jaxpr, rows):
-        return
+        return [*metrics]
     padded = jax.tree.map(lambda leaf: np.concatenate([leaf, leaf]), block)
     longer = traced(replace(shapes, block=(2 * rows,)), padded).lower().compile()
     weights = jnp.ones(rows), jnp.append(jnp.ones(rows), nothing)
@@ -134,6 +140,39 @@ def _check_loss(study: Study, cell: Any, layout: Layout, mesh: jax.sharding.Mesh
             f"study {name}: the loss is {here:g} in a block of {rows} rows and {there:g} in one of"
             f" {2 * rows}; allowed: (weight * loss of each sample).sum(), and no mean"
         )
+    return [*metrics]
+
+
+def _check_summaries(study: Study, cell: Any, shapes: Shapes, metrics: Sequence[str]) -> None:
+    """Summaries are scalars, with names of their own."""
+    functions: dict[str, Callable[[Any, Any], Any]] = {
+        "summarise": lambda cell, params: study.summarise(cell, shapes, params)
+    }
+    if study.summarises_updates:
+        functions["summarise_update"] = lambda cell, params: study.summarise_update(
+            cell, shapes, params, params, params
+        )
+    taken = dict.fromkeys(
+        (*study.cell_fields(), "step", "cell", "arm"), "a number of the cell or a dimension"
+    )
+    taken |= dict.fromkeys(("died_at", "ended", "updates"), "the engine's")
+    for dataset in datasets_of(study, cell):
+        taken |= dict.fromkeys((f"{dataset}_{metric}" for metric in metrics), "a metric")
+    traced, params = (
+        jax.tree.map(np.asarray, cell),
+        jax.eval_shape(lambda: study.init(cell, shapes)),
+    )
+    for own, function in functions.items():
+        wrong = f"study {type(study).__name__}: {own}: "
+        summaries = jax.eval_shape(function, traced, params)
+        if not isinstance(summaries, Mapping):
+            raise UserError(f"{wrong}returns no mapping; allowed: scalars by name")
+        for name, leaf in summaries.items():
+            if getattr(leaf, "shape", None) != ():
+                raise UserError(f"{wrong}{name} is not a scalar; allowed: scalars by name")
+            if name in taken:
+                raise UserError(f"{wrong}{name!r} is {taken[name]}; allowed: another name")
+            taken[name] = "another summary"
 
 
 def _differ(here: float, there: float) -> bool:
@@ -153,5 +192,6 @@ def _divides(jaxpr: core.Jaxpr, rows: int) -> bool:
         np.ndim(atom.val) == 0 and atom.val in (rows, np.float32(1 / rows))
         for equation in equations(jaxpr)
         for atom in equation.invars
-        if isinstance(atom, core.Literal) and jnp.issubdtype(atom.aval.dtype, jnp.floating)
+        if isinstance(atom, core.Literal)
+        and jnp.issubdtype(jnp.result_type(atom.val), jnp.floating)
     )
