@@ -19,6 +19,7 @@ from superpos_jax.engine.layout import TRAIN, Layout, datasets_of
 from superpos_jax.engine.plan import Plan
 from superpos_jax.engine.study import Shapes, Study, shapes_of
 from superpos_jax.errors import UserError
+from superpos_jax.text import Labels
 
 ZERO = 1e-6
 """What a loss may be, of samples that all have the weight 0."""
@@ -28,7 +29,7 @@ SAME = 1e-2
 
 @functools.cache
 def check_class(study: type[Study]) -> None:
-    """Refuse a study whose `Cell` or `Options` cannot be one.
+    """Refuse a study whose `Cell`, `Options` or `labels` cannot be one.
 
     Raises:
         UserError: with the first thing that is wrong.
@@ -45,8 +46,18 @@ def check_class(study: type[Study]) -> None:
                 f"study {name}: Cell.{field}: {getattr(kind, '__name__', kind)}; allowed: int,"
                 " float (a choice is a number with names, in labels)"
             )
+    if not isinstance(study.labels, Labels):
+        raise UserError(f"study {name}: labels: {study.labels!r}; allowed: Labels(...)")
+    numbers = [field.name for field in fields(cell)]
+    for named in ("values", "phrases"):
+        for field in getattr(study.labels, named):
+            if field not in numbers:
+                raise UserError(
+                    f"study {name}: labels: {named}: {field!r} is no field of Cell; allowed:"
+                    f" {', '.join(numbers)}"
+                )
     own_steps = study.steps is not Study.steps
-    if not own_steps and "steps" not in {field.name for field in fields(cell)}:
+    if not own_steps and "steps" not in numbers:
         raise UserError(f"study {name}: Cell has no field steps; add it, or define steps(cell)")
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import optax
 
 from superpos_jax.engine.study import DataSet, Look, Minibatch, Study
+from superpos_jax.text import Labels
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,31 @@ BROKEN = {
     "a batch of none": (
         "    def init", "    def feed(self, cell):\n        return Minibatch(-1)\n\n    def init",
         "feed: Minibatch(size=-1, order='epochs'): allowed: at least 1 sample",
+    ),
+    "a number for a feed": (
+        "    def init", "    def feed(self, cell):\n        return 16\n\n    def init",
+        "feed: 16; allowed: FullBatch(), Minibatch(size) or Fresh(samples)",
+    ),
+    "an order that is none": (
+        "    def init",
+        "    def feed(self, cell):\n        return Minibatch(4, 'shuffle')\n\n    def init",
+        "feed: order = 'shuffle'; allowed: 'epochs', 'replace'",
+    ),
+    "looks twice an update": (
+        "    def init", "    def look_every(self, cell):\n        return 0.5\n\n    def init",
+        "look_every: 0.5; allowed: a whole number of updates, or 0",
+    ),
+    "looks before": (
+        "    def init", "    def look_every(self, cell):\n        return -5\n\n    def init",
+        "look_every: -5; allowed: a whole number of updates, or 0",
+    ),
+    "a dict for labels": (
+        "    Cell = Numbers", "    Cell = Numbers\n    labels = {'lr': 'rate'}",
+        "labels: {'lr': 'rate'}; allowed: Labels(...)",
+    ),
+    "names of values of no number": (
+        "    Cell = Numbers", "    Cell = Numbers\n    labels = Labels(values={'los': ('a', 'b')})",
+        "labels: values: 'los' is no field of Cell; allowed: lr, seed, steps",
     ),
     "no loss among what is measured": (
         "    def init", "    def measure(self, cell, shapes, w, x, weight):\n"
