@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from superpos_jax.engine.study import DataSet, Look, Minibatch, Study
+from superpos_jax.engine.study import DataSet, Look, Minibatch, Study, Variable
 from superpos_jax.text import Labels
 
 
@@ -145,6 +145,30 @@ BROKEN = {
     "names of values of no number": (
         "    Cell = Numbers", "    Cell = Numbers\n    labels = Labels(values={'los': ('a', 'b')})",
         "labels: values: 'los' is no field of Cell; allowed: lr, seed, steps",
+    ),
+    "a memo that nobody began": (
+        "    def init", "    def look_every(self, cell):\n        return 2\n\n"
+        "    def look(self, cell, shapes, now, memo):\n"
+        "        return {'best': now.params}, -1\n\n    def init",
+        "look: remembers {'best': 'float32[2]'}, and memo begins with (); allowed: the same",
+    ),
+    "a number for a trace": (
+        "    def init", "    traces = {'w': ('weight',)}\n\n    def trace(self, cell, w):\n"
+        "        return {'w': w[0]}\n\n    def init",
+        "trace: w is an array of 0 dimensions, and traces says ('weight',)",
+    ),
+    "another trace": (
+        "    def init", "    traces = {'w': ('weight',)}\n\n    def trace(self, cell, w):\n"
+        "        return {'v': w}\n\n    def init", "trace: v; allowed: w",
+    ),
+    "a number given": (
+        "    def init", "    def given(self, cell):\n        return {'noise': 2.0}\n\n    def init",
+        "given: noise is a float; allowed: Variable(dims, values, attrs)",
+    ),
+    "a metric given": (
+        "    def init", "    def given(self, cell):\n"
+        "        return {'train_loss': Variable((), 2.0, {})}\n\n    def init",
+        "given: 'train_loss' is the engine's; give it another name",
     ),
     "no loss among what is measured": (
         "    def init", "    def measure(self, cell, shapes, w, x, weight):\n"
