@@ -255,11 +255,13 @@ class OneCell:
         kind = jnp.asarray(ended)
         if kind.ndim or not jnp.issubdtype(kind.dtype, jnp.integer):
             raise UserError(f"look: the code is {kind.dtype}{list(kind.shape)}; allowed: {CODE}")
-        if jax.tree.structure(memo) != jax.tree.structure(state.memo):
+        structures: list[Any] = [jax.tree.structure(tree) for tree in (memo, state.memo)]
+        if structures[0] != structures[1]:
             both = (jax.tree.map(_written, tree) for tree in (memo, state.memo))
             new, old = (printable(tree, 200) for tree in both)
             raise UserError(
-                f"look: remembers {new}, and memo begins with {old}; allowed: the same (define memo)"
+                f"look: remembers {new}, and memo begins with {old}; allowed: the same; define"
+                " memo(cell, shapes, params) where there is none"
             )
         memo = jax.tree.map(_like, memo, state.memo)
         return state._replace(memo=memo, ended=kind.astype(jnp.int32))
