@@ -15,9 +15,9 @@ from pydantic import BaseModel
 
 from superpos_jax.engine.code import platform_of, rough_options
 from superpos_jax.engine.jaxprs import equations
-from superpos_jax.engine.layout import TRAIN, Layout, datasets_of
+from superpos_jax.engine.layout import TRAIN, datasets_of
 from superpos_jax.engine.plan import Plan
-from superpos_jax.engine.study import Shapes, Study, shapes_of
+from superpos_jax.engine.study import PyTree, Shapes, Study, shapes_of
 from superpos_jax.errors import UserError
 from superpos_jax.text import Labels
 
@@ -72,24 +72,27 @@ def check(study: Study, plan: Plan, mesh: jax.sharding.Mesh) -> None:
         UserError: with the first thing that is wrong.
     """
     for group in plan.groups:
-        cell = plan.cells[group.slots.max()]
-        metrics = _check_loss(study, cell, group.layout, mesh)
-        _check_summaries(study, cell, group.layout.shapes, metrics)
+        cell, shapes = plan.cells[group.slots.max()], group.layout.shapes
+        params = jax.eval_shape(functools.partial(study.init, cell, shapes))
+        metrics = _check_loss(study, cell, shapes, params, mesh)
+        _check_summaries(study, cell, shapes, params, metrics)
 
 
-def _check_loss(study: Study, cell: Any, layout: Layout, mesh: jax.sharding.Mesh) -> list[str]:
+def _check_loss(
+    study: Study, cell: Any, shapes: Shapes, params: PyTree, mesh: jax.sharding.Mesh
+) -> list[str]:
     """The loss is a scalar, and samples of weight 0 have no part in it.
 
     With the weight of one sample alone, the loss must be the same whatever the others are: where
-    (rows,) and (rows, 1) were subtracted, it is not. With twice the rows it must be the same, too:
-    a mean over them is not.
+    (rows,) and (rows, 1) were subtracted, it is not. That of two must be the sum of theirs: a mean
+    over weights is not. With twice the rows it must be the same, too: a mean over rows is not.
 
     Returns:
         The names of the metrics of a data set.
     """
-    if layout.shapes.kernel or type(study).loss is Study.loss:
+    if shapes.kernel or type(study).loss is Study.loss:
         return ["loss"]  # the study computes gradients of its own
-    name, shapes = type(study).__name__, layout.shapes
+    name = type(study).__name__
     train = datasets_of(study, cell)[TRAIN]
     block = jax.tree.map(lambda leaf: leaf[0], study.blocks(train, shapes.block))
 
@@ -110,7 +113,7 @@ def _check_loss(study: Study, cell: Any, layout: Layout, mesh: jax.sharding.Mesh
             f"study {name}: loss has the shape {getattr(shape, 'shape', shape)}; allowed: (), the"
             " sum over samples of weight times loss"
         )
-    view = jax.eval_shape(lambda: study.prepare(cell, shapes, study.init(cell, shapes)))
+    view = jax.eval_shape(functools.partial(study.prepare, cell, shapes), params)
     weight = jax.ShapeDtypeStruct((shapes.rows,), jnp.float32)
     sums = jax.eval_shape(functools.partial(study.measure, cell, shapes), view, block, weight)
     metrics = jax.eval_shape(functools.partial(study.metrics, cell, shapes), sums)
@@ -140,6 +143,14 @@ def _check_loss(study: Study, cell: Any, layout: Layout, mesh: jax.sharding.Mesh
             " are replaced; allowed: weight * loss of each sample, both of shape (rows,), summed"
         )
     rows = shapes.rows
+    second = jnp.zeros(rows).at[-1].set(1.0)
+    alone, both = float(measured(block, second)), float(measured(block, first + second))
+    scale = abs(here) + abs(alone)
+    if rows > 1 and np.isfinite(scale) and not abs(here + alone - both) <= SAME * scale:
+        raise UserError(
+            f"study {name}: the loss of two samples is {both:g}, of each alone {here:g} and"
+            f" {alone:g}; allowed: (weight * loss of each sample).sum(), and no mean"
+        )
     if shapes_of(study, cell, platform_of(mesh)).block or not _divides(program.jaxpr.jaxpr, rows):
         return [*metrics]
     padded = jax.tree.map(lambda leaf: np.concatenate([leaf, leaf]), block)
@@ -154,11 +165,13 @@ def _check_loss(study: Study, cell: Any, layout: Layout, mesh: jax.sharding.Mesh
     return [*metrics]
 
 
-def _check_summaries(study: Study, cell: Any, shapes: Shapes, metrics: Sequence[str]) -> None:
+def _check_summaries(
+    study: Study, cell: Any, shapes: Shapes, params: PyTree, metrics: Sequence[str]
+) -> None:
     """Summaries are scalars, with names of their own."""
-    functions: dict[str, Callable[[Any, Any], Any]] = {
-        "summarise": lambda cell, params: study.summarise(cell, shapes, params)
-    }
+    functions: dict[str, Callable[[Any, PyTree], Any]] = {}
+    if type(study).summarise is not Study.summarise:
+        functions["summarise"] = lambda cell, params: study.summarise(cell, shapes, params)
     if study.summarises_updates:
         functions["summarise_update"] = lambda cell, params: study.summarise_update(
             cell, shapes, params, params, params
@@ -169,10 +182,7 @@ def _check_summaries(study: Study, cell: Any, shapes: Shapes, metrics: Sequence[
     taken |= dict.fromkeys(("died_at", "ended", "updates"), "the engine's")
     for dataset in datasets_of(study, cell):
         taken |= dict.fromkeys((f"{dataset}_{metric}" for metric in metrics), "a metric")
-    traced, params = (
-        jax.tree.map(np.asarray, cell),
-        jax.eval_shape(lambda: study.init(cell, shapes)),
-    )
+    traced = jax.tree.map(np.asarray, cell)
     for own, function in functions.items():
         wrong = f"study {type(study).__name__}: {own}: "
         summaries = jax.eval_shape(function, traced, params)
@@ -193,7 +203,7 @@ def _differ(here: float, there: float) -> bool:
 
 
 def _divides(jaxpr: core.Jaxpr, rows: int) -> bool:
-    """Whether a number of a program may be that of the rows, or its inverse, as in a mean.
+    """Whether a program may divide by the number of rows, as a mean does.
 
     >>> mean = jax.make_jaxpr(jnp.mean)(jnp.ones(32)).jaxpr
     >>> _divides(mean, 32), _divides(mean, 64)
@@ -202,6 +212,7 @@ def _divides(jaxpr: core.Jaxpr, rows: int) -> bool:
     return any(
         np.ndim(atom.val) == 0 and atom.val in (rows, np.float32(1 / rows))
         for equation in equations(jaxpr)
+        if equation.primitive.name in ("div", "mul")
         for atom in equation.invars
         if isinstance(atom, core.Literal)
         and jnp.issubdtype(jnp.result_type(atom.val), jnp.floating)

@@ -57,9 +57,14 @@ BROKEN = {
         "(weight * (x @ w - 1) ** 2).sum()", "jnp.mean(weight * (x @ w - 1) ** 2)",
         "in a block of 32 rows and",
     ),
-    "a sum divided by the rows": (
-        "(weight * (x @ w - 1) ** 2).sum()", "(weight * (x @ w - 1) ** 2).sum() / len(x)",
+    "a sum times a part of the rows": (
+        "(weight * (x @ w - 1) ** 2).sum()", "(weight * (x @ w - 1) ** 2).sum() * (1 / len(x))",
         "in a block of 32 rows and",
+    ),
+    "a mean over weights": (
+        "(weight * (x @ w - 1) ** 2).sum()",
+        "(weight * (x @ w - 1) ** 2).sum() / jnp.maximum(weight.sum(), 1)",
+        "the loss of two samples is",
     ),
     "a penalty outside of the sum": (
         "** 2).sum()", "** 2).sum() + 0.1 * (w**2).sum()",
