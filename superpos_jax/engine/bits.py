@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -24,6 +23,7 @@ import numpy as np
 import optax
 from jax.extend import core
 
+from superpos_jax.engine.jaxprs import equations
 from superpos_jax.engine.layout import SAFE_ROWS
 from superpos_jax.engine.program import Program
 from superpos_jax.engine.study import Shapes, Study
@@ -115,18 +115,3 @@ def _terms(equation: core.JaxprEqn) -> int:
     (contracted, _), _ = equation.params["dimension_numbers"]
     shape: tuple[int, ...] = equation.invars[0].aval.shape  # type: ignore[attr-defined]
     return math.prod(shape[axis] for axis in contracted)
-
-
-def equations(jaxpr: core.Jaxpr) -> Iterator[core.JaxprEqn]:
-    """All equations of a program, those of loops and branches among them."""
-    for equation in jaxpr.eqns:
-        yield equation
-        for value in equation.params.values():
-            for inner in value if isinstance(value, tuple | list) else (value,):
-                yield from _inside(inner)
-
-
-def _inside(value: Any) -> Iterator[core.JaxprEqn]:
-    inner = getattr(value, "jaxpr", value)  # that of a closed one; JAX 0.12 has one class
-    if isinstance(inner, core.Jaxpr):
-        yield from equations(inner)

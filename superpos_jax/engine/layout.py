@@ -6,10 +6,20 @@ import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from numbers import Real
 from typing import Any, get_args
 
 from superpos_jax.engine.once import Once
-from superpos_jax.engine.study import DataSet, Fresh, FullBatch, Minibatch, Shapes, Study, shapes_of
+from superpos_jax.engine.study import (
+    DataSet,
+    Fresh,
+    FullBatch,
+    Minibatch,
+    Shapes,
+    Study,
+    feed_of,
+    shapes_of,
+)
 from superpos_jax.engine.terms import EVALUATE
 from superpos_jax.errors import UserError
 
@@ -111,13 +121,13 @@ def all_datasets(study: Study, cells: Iterable[Any]) -> Iterator[Mapping[str, Da
 
 def layout_with(study: Study, platform: str, cell: Any, samples: int) -> Layout:
     """The layout of a cell that has so many samples to train on: of its own values alone."""
-    shapes, feed = shapes_of(study, cell, platform), study.feed(cell)
-    seen = seen_by_update(study, cell, samples)
+    shapes, feed = shapes_of(study, cell, platform), feed_of(study, cell)
+    seen, looks = seen_by_update(study, cell, samples), look_every(study, cell) > 0
     if shapes.kernel:
         kind = type(study)
         changes = kind.measure is not Study.measure or kind.augment is not Study.augment
         partial = not isinstance(feed, FullBatch)
-        if partial or study.look_every(cell) or changes or len(shapes.block) != 1:
+        if partial or looks or changes or len(shapes.block) != 1:
             raise UserError(
                 f"study {type(study).__name__}: shapes: a kernel takes a full batch, no looks, no"
                 " measure but the loss, no augment, and blocks of (rows,)"
@@ -141,7 +151,7 @@ def layout_with(study: Study, platform: str, cell: Any, samples: int) -> Layout:
         beside = shapes.beside
     else:
         beside = TINY_BESIDE if needed_work(study, cell, seen) < TINY else 1
-    return Layout(shapes, order, batch, single, beside, bool(study.look_every(cell)))
+    return Layout(shapes, order, batch, single, beside, looks)
 
 
 def by_layout(study: Study, cells: Sequence[Any], platform: str) -> dict[Layout, list[int]]:
@@ -152,7 +162,7 @@ def by_layout(study: Study, cells: Sequence[Any], platform: str) -> dict[Layout,
 
 def seen_by_update(study: Study, cell: Any, samples: int) -> int:
     """Samples that an update of a cell sees, of so many in its training set."""
-    feed = study.feed(cell)
+    feed = feed_of(study, cell)
     if isinstance(feed, Minibatch):
         seen = min(feed.size, samples)
     else:
@@ -160,6 +170,21 @@ def seen_by_update(study: Study, cell: Any, samples: int) -> int:
     if seen < 1:
         raise UserError(f"study {type(study).__name__}: feed: {feed}: allowed: at least 1 sample")
     return int(seen)
+
+
+def look_every(study: Study, cell: Any) -> int:
+    """Updates from one look at a cell to the next; 0: nobody looks.
+
+    Raises:
+        UserError: the study gives something else.
+    """
+    every = study.look_every(cell)
+    if not (isinstance(every, Real) and float(every).is_integer() and 0 <= every < 2**31):
+        raise UserError(
+            f"study {type(study).__name__}: look_every: {every!r}; allowed: a whole number of"
+            " updates, or 0: nobody looks"
+        )
+    return int(every)
 
 
 def grouped(layouts: Sequence[Layout]) -> dict[Layout, list[int]]:

@@ -16,6 +16,7 @@ from superpos_jax.engine.plan import Pace, Range
 from superpos_jax.engine.study import Look, PyTree, Study
 from superpos_jax.engine.verdicts import ALIVE, NOT_ENDED
 from superpos_jax.errors import UserError
+from superpos_jax.text import printable
 
 BESIDE = "beside"
 """The mapped axis of the cells that are computed side by side."""
@@ -254,6 +255,14 @@ class OneCell:
         kind = jnp.asarray(ended)
         if kind.ndim or not jnp.issubdtype(kind.dtype, jnp.integer):
             raise UserError(f"look: the code is {kind.dtype}{list(kind.shape)}; allowed: {CODE}")
+        structures: list[Any] = [jax.tree.structure(tree) for tree in (memo, state.memo)]
+        if structures[0] != structures[1]:
+            both = (jax.tree.map(_written, tree) for tree in (memo, state.memo))
+            new, old = (printable(tree, 200) for tree in both)
+            raise UserError(
+                f"look: remembers {new}, and memo begins with {old}; allowed: the same; define"
+                " memo(cell, shapes, params) where there is none"
+            )
         memo = jax.tree.map(_like, memo, state.memo)
         return state._replace(memo=memo, ended=kind.astype(jnp.int32))
 
@@ -352,6 +361,12 @@ class _Measured(dict[str, jax.Array]):
         )
 
 
+def _written(value: Any) -> str:
+    """The type and the shape of a value to remember."""
+    value = jnp.asarray(value)
+    return f"{value.dtype}{list(value.shape)}"
+
+
 def _like(new: Any, old: jax.Array) -> jax.Array:
     """A value to remember, of the type it had before.
 
@@ -361,7 +376,7 @@ def _like(new: Any, old: jax.Array) -> jax.Array:
     new = jnp.asarray(new)
     if new.shape != old.shape or not jnp.can_cast(new.dtype, old.dtype, "same_kind"):
         raise UserError(
-            f"look: remembers {new.dtype}{list(new.shape)}, and memo begins with"
-            f" {old.dtype}{list(old.shape)}; allowed: the same"
+            f"look: remembers {_written(new)}, and memo begins with {_written(old)}; allowed: the"
+            " same"
         )
     return new.astype(old.dtype)

@@ -23,6 +23,7 @@ from superpos_jax.engine.layout import (
     all_datasets,
     grouped,
     layout_with,
+    look_every,
     needed_work,
     seen_by_update,
 )
@@ -194,7 +195,7 @@ def _asked(study: Study, platform: str, cell: Any, samples: int) -> _Ask:
     rows = layout.batch or layout.shapes.rows
     cost = layout.shapes.row_cost or study.sample_cost(cell)
     work = _blocks(seen, rows) * rows * cost + study.update_cost(cell)
-    every, updates = int(study.look_every(cell)), int(study.steps(cell))
+    every, updates = look_every(study, cell), int(study.steps(cell))
     return _Ask(layout, seen, every, updates, work, needed_work(study, cell, seen))
 
 

@@ -14,7 +14,7 @@ import abc
 import contextlib
 from collections.abc import Hashable, Mapping
 from dataclasses import fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,7 @@ from superpos_jax.engine.script import SCRIPTS, script_name
 from superpos_jax.engine.terms import (
     HISTORY_POINTS,
     NEVER,
+    ORDER,
     DataSet,
     Feed,
     Fresh,
@@ -72,6 +73,7 @@ __all__ = [
     "Trained",
     "Variable",
     "end_verdicts",
+    "feed_of",
     "first_step",
     "history_steps",
     "shapes_of",
@@ -292,7 +294,7 @@ class Study(abc.ABC):
         of it may cost more than 10 % of the training: then fewer steps, but at least 6. A cell
         that may finish early is expected to do half of its updates. A study may override this.
         """
-        steps, feed = int(self.steps(cell)), self.feed(cell)
+        steps, feed = int(self.steps(cell)), feed_of(self, cell)
         if isinstance(feed, FullBatch):
             return history_steps(steps)
         seen = feed.size if isinstance(feed, Minibatch) else feed.samples
@@ -454,6 +456,21 @@ def shapes_of(study: Study, cell: Any, platform: str) -> Shapes:
     if not isinstance(shapes, Shapes):
         raise UserError(f"study {type(study).__name__}: shapes: {shapes!r}; allowed: Shapes(size)")
     return shapes
+
+
+def feed_of(study: Study, cell: Any) -> Feed:
+    """What an update of a cell sees.
+
+    Raises:
+        UserError: the study gives something else, or an order that is none.
+    """
+    wrong, feed = f"study {type(study).__name__}: feed: ", study.feed(cell)
+    if not isinstance(feed, Feed):
+        raise UserError(f"{wrong}{feed!r}; allowed: FullBatch(), Minibatch(size) or Fresh(samples)")
+    if isinstance(feed, Minibatch) and feed.order not in get_args(ORDER):
+        allowed = ", ".join(map(repr, get_args(ORDER)))
+        raise UserError(f"{wrong}order = {feed.order!r}; allowed: {allowed}")
+    return feed
 
 
 def end_verdicts(study: Study) -> list[int]:

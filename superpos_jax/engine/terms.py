@@ -89,6 +89,9 @@ class FullBatch(NamedTuple):
     """Every update sees all training samples."""
 
 
+ORDER = Literal["epochs", "replace"]
+
+
 class Minibatch(NamedTuple):
     """Every update sees `size` training samples, chosen by the cell's seed and the step.
 
@@ -97,7 +100,7 @@ class Minibatch(NamedTuple):
     """
 
     size: int
-    order: Literal["epochs", "replace"] = "epochs"
+    order: ORDER = "epochs"
 
 
 class Fresh(NamedTuple):

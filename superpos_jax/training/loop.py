@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,9 +12,11 @@ import numpy as np
 from superpos_jax.engine import collective, compilation
 from superpos_jax.engine.once import Once
 from superpos_jax.engine.program import Program
-from superpos_jax.errors import Interrupted
+from superpos_jax.engine.study import Study
+from superpos_jax.errors import Interrupted, UserError
 from superpos_jax.results.cells import stack
 from superpos_jax.results.rows import Measured
+from superpos_jax.text import counted
 from superpos_jax.training.checkpoint import Arrays, under
 from superpos_jax.training.progress import Progress
 
@@ -74,16 +77,18 @@ class Training:
         self.measured.final = last
 
     def _traced(self) -> dict[str, np.ndarray]:
+        """What the study traces of each cell now, (cells, ...).
+
+        Raises:
+            UserError: it traces something else than it says.
+        """
         study, cells = self.program.study, self.program.plan.cells
         if not study.traces:
             return {}
         pairs = zip(cells, self.program.params(self.state), strict=True)
         with np.errstate(all="ignore"):  # a dead cell's weights may be huge
-            traces = [study.trace(cell, params) for cell, params in pairs]
-        return {
-            name: stack([np.asarray(trace[name], np.float32) for trace in traces])
-            for name in study.traces
-        }
+            traces = [_arrays(study, study.trace(cell, params)) for cell, params in pairs]
+        return {name: stack([trace[name] for trace in traces]) for name in study.traces}
 
     def arrays(self) -> Arrays:
         """All of it as arrays, from which a later `Training` goes on."""
@@ -94,6 +99,22 @@ class Training:
             | {f"measured.{name}": value for name, value in measured.items()}
             | {f"state.{name}": leaf for name, leaf in self.program.to_host(self.state).items()}
         )
+
+
+def _arrays(study: Study, trace: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """What a study traces of a cell, of the names and dimensions that its `traces` has."""
+    wrong = f"study {type(study).__name__}: trace: "
+    if not isinstance(trace, Mapping) or {*trace} != {*study.traces}:
+        said = ", ".join(map(str, trace)) if isinstance(trace, Mapping) else type(trace).__name__
+        raise UserError(f"{wrong}{said or 'nothing'}; allowed: {', '.join(study.traces)}")
+    arrays = {name: np.asarray(values, np.float32) for name, values in trace.items()}
+    for name, dims in study.traces.items():
+        if isinstance(dims, str) or arrays[name].ndim != len(dims):
+            raise UserError(
+                f"{wrong}{name} is an array of {counted(arrays[name].ndim, 'dimension')}, and"
+                f" traces says {dims!r}; allowed: a tuple, a name for each"
+            )
+    return arrays
 
 
 def advance(

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from superpos_jax.engine.study import DataSet, Look, Minibatch, Study
+from superpos_jax.engine.study import DataSet, Look, Minibatch, Study, Variable
+from superpos_jax.text import Labels
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,23 @@ BROKEN = {
     "too few samples": ("2 * dataset.samples", "6", "load: 3 samples of DataSet"),
     "a mean": (
         "(weight * (x @ w - 1) ** 2).sum()", "((x @ w - 1) ** 2).mean()", "where all samples have",
+    ),
+    "a mean over rows": (
+        "(weight * (x @ w - 1) ** 2).sum()", "jnp.mean(weight * (x @ w - 1) ** 2)",
+        "in a block of 32 rows and",
+    ),
+    "a sum times a part of the rows": (
+        "(weight * (x @ w - 1) ** 2).sum()", "(weight * (x @ w - 1) ** 2).sum() * (1 / len(x))",
+        "in a block of 32 rows and",
+    ),
+    "a mean over weights": (
+        "(weight * (x @ w - 1) ** 2).sum()",
+        "(weight * (x @ w - 1) ** 2).sum() / jnp.maximum(weight.sum(), 1)",
+        "the loss of two samples is",
+    ),
+    "a penalty outside of the sum": (
+        "** 2).sum()", "** 2).sum() + 0.1 * (w**2).sum()",
+        "and a penalty on the parameters inside of it, weight * (loss + penalty)",
     ),
     "a loss of each": ("** 2).sum()", "** 2)", "loss has the shape (32,)"),
     "an unknown end": (
@@ -108,6 +126,55 @@ BROKEN = {
         "    def init", "    def feed(self, cell):\n        return Minibatch(-1)\n\n    def init",
         "feed: Minibatch(size=-1, order='epochs'): allowed: at least 1 sample",
     ),
+    "a number for a feed": (
+        "    def init", "    def feed(self, cell):\n        return 16\n\n    def init",
+        "feed: 16; allowed: FullBatch(), Minibatch(size) or Fresh(samples)",
+    ),
+    "an order that is none": (
+        "    def init",
+        "    def feed(self, cell):\n        return Minibatch(4, 'shuffle')\n\n    def init",
+        "feed: order = 'shuffle'; allowed: 'epochs', 'replace'",
+    ),
+    "looks twice an update": (
+        "    def init", "    def look_every(self, cell):\n        return 0.5\n\n    def init",
+        "look_every: 0.5; allowed: a whole number of updates, or 0",
+    ),
+    "looks before": (
+        "    def init", "    def look_every(self, cell):\n        return -5\n\n    def init",
+        "look_every: -5; allowed: a whole number of updates, or 0",
+    ),
+    "a dict for labels": (
+        "    Cell = Numbers", "    Cell = Numbers\n    labels = {'lr': 'rate'}",
+        "labels: {'lr': 'rate'}; allowed: Labels(...)",
+    ),
+    "names of values of no number": (
+        "    Cell = Numbers", "    Cell = Numbers\n    labels = Labels(values={'los': ('a', 'b')})",
+        "labels: values: 'los' is no field of Cell; allowed: lr, seed, steps",
+    ),
+    "a memo that nobody began": (
+        "    def init", "    def look_every(self, cell):\n        return 2\n\n"
+        "    def look(self, cell, shapes, now, memo):\n"
+        "        return {'best': now.params}, -1\n\n    def init",
+        "look: remembers {'best': 'float32[2]'}, and memo begins with (); allowed: the same",
+    ),
+    "a number for a trace": (
+        "    def init", "    traces = {'w': ('weight',)}\n\n    def trace(self, cell, w):\n"
+        "        return {'w': w[0]}\n\n    def init",
+        "trace: w is an array of 0 dimensions, and traces says ('weight',)",
+    ),
+    "another trace": (
+        "    def init", "    traces = {'w': ('weight',)}\n\n    def trace(self, cell, w):\n"
+        "        return {'v': w}\n\n    def init", "trace: v; allowed: w",
+    ),
+    "a number given": (
+        "    def init", "    def given(self, cell):\n        return {'noise': 2.0}\n\n    def init",
+        "given: noise is a float; allowed: Variable(dims, values, attrs)",
+    ),
+    "a metric given": (
+        "    def init", "    def given(self, cell):\n"
+        "        return {'train_loss': Variable((), 2.0, {})}\n\n    def init",
+        "given: 'train_loss' is the engine's; give it another name",
+    ),
     "no loss among what is measured": (
         "    def init", "    def measure(self, cell, shapes, w, x, weight):\n"
         "        return {'error': weight.sum()}\n\n    def init",
@@ -122,6 +189,33 @@ BROKEN = {
         "    def init", "    def summarise(self, cell, shapes, w):\n"
         "        return {'verdict': w[0]}\n\n    def init",
         "'verdict' is the engine's; give it another name",
+    ),
+    "a summary with the name of a metric": (
+        "    def init", "    def summarise(self, cell, shapes, w):\n"
+        "        return {'train_loss': w[0]}\n\n    def init",
+        "summarise: 'train_loss' is a metric; allowed: another name",
+    ),
+    "a summary with the name of a number": (
+        "    def init", "    def summarise_update(self, cell, shapes, w, grads, updates):\n"
+        "        return {'lr': w[0]}\n\n    def init",
+        "summarise_update: 'lr' is a number of the cell or a dimension; allowed: another name",
+    ),
+    "a summary twice": (
+        "    def init", "    def summarise(self, cell, shapes, w):\n"
+        "        return {'norm': w[0]}\n\n"
+        "    def summarise_update(self, cell, shapes, w, grads, updates):\n"
+        "        return {'norm': grads[0]}\n\n    def init",
+        "summarise_update: 'norm' is another summary; allowed: another name",
+    ),
+    "a vector for a summary": (
+        "    def init", "    def summarise(self, cell, shapes, w):\n"
+        "        return {'both': w}\n\n    def init",
+        "summarise: both is not a scalar; allowed: scalars by name",
+    ),
+    "a summary without a name": (
+        "    def init", "    def summarise(self, cell, shapes, w):\n"
+        "        return w[0]\n\n    def init",
+        "summarise: returns no mapping; allowed: scalars by name",
     ),
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ import pytest
 from classifier import LEARNED, Classifier, Numbers, Options
 from programs import build, difference, train
 
-from superpos_jax.engine.bits import equations
+from superpos_jax.engine.jaxprs import equations
 from superpos_jax.engine.study import end_verdicts
 from superpos_jax.engine.verdicts import ALIVE, DIVERGED, FINISHED, NOT_ENDED
 from superpos_jax.errors import UserError
