@@ -53,7 +53,7 @@ def check_class(study: type[Study]) -> None:
         for field in getattr(study.labels, named):
             if field not in numbers:
                 raise UserError(
-                    f"study {name}: labels: {named}: {field!r} is no field of Cell; allowed:"
+                    f"study {name}: labels: {named}: {field!r} is not a field of Cell; allowed:"
                     f" {', '.join(numbers)}"
                 )
     own_steps = study.steps is not Study.steps

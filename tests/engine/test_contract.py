@@ -149,7 +149,7 @@ BROKEN = {
     ),
     "names of values of no number": (
         "    Cell = Numbers", "    Cell = Numbers\n    labels = Labels(values={'los': ('a', 'b')})",
-        "labels: values: 'los' is no field of Cell; allowed: lr, seed, steps",
+        "labels: values: 'los' is not a field of Cell; allowed: lr, seed, steps",
     ),
     "a memo that nobody began": (
         "    def init", "    def look_every(self, cell):\n        return 2\n\n"
