@@ -104,10 +104,10 @@ class Training:
 def _arrays(study: Study, trace: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """What a study traces of a cell, of the names and dimensions that its `traces` has."""
     wrong = f"study {type(study).__name__}: trace: "
-    if not isinstance(trace, Mapping) or {*trace} != {*study.traces}:
+    if not isinstance(trace, Mapping) or not {*trace} >= {*study.traces}:
         said = ", ".join(map(str, trace)) if isinstance(trace, Mapping) else type(trace).__name__
         raise UserError(f"{wrong}{said or 'nothing'}; allowed: {', '.join(study.traces)}")
-    arrays = {name: np.asarray(values, np.float32) for name, values in trace.items()}
+    arrays = {name: np.asarray(trace[name], np.float32) for name in study.traces}
     for name, dims in study.traces.items():
         if isinstance(dims, str) or arrays[name].ndim != len(dims):
             raise UserError(
