@@ -19,13 +19,24 @@ NAME = re.compile(r"\w+")
 """Of what a study reports: a folder of this name holds its values."""
 
 
-def reported(study: Study, reports: Sequence[Mapping[str, Variable]], dead: np.ndarray) -> Columns:
+def reported(
+    study: Study,
+    reports: Sequence[Mapping[str, Variable]],
+    dead: np.ndarray,
+    method: str = "report",
+) -> Columns:
     """Columns of what a study reports of each cell; of dead ones only variables with `of_dead`.
+
+    Args:
+        study: whose method returned the reports.
+        reports: one per cell.
+        dead: (cells,) whether each has died.
+        method: named in messages.
 
     Raises:
         UserError: it says something that no result can hold.
     """
-    said = [_arrays(study, report) for report in reports]
+    said = [_arrays(study, report, method) for report in reports]
     dims: dict[str, tuple[str, ...]] = {}
     attrs: dict[str, Mapping[str, Any]] = {}
     for report in reports:
@@ -45,13 +56,13 @@ def reported(study: Study, reports: Sequence[Mapping[str, Variable]], dead: np.n
     return columns
 
 
-def _arrays(study: Study, report: Mapping[str, Variable]) -> dict[str, np.ndarray]:
+def _arrays(study: Study, report: Mapping[str, Variable], method: str) -> dict[str, np.ndarray]:
     """What a study says of one cell, as numbers that a result can hold.
 
     Raises:
         UserError: it says something else.
     """
-    wrong = f"study {type(study).__name__}: report: "
+    wrong = f"study {type(study).__name__}: {method}: "
     if not isinstance(report, Mapping):
         raise UserError(f"{wrong}a {type(report).__name__}; allowed: a dict of Variables by name")
     numbers = {*study.cell_fields(), CELL, STEP, ARM}

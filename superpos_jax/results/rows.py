@@ -102,7 +102,7 @@ def make_table(
     }
     now = measured.now()
     given = [*map(Once(study.given), cells)]
-    of_data, reports = reported(study, given, np.zeros_like(dead)), reports or {}
+    of_data, reports = reported(study, given, np.zeros_like(dead), "given"), reports or {}
     refuse_names(study, [*of_data, *reports], measured)
     columns |= of_data
     is_past = _past(study, cells, measured)
@@ -128,8 +128,16 @@ def make_table(
     return labelled(study, cells, columns, np.array(measured.steps)[is_kept].tolist())
 
 
-def refuse_names(study: Study, names: Iterable[str], measured: Measured) -> None:
+def refuse_names(
+    study: Study, names: Iterable[str], measured: Measured, method: str = "report"
+) -> None:
     """Refuse names of what is measured, and of a report, that the engine has for its own.
+
+    Args:
+        study: whose method gave the names.
+        names: of the report.
+        measured: of the program.
+        method: named in messages.
 
     Raises:
         UserError: with the first of them.
@@ -139,7 +147,7 @@ def refuse_names(study: Study, names: Iterable[str], measured: Measured) -> None
     own |= {*now} - {*study.traces}  # what is traced has a history, and its end is reported
     for name in names:
         if name in own or name.startswith((HISTORY, RETRY)):
-            clash.append(("report: ", name))
+            clash.append((f"{method}: ", name))
     for where, name in clash:
         raise UserError(
             f"study {type(study).__name__}: {where}{name!r} is the engine's; give it another name"

@@ -89,11 +89,8 @@ def try_report(training: Training) -> None:
         error.add_note(TRIED)
         raise
     rows.refuse_names(study, reported(study, [said], np.array([False])), measured)
-    try:
-        given = reported(study, [study.given(program.plan.cells[cell[0]])], np.array([False]))
-        rows.refuse_names(study, given, measured)
-    except UserError as error:  # they are told apart by nothing else
-        raise UserError(str(error).replace(": report: ", ": given: ", 1)) from None
+    given = reported(study, [study.given(program.plan.cells[cell[0]])], np.array([False]), "given")
+    rows.refuse_names(study, given, measured, "given")
 
 
 def _reporter(

@@ -69,6 +69,7 @@ def test_a_number_that_is_the_same_everywhere_has_no_scale():
     table = PLANE.table(result, value="accuracy")
     figure = PLANE.draw(table)
     (axes,) = figure.axes
+    assert axes.collections[0].norm(0.25) == 0.5
     assert {text.get_text() for text in axes.texts} == {"0.25"}
     assert "All are 0.25." in " ".join(text.get_text() for text in figure.texts)
 

@@ -125,10 +125,10 @@ def test_a_number_has_the_type_of_its_field_not_of_a_default_of_0():
         decay: float = 0
 
     study = SimpleNamespace(Cell=Decayed, cell_fields=lambda: ("steps", "decay"))
-    group = SimpleNamespace(slots=np.array([[1, 0], [-1, 1]]))
+    group = SimpleNamespace(slots=np.array([[0, 1], [-1, 1]]))
     stacked = _stack(study, [Decayed(), Decayed(decay=0.5)], group)
     assert (stacked.steps.dtype, stacked.decay.dtype) == (np.int32, np.float32)
-    assert stacked.decay.tolist() == [[0.5, 0], [0.5, 0.5]]
+    assert stacked.decay.tolist() == [[0, 0.5], [0.5, 0.5]]
 
 
 @given(sweeps)

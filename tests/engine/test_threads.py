@@ -71,10 +71,10 @@ def trained_on(cores):
 
 @pytest.mark.parametrize(("first", "second", "count"), [("3", "7", 3), (None, "7", 7)])
 def test_the_variable_that_xla_reads_first_counts(monkeypatch, first, second, count):
-    monkeypatch.delenv(bits.THREADS[0], raising=False)
+    monkeypatch.delenv("PJRT_NPROC", raising=False)
     if first:
-        monkeypatch.setenv(bits.THREADS[0], first)
-    monkeypatch.setenv(bits.THREADS[1], second)
+        monkeypatch.setenv("PJRT_NPROC", first)
+    monkeypatch.setenv("NPROC", second)
     assert bits.threads() == count
 
 
