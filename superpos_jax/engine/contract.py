@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, get_type_hints
 
@@ -18,6 +18,7 @@ from superpos_jax.engine.jaxprs import equations
 from superpos_jax.engine.layout import TRAIN, datasets_of
 from superpos_jax.engine.plan import Plan
 from superpos_jax.engine.study import PyTree, Shapes, Study, shapes_of
+from superpos_jax.engine.terms import ARM, CELL, STEP
 from superpos_jax.errors import UserError
 from superpos_jax.text import Labels
 
@@ -176,10 +177,7 @@ def _check_summaries(
         functions["summarise_update"] = lambda cell, params: study.summarise_update(
             cell, shapes, params, params, params
         )
-    taken = dict.fromkeys(
-        (*study.cell_fields(), "step", "cell", "arm"), "a number of the cell or a dimension"
-    )
-    taken |= dict.fromkeys(("died_at", "ended", "updates"), "the engine's")
+    taken = dict.fromkeys(("died_at", "ended", "updates"), "the engine's")
     for dataset in datasets_of(study, cell):
         taken |= dict.fromkeys((f"{dataset}_{metric}" for metric in metrics), "a metric")
     traced = jax.tree.map(np.asarray, cell)
@@ -188,12 +186,37 @@ def _check_summaries(
         summaries = jax.eval_shape(function, traced, params)
         if not isinstance(summaries, Mapping):
             raise UserError(f"{wrong}returns no mapping; allowed: scalars by name")
+        refuse_taken(study, summaries, f"{own}: ")
         for name, leaf in summaries.items():
             if getattr(leaf, "shape", None) != ():
                 raise UserError(f"{wrong}{name} is not a scalar; allowed: scalars by name")
             if name in taken:
-                raise UserError(f"{wrong}{name!r} is {taken[name]}; allowed: another name")
+                raise UserError(f"{wrong}{name!r} is {taken[name]}; give it another name")
             taken[name] = "another summary"
+
+
+def taken_names(study: Study) -> set[str]:
+    """Names that a result has for the numbers of a cell and for its dimensions."""
+    return {*study.cell_fields(), CELL, STEP, ARM}
+
+
+def refuse_taken(study: Study, names: Iterable[str], where: str = "") -> None:
+    """Refuse one of the `taken_names` for a summary, or for what is reported or traced.
+
+    Args:
+        study: which gave the names.
+        names: to be looked at.
+        where: the method that gave them, for the message.
+
+    Raises:
+        UserError: with the first of them.
+    """
+    for name in names:
+        if name in taken_names(study):
+            raise UserError(
+                f"study {type(study).__name__}: {where}{name!r} is a number of the cell or a"
+                " dimension; give it another name"
+            )
 
 
 def _differ(here: float, there: float) -> bool:

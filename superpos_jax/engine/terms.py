@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from superpos_jax.engine.verdicts import FINISHED
 
 PyTree = Any
+CELL, STEP, ARM = "cell", "step", "arm"
+"""Dimensions of a stored result, and the axis of a sweep's arms."""
 HISTORY_POINTS = 24
 """History is kept at about that many log-spaced steps, and at the first and the last."""
 

@@ -20,12 +20,11 @@ from typing import Any, get_type_hints
 import numpy as np
 import xarray as xr
 
+from superpos_jax.engine.contract import refuse_taken
 from superpos_jax.engine.study import Study
+from superpos_jax.engine.terms import CELL, STEP
 from superpos_jax.engine.verdicts import ALIVE, UNFINISHED, VERDICTS
-from superpos_jax.errors import UserError
 
-CELL, STEP = "cell", "step"
-"""Names of dimensions."""
 HISTORY = "history_"
 """Before the name of a quantity: its values along training."""
 RETRY = "retry_"
@@ -199,11 +198,7 @@ def labelled(
     study: Study, cells: Sequence[Any], columns: Columns, steps: Sequence[int]
 ) -> xr.Dataset:
     """A table of columns whose dimensions may be of unequal length."""
-    if clash := sorted({*columns} & {*study.cell_fields(), CELL, STEP}):
-        raise UserError(
-            f"study {type(study).__name__}: {clash[0]!r} is a number of the cell or a dimension;"
-            " give it another name"
-        )
+    refuse_taken(study, sorted(columns))
     sizes: dict[str, int] = {}
     for dims, values, _ in columns.values():
         for dim, size in zip(dims, values.shape[1:], strict=True):

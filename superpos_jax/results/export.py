@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from superpos_jax.engine.terms import STEP
 from superpos_jax.errors import UserError
-from superpos_jax.results.cells import STEP
 from superpos_jax.results.files import replacing
 from superpos_jax.results.registry import labels_of
 

@@ -13,13 +13,12 @@ import numpy as np
 
 from superpos_jax.engine.once import Once
 from superpos_jax.engine.study import Study
+from superpos_jax.engine.terms import ARM
 from superpos_jax.errors import UserError
 from superpos_jax.results import ranges
 from superpos_jax.results.values import brief, checked, is_whole, nearest
 
 MAX_CELLS = ranges.MOST
-ARM = "arm"
-"""The dimension that the arms of a sweep make."""
 
 Number = int | float
 Values = Sequence[Number | str] | str

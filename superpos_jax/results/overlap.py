@@ -16,8 +16,9 @@ import numpy as np
 import xarray as xr
 
 from superpos_jax.engine.study import DataSet, Study
+from superpos_jax.engine.terms import CELL, STEP
 from superpos_jax.engine.verdicts import UNFINISHED
-from superpos_jax.results.cells import CELL, HISTORY, STEP, cells_of
+from superpos_jax.results.cells import HISTORY, cells_of
 from superpos_jax.results.store import read_table, study_of
 from superpos_jax.results.view import provenance, swept
 from superpos_jax.text import counted, written

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from superpos_jax.engine.contract import refuse_taken, taken_names
 from superpos_jax.engine.study import Study, Variable
 from superpos_jax.errors import UserError
 from superpos_jax.results.admission import NUMBERS
-from superpos_jax.results.cells import CELL, STEP, Columns, missing, stack
-from superpos_jax.results.grid import ARM
+from superpos_jax.results.cells import Columns, missing, stack
 from superpos_jax.text import counted
 
 NAME = re.compile(r"\w+")
@@ -65,7 +65,7 @@ def _arrays(study: Study, report: Mapping[str, Variable], method: str) -> dict[s
     wrong = f"study {type(study).__name__}: {method}: "
     if not isinstance(report, Mapping):
         raise UserError(f"{wrong}a {type(report).__name__}; allowed: a dict of Variables by name")
-    numbers = {*study.cell_fields(), CELL, STEP, ARM}
+    taken = taken_names(study)
     arrays = {}
     for name, variable in report.items():
         if not (isinstance(name, str) and NAME.fullmatch(name)):
@@ -75,10 +75,7 @@ def _arrays(study: Study, report: Mapping[str, Variable], method: str) -> dict[s
                 f"{wrong}{name} is a {type(variable).__name__};"
                 " allowed: Variable(dims, values, attrs)"
             )
-        if name in numbers:
-            raise UserError(
-                f"{wrong}{name!r} is a number of the cell or a dimension; give it another name"
-            )
+        refuse_taken(study, [name], f"{method}: ")
         values, dims = np.asarray(variable.values), variable.dims
         if values.dtype.name not in NUMBERS:
             raise UserError(
@@ -103,7 +100,7 @@ def _arrays(study: Study, report: Mapping[str, Variable], method: str) -> dict[s
                     " numbers, lists of them, by name"
                 )
         for dim in dims:
-            if dim in numbers or dim in report or dims.count(dim) > 1 or not isinstance(dim, str):
+            if dim in taken or dim in report or dims.count(dim) > 1 or not isinstance(dim, str):
                 raise UserError(
                     f"{wrong}{name}: its dims are {tuple(dims)}; allowed: other names than"
                     f" {dim!r}: none of a number of the cell or of a variable, and none twice"

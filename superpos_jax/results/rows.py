@@ -11,13 +11,13 @@ import xarray as xr
 
 from superpos_jax.engine.once import Once
 from superpos_jax.engine.study import Study
+from superpos_jax.engine.terms import STEP
 from superpos_jax.engine.verdicts import ALIVE, UNFINISHED
 from superpos_jax.errors import UserError
 from superpos_jax.results.cells import (
     HISTORY,
     OUTCOME,
     RETRY,
-    STEP,
     Columns,
     labelled,
     missing,

@@ -34,9 +34,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from superpos_jax.engine.study import Study
+from superpos_jax.engine.terms import ARM
 from superpos_jax.errors import UserError
 from superpos_jax.results import ranges
-from superpos_jax.results.grid import ARM, Grid, make_grid, refuse_wrong
+from superpos_jax.results.grid import Grid, make_grid, refuse_wrong
 from superpos_jax.results.registry import figure_names, load_study
 from superpos_jax.results.tables import Arms, Option, Value, Values, complaint, toml, toml_key
 from superpos_jax.results.values import choices, nearest

@@ -12,12 +12,11 @@ import xarray as xr
 
 from superpos_jax.engine.once import Once
 from superpos_jax.engine.study import Study
+from superpos_jax.engine.terms import CELL, STEP
 from superpos_jax.engine.verdicts import FAILED, NON_FINITE, UNFINISHED, VERDICTS
 from superpos_jax.results.cells import (
-    CELL,
     OUTCOME,
     RETRY,
-    STEP,
     absent,
     cells_of,
     join,

@@ -87,7 +87,7 @@ class Training:
             return {}
         pairs = zip(cells, self.program.params(self.state), strict=True)
         with np.errstate(all="ignore"):  # a dead cell's weights may be huge
-            traces = [_arrays(study, study.trace(cell, params)) for cell, params in pairs]
+            traces = [_as_said(study, study.trace(cell, params)) for cell, params in pairs]
         return {name: stack([trace[name] for trace in traces]) for name in study.traces}
 
     def arrays(self) -> Arrays:
@@ -101,7 +101,7 @@ class Training:
         )
 
 
-def _arrays(study: Study, trace: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def _as_said(study: Study, trace: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """What a study traces of a cell, of the names and dimensions that its `traces` has."""
     wrong = f"study {type(study).__name__}: trace: "
     if not isinstance(trace, Mapping) or not {*trace} >= {*study.traces}:

@@ -193,19 +193,19 @@ BROKEN = {
     "a summary with the name of a metric": (
         "    def init", "    def summarise(self, cell, shapes, w):\n"
         "        return {'train_loss': w[0]}\n\n    def init",
-        "summarise: 'train_loss' is a metric; allowed: another name",
+        "summarise: 'train_loss' is a metric; give it another name",
     ),
     "a summary with the name of a number": (
         "    def init", "    def summarise_update(self, cell, shapes, w, grads, updates):\n"
         "        return {'lr': w[0]}\n\n    def init",
-        "summarise_update: 'lr' is a number of the cell or a dimension; allowed: another name",
+        "summarise_update: 'lr' is a number of the cell or a dimension; give it another name",
     ),
     "a summary twice": (
         "    def init", "    def summarise(self, cell, shapes, w):\n"
         "        return {'norm': w[0]}\n\n"
         "    def summarise_update(self, cell, shapes, w, grads, updates):\n"
         "        return {'norm': grads[0]}\n\n    def init",
-        "summarise_update: 'norm' is another summary; allowed: another name",
+        "summarise_update: 'norm' is another summary; give it another name",
     ),
     "a vector for a summary": (
         "    def init", "    def summarise(self, cell, shapes, w):\n"
