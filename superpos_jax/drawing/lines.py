@@ -75,9 +75,9 @@ def seed_words(table: pd.DataFrame, what: str = "Lines") -> str:
     if (edges := band(table)) is None:
         return "One seed."
     wide = "over all" if edges[0] == "min" else "over the middle half"
-    fewer = (
-        " (fewer where some are missing)" if table[["died", "unfinished"]].any(axis=None) else ""
-    )
+    along = "step" in table  # then runs counts those that are there
+    missing = table["runs"] < seeds if along else table[["died", "unfinished"]].any(axis=1)
+    fewer = " (fewer where some are missing)" if missing.any() else ""
     return f"{what}: median of {seeds} seeds{fewer}, bands {wide} of them."
 
 

@@ -27,6 +27,10 @@ def test_bands_are_all_seeds_or_the_middle_half_of_many(runs, edges):
     else:
         assert words.startswith(f"Dots: median of {runs} seeds, bands")
         assert some.startswith(f"Dots: median of {runs} seeds (fewer where some are missing), ")
+        along = table.assign(step=[1, 2], unfinished=[1, 0])  # all are there at every step
+        assert lines.seed_words(along, "Dots") == words
+        fewer = lines.seed_words(along.assign(runs=[runs, runs - 1]), "Dots")
+        assert fewer.startswith(f"Dots: median of {runs} seeds (fewer where some are missing), ")
 
 
 @pytest.mark.parametrize("key", ["quickstart", "paper/P5"])

@@ -79,9 +79,11 @@ def test_a_negligible_range_is_not_stretched(grid):
     assert np.ptp(normalized(table)["median"]) == pytest.approx(0.05)
 
 
-def test_collapsed_networks_do_not_set_the_scale(grid):
-    table = FIGURES["groups"].table(grid, rho=[0.9])
-    table["unconverged"] = np.where(table["lr"] == 2.0, table["runs"], 0)
+@pytest.mark.parametrize(("lost", "most"), [("unconverged", 3), ("died", 2)])
+def test_collapsed_networks_do_not_set_the_scale(grid, lost, most):
+    table = FIGURES["groups"].table(grid, rho=[0.9]).assign(unconverged=0, died=0)
+    assert (table["runs"] == 3).all()
+    table[lost] = np.where(table["lr"] == 2.0, most, 0)
     table["median"] = table["lr"]
     assert normalized(table).groupby("lr")["median"].first().tolist() == pytest.approx(
         [0, 0.4 / 0.9, 1, (2 - 0.1) / 0.9]

@@ -193,6 +193,7 @@ def _draw(table: pd.DataFrame) -> Figure:
     for panel, quantity in zip(panels, QUANTITIES, strict=True):
         _lines(panel, numbers[numbers["quantity"] == quantity], colours)
         panel.set_title(QUANTITIES[quantity], size=9)
+        panel.set_ylabel("share" if quantity == "purity" else "correlation")
     chance_level = float(numbers["chance"].iloc[0])
     categorised = bool(np.isfinite(chance_level))
     panels[-1].set_visible(categorised)
@@ -253,7 +254,7 @@ def _caption(numbers: pd.DataFrame, maps: pd.DataFrame) -> list[str]:
     words = maps.loc[maps["row"] == maps["row"].iloc[0], "category"]
     above = (
         "Above: correlation over all pairs of words of their cosine in W with their correlation in"
-        " the data, or with their second moment"
+        " the data, or with their second moment E[fᵢfⱼ]/√(E[fᵢ²]E[fⱼ²])"
     )
     if not (words != "").any():
         none = "Below: t-SNE on cosines; none of the words is in one of our categories."

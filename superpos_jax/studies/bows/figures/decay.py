@@ -143,6 +143,7 @@ def _strengths(panel: Axes, rows: pd.DataFrame) -> None:
     offsets = np.stack([np.full(len(named), 3.0), np.where(below, -8.0, 4.0)], axis=1)
     texts = [f"{strength:g}" for strength in named["strength"]]
     places = panel.transData.transform(points) * 72 / panel.figure.dpi + offsets
+    places[:, 0] += [0.3 * SIZE * len(text) for text in texts]  # from the left edge to the middle
     room = with_room(places, texts, SIZE)
     for i in np.flatnonzero(room):
         colour = KINDS[named["kind"].iloc[i]][0]
@@ -157,7 +158,8 @@ def _caption(table: pd.DataFrame) -> list[str]:
     spread = f"Median of {seeds} seeds, bars over all of them." if seeds > 1 else "One seed."
     return [
         f"Numbers at the {NAMED} strongest, where there is room: weight decay, or the factor of the"
-        " L2 term. Ring: W^T W against cos(2π(i - j)/d), off the diagonal.",
+        " L2 term. Ring: WᵀW against cos(2π(i - j)/d), i and j two of the d features.",
+        "PCA: the best linear model, in closed form.",
         spread,
         lost_words(trained),
     ]

@@ -1,4 +1,4 @@
-"""Which features overlap: W^T W of trained models over m, beside the data's covariance and PCA."""
+"""Which features overlap: W^T W / |W|^2 over m, beside the data's covariance and PCA."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ from superpos_jax.studies.bows.labels import LABELS
 NEEDS = Needs(swept=("m",))
 COLUMNS, LARGEST = 9, 64
 """Values of m, at most, and features, of which every pair is drawn."""
+ROUNDING = 1e-6
+"""Overlaps, relative to the diagonal, below which they are rounding errors and follow nothing."""
 DATA, PCA = "data", "PCA"
 """Rows that are no trained models."""
 
@@ -72,7 +74,8 @@ def gram_table(result: Result, **select: Any) -> pd.DataFrame:
 
 def _of_weights(row: str, m: int, W: np.ndarray) -> pd.DataFrame:
     G = geometry.gram(W)
-    scores = geometry.cyclic_correlation(G), geometry.antipodality(W)
+    overlaps = geometry.identity_gap(W) > ROUNDING
+    scores = geometry.cyclic_correlation(G) if overlaps else np.nan, geometry.antipodality(W)
     return _entries(row, m, G, *scores)
 
 
@@ -110,14 +113,14 @@ def _draw(table: pd.DataFrame) -> Figure:
     rows, ms = models["row"].unique().tolist(), models["m"].unique().tolist()
     size = 0.92
     width = max(6.8, size * (len(ms) + 1) + 1.6)
-    title = "Overlaps of features: W\u1d40W of trained models"
+    title = "Overlaps of features: W\u1d40W / |W|² of trained models"
     setting, caption = table.attrs["setting"], _caption(table)
     figure = look.page(width, (size + 0.27) * len(rows) + 0.2, title, setting, caption)
     grid = figure.subplots(len(rows), len(ms) + 1, squeeze=False)
     covariance = table[table["row"] == DATA]
     bound = _largest_overlap(covariance)
     _panel(grid[0, 0], covariance, Normalize(-bound, bound))
-    grid[0, 0].set_title("data: covariance", size=8, pad=3)
+    grid[0, 0].set_title("data: covariance\n/ its trace", size=8, pad=3)
     for empty in grid[1:, 0]:
         empty.set_visible(False)
     for line, row in zip(grid, rows, strict=True):
@@ -131,6 +134,8 @@ def _draw(table: pd.DataFrame) -> Figure:
             scores = entries[["cyclic", "antipodality"]].iloc[0]
             if np.isfinite(scores["cyclic"]):
                 words += f"\n{scores['cyclic']:.2f}   {scores['antipodality']:.2f}"
+            elif np.isfinite(scores["antipodality"]):
+                words += f"\n–   {scores['antipodality']:.2f}"
             panel.set_title(words.strip("\n"), size=7.5, pad=3, color=SOFT)
         line[1].set_ylabel(row, size=8.5)
         bar = figure.colorbar(ScalarMappable(norm, "RdBu_r"), ax=line.tolist(), pad=0.01, aspect=10)
@@ -156,15 +161,15 @@ def _panel(axes: Axes, entries: pd.DataFrame, norm: Normalize) -> None:
 
 
 def _caption(table: pd.DataFrame) -> list[str]:
-    ring = table["cyclic"].notna().any()
+    ring, d = table["cyclic"].notna().any(), int(table["i"].max()) + 1
     return [
-        "Rows and columns of a panel: features. One colour scale a row, up to the largest overlap"
-        " of two features; the diagonal may be beyond it.",
-        "Above a panel: correlation with the ring cos(2\u03c0(i - j)/d), and the share of features"
-        " with an antipode (cosine below -0.8)."
+        "Rows and columns: features. Each matrix is divided by its trace: on average the diagonal"
+        f" is 1/d = {1 / d:.3f}. Colours go up to the largest overlap of the row.",
+        "Above a panel: correlation with the ring cos(2\u03c0(i - j)/d), a dash without overlaps;"
+        " share of features with an antipode (cosine below -0.8)."
         if ring
         else "",
-        "PCA: the best linear model, in closed form.",
+        "PCA: best linear model.",
         "One seed.",
     ]
 

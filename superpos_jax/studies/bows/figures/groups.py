@@ -127,11 +127,18 @@ def _draw(table: pd.DataFrame) -> Figure:
 def _caption(table: pd.DataFrame) -> list[str]:
     first = table[(table["norm"] == "off_diagonal") & (table["model"] == "trained")]
     raw = first.loc[first.groupby(["weight_decay", "group"])["median"].idxmax()]
-    last = raw[raw["weight_decay"] == raw["weight_decay"].max()]
-    places = ", ".join(f"{row['group']} at m = {row['m']}" for _, row in last.iterrows())
+    most = first["m"].max()
+    places = []
+    for decay, own in raw.groupby("weight_decay"):
+        peaks = (
+            f"{row['group']} {row['m']}{' or beyond' if row['m'] == most else ''}"
+            for _, row in own.iterrows()
+        )
+        places.append(f"{LABELS.describe({'weight_decay': decay})}: {', '.join(peaks)}")
     return [
         seed_words(table),
-        f"Largest overlaps at the largest weight decay: {places}.",
+        "Off-diagonal norm: root of the sum of squared overlaps within a group.",
+        f"It is largest at m: {'; '.join(places)}.",
         lost_words(first[first["group"] == first["group"].iloc[0]]),
     ]
 

@@ -20,6 +20,7 @@ from superpos_jax.drawing.select import Result, narrow
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.drawing.style import INK
 from superpos_jax.results.runs import axes as axes_of
+from superpos_jax.studies.bows.figures.gram import ROUNDING
 from superpos_jax.studies.bows.figures.setting import tidy
 from superpos_jax.studies.bows.labels import LABELS
 
@@ -33,7 +34,7 @@ QUANTITIES: Mapping[str, str] = {
     "ring_score": "ring score",
     "geometry_follows_data": "geometry follows data",
     "antipodality": "share with an antipode",
-    "W_norm2": "|W|²",
+    "W_norm2": "|W|², sum of squares",
 }
 """What is drawn where it is there, and what the axis says."""
 MOST = 4
@@ -60,6 +61,10 @@ def measures_table(result: Result, **select: Any) -> pd.DataFrame:
     keep = ("activation", "weight_decay", along)
     dataset, taken = narrow(result.dataset, keep, select)
     frames = []
+    for prefix in ("", PCA):  # what is left of overlaps that vanish follows nothing
+        ring, gap = prefix + "cyclic_correlation", prefix + "identity_gap"
+        if ring in dataset and gap in dataset:
+            dataset[ring] = dataset[ring].where(dataset[gap] > ROUNDING)
     for quantity in _drawn(dataset):
         frames.append(scalars.summary(dataset, quantity, keep).assign(quantity=quantity))
         if PCA + quantity in dataset:
@@ -71,6 +76,7 @@ def measures_table(result: Result, **select: Any) -> pd.DataFrame:
     frame["activation"] = frame["activation"].map(lambda value: names.get(value, value))
     frame = tidy(result, frame, taken)
     frame.attrs["along"] = along
+    frame.attrs["level"] = float(dataset["ring_level"].mean()) if "ring_level" in dataset else None
     return frame
 
 
@@ -133,6 +139,8 @@ def _draw(table: pd.DataFrame) -> Figure:
                 chosen = (own["activation"] == activation) & (own["weight_decay"] == decay)
                 line(axes, along, own[chosen], color=colour)
             crosses(axes, along, own[own["activation"] == activation])
+            if quantity == "ring_score" and table.attrs["level"]:
+                axes.axhline(table.attrs["level"], color=look.SOFT, lw=0.9, ls=(0, (1, 2)))
             axes.set_ylabel(QUANTITIES[quantity])
         panels[0].set_title(activation, loc="left", weight="bold")
     places = np.sort(table[along].unique())
@@ -156,8 +164,10 @@ def _draw(table: pd.DataFrame) -> Figure:
 
 def _caption(trained: pd.DataFrame) -> list[str]:
     words = {
-        "cyclic_correlation": "Correlation with the ring: of W^T W with cos(2π(i - j)/d), off the"
-        " diagonal.",
+        "cyclic_correlation": "Correlation with the ring: of WᵀW with cos(2π(i - j)/d), i and j two"
+        " of the d features; none where no two overlap.",
+        "ring_score": "Ring score: 1 for months evenly in order on a circle; 95 % of random orders"
+        " are below the dotted line.",
         "geometry_follows_data": "Geometry follows data: correlation over all pairs of features of"
         " their cosine in W with their correlation in the data.",
         "antipodality": "Antipode: another feature at a cosine below -0.8; a ring of even size has"

@@ -28,6 +28,9 @@ PREFERRED = {"m": 120, "weight_decay": 1.0}
 """The model that is shown by default: the one nearest to that."""
 TARGETS, OFTEN, BINS = 3, 200, 40
 """Words that are shown, held-out bags that each is in (or a tenth of all), bins of a density."""
+SILENT = -0.05
+"""R^2 of a word alone that the model at least does not answer wrongly: a dead word is just below 0,
+one that comes on with every other word far below."""
 STACKS = {
     "related": "with\nrelated words",
     "unrelated": "with\nunrelated words",
@@ -62,8 +65,9 @@ def mechanism_table(result: Result, **select: Any) -> pd.DataFrame:
     density; alone, what it is for the target alone. Part "tower": stack, word ("bias", "itself", or
     of the context) and value, what it adds to the pre-activation. The targets are those of the
     largest R^2 in context less alone, of words in 200 held-out bags or more, or in a tenth of all
-    bags where these are fewer. Of every axis one value is taken: by default m nearest to 120,
-    weight decay nearest to 1, the first of others.
+    bags where these are fewer, that the model does not answer wrongly alone (R^2 >= -0.05). Of
+    every axis one value is taken: by default m nearest to 120, weight decay nearest to 1, the first
+    of others.
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
@@ -79,7 +83,9 @@ def mechanism_table(result: Result, **select: Any) -> pd.DataFrame:
     model, features = cell.model, features_of(result, cell.cell)
     gain = values["r2"].values - values["one_hot_r2"].values
     least = min(OFTEN, len(features.validation) // 10)
-    gain = np.where(features.validation.sum(axis=0) >= least, gain, -np.inf)
+    is_shown = features.validation.sum(axis=0) >= least
+    is_shown &= values["one_hot_r2"].values >= SILENT
+    gain = np.where(is_shown, gain, -np.inf)
     near = related(cell.spectrum.correlation)
     exact = reconstruction.r2(cell.pca, features.validation)
     frames = []
@@ -194,6 +200,7 @@ def _density(panel: Axes, curve: pd.DataFrame) -> None:
     high = panel.get_ylim()[1]
     panel.text(alone, high, " alone", size=7.5, color=VERMILLION, va="top")
     panel.set_yticks([])
+    panel.set_ylabel("density")
 
 
 def _towers(panel: Axes, towers: pd.DataFrame) -> None:
@@ -220,8 +227,8 @@ def _caption(table: pd.DataFrame) -> list[str]:
     return [
         "Words of the largest R² in context less alone, and the four most correlated with each:"
         f" {words}.",
-        f"Each word is in {table.attrs['least']} held-out bags or more.",
-        "Right: what adds up to the pre-activation.",
+        f"Each target is in {table.attrs['least']} held-out bags or more. Middle: over those bags;"
+        " dashed: the word alone. Right: what adds up to the pre-activation.",
     ]
 
 

@@ -150,7 +150,8 @@ def _scatter(panel: Axes, own: pd.DataFrame, norm: LogNorm) -> None:
     for threshold, dashes in THRESHOLDS.items():
         panel.axvline(threshold, color=SOFT, lw=0.8, ls=dashes, zorder=1)
         panel.plot([LOWEST, threshold], [threshold] * 2, color=SOFT, lw=0.8, ls=dashes, zorder=1)
-    panel.scatter(x, y, c=own["frequency"], norm=norm, cmap="viridis", s=7, lw=0, zorder=2)
+    dots: dict[str, Any] = {"norm": norm, "cmap": "viridis", "s": 7, "lw": 0, "clip_on": False}
+    panel.scatter(x, y, c=own["frequency"], zorder=2, **dots)
     panel.set(xlim=(LOWEST, 1.02), ylim=(LOWEST, 1.02))
     panel.set_ylabel("R² of the ReLU model")
 
@@ -180,8 +181,10 @@ def _caption(deciles: pd.DataFrame, counts: pd.DataFrame) -> list[str]:
         for _, row in trained.iterrows()
     )
     return [
-        "Left: held-out R² of each word; right of a line a linear decoder of the hidden vectors"
-        " reconstructs it, above a line and left of it only the ReLU does.",
+        f"Left: held-out R² of each word, below {LOWEST:g} at the edge. Lines: R² ="
+        f" {' and '.join(f'{value:g}' for value in THRESHOLDS)}, as on the right. A word right of a"
+        " line is linear: a linear decoder of the hidden vectors reconstructs it. Left of the line"
+        " and above it only the ReLU does.",
         f"At R² = {max(THRESHOLDS):g}, {told}.",
         f"Right: median of {seeds} seeds, band over all of them." if seeds > 1 else "One seed.",
     ]

@@ -31,6 +31,8 @@ from superpos_jax.text import NBSP
 
 M, DECAYS = 120, (0.0, 4.0)
 """Of which models: those of the nearest m and weight decays."""
+LITTLE = 0.05
+"""Share of a word's squared length in the plane below which its direction there says little."""
 LEAST = 0.3
 """Radians between the names of two words around a panel."""
 
@@ -192,8 +194,9 @@ def _plane(panel: Axes, months: pd.DataFrame, words: pd.DataFrame) -> None:
     panel.scatter(x, y, c=colours, s=14, lw=0, zorder=3)
     names = [month[:3] for month in months["word"]]
     _around(panel, names, months[["x", "y"]].to_numpy(), 1.17 * reach, size=6, color=INK)
-    for left, above in zip(to, up, strict=True):
-        panel.plot([0, left], [0, above], color=VERMILLION, lw=1.2, zorder=2)
+    for left, above, held in zip(to, up, words["held"], strict=True):
+        faint = 0.3 if held < LITTLE else 1.0
+        panel.plot([0, left], [0, above], color=VERMILLION, lw=1.2, alpha=faint, zorder=2)
     seasonal, ends = words["word"].tolist(), words[["x", "y"]].to_numpy()
     _around(panel, seasonal, ends, 1.52 * reach, size=7, color=VERMILLION)
 
@@ -215,17 +218,17 @@ def _bars(panel: Axes, adds: pd.DataFrame) -> None:
     names = [word[:3] for word in adds["word"]]
     panel.set_xticks(range(len(values)), labels=names, rotation=90, size=7)
     share = abs(values.sum()) / np.abs(values).sum()
-    panel.set_title(f"sum {values.sum():.2f}, {share:.2f} of the parts", size=8, color=SOFT)
+    text = f"sum {values.sum():.2f}, {100 * share:.0f}{NBSP}% of the sum of absolute values"
+    panel.set_title(text, size=7.5, color=SOFT)
 
 
 def _caption(table: pd.DataFrame) -> list[str]:
-    below = (
-        f"Below: what a month alone adds to the pre-activation of {CHRISTMAS}, and the sum over"
-        " that of absolute values."
-    )
+    below = f"Below: what a month alone adds to the pre-activation of {CHRISTMAS}; scales differ."
     return [
         "Above: principal components of the months' unit vectors. Closer: by the mean cosine with"
-        " their own months and with the others.",
+        " their own months and with the others, in all m dimensions. Pale: less than"
+        f" {100 * LITTLE:.0f}{NBSP}% of a word's norm² is in the plane, where its direction says"
+        " little.",
         *([below] if (table["part"] == "adds").any() else []),
         "One seed.",
     ]

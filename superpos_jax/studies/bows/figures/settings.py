@@ -71,7 +71,7 @@ def _draw(table: pd.DataFrame) -> Figure:
     lines = [(quantity, decay) for quantity in QUANTITIES for decay in decays]
     wide, high = 0.42 * len(betas) + 0.5, 0.3 * len(ss) + 0.5
     width = max(6.8, wide * len(ms) + 2.4)
-    title = "Pairs and rings over the numbers of the data"
+    title = "Pairs and rings over s and β"
     body = high * len(lines) + 0.4
     figure = look.page(width, body, title, table.attrs["setting"], _caption(table))
     grid = figure.subplots(len(lines), len(ms), squeeze=False, sharex=True, sharey=True)
@@ -108,7 +108,9 @@ def _caption(table: pd.DataFrame) -> list[str]:
     first = table[table["quantity"] == next(iter(QUANTITIES))]
     return [
         f"Each cell: the mean over {seeds} seeds." if seeds > 1 else "One seed.",
-        "Antipode: another feature at a cosine below -0.8. Ring: W^T W against cos(2π(i - j)/d).",
+        "Feature i is on with probability sigmoid(s⟨uᵢ, z⟩ + β), z random: uᵢ is the i-th of d = 12"
+        " points of a circle. Antipode: another feature at a cosine below -0.8. Ring: WᵀW against"
+        " cos(2π(i - j)/d).",
         lost_words(first),
     ]
 

@@ -42,12 +42,14 @@ def city_map_table(result: Result, **select: Any) -> pd.DataFrame:
     """The numbers of `map`: one row per place that is drawn and number of dimensions.
 
     Columns: emb_dim, latitude and longitude (as the probe reads them, degrees), held_out, name
-    (empty of most), r2 (on held-out places). Of several seeds the first one is drawn.
+    (empty of most), r2 (on held-out places), r2_min and r2_max (of all seeds). Of several seeds the
+    first one is drawn.
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
     seeds = next(iter(seed_values(result.dataset)), {})
     dataset, taken = narrow(result.dataset, ("emb_dim",), {**seeds, **select}, pool=())
+    point = {axis: value for axis, value in taken.items() if axis not in seeds}
     frames = []
     names = ["", *dataset["mark"].attrs["names"]]
     for index in evenly(dataset.sizes["emb_dim"], PANELS):
@@ -61,7 +63,10 @@ def city_map_table(result: Result, **select: Any) -> pd.DataFrame:
             "name": [names[mark] for mark in cell["mark"].values[drawn].astype(int)],
         }
         frame = pd.DataFrame({"emb_dim": cell["emb_dim"].item(), **columns})
-        frames.append(frame.assign(r2=cell["probe_r2"].item()))
+        every = result.dataset["probe_r2"].sel(emb_dim=cell["emb_dim"].item(), **point)
+        low, high = float(every.min()), float(every.max())
+        r2 = cell["probe_r2"].item()
+        frames.append(frame.assign(r2=r2, r2_min=low, r2_max=high))
     frame = tidy(result, pd.concat(frames, ignore_index=True), taken)
     frame.attrs["source"] = dataset["read"].attrs.get("source", "")
     return frame
@@ -106,7 +111,7 @@ def _draw(table: pd.DataFrame) -> Figure:
     wide = 3.2 if across > 1 else 6.4
     low, high = _extent(table)
     aspect = 1 / max(0.2, np.cos(np.radians((low[1] + high[1]) / 2)))
-    tall = wide * aspect * (high[1] - low[1]) / (high[0] - low[0]) + 0.3
+    tall = wide * aspect * (high[1] - low[1]) / (high[0] - low[0]) + 0.4
     title = "A linear map of the cities without correlated data"
     caption = [
         "Points: where a linear probe of a place's vector puts it. R$^2$ on places held out from"
@@ -116,14 +121,20 @@ def _draw(table: pd.DataFrame) -> Figure:
     ]
     setting = table.attrs["setting"]
     figure = look.page(wide * across + 0.2, tall * down, title, setting, caption, key="top")
-    panels = figure.subplots(down, across, squeeze=False).ravel()
+    panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
     for panel in panels[len(dims) :]:
         panel.set_visible(False)
     for panel, dim in zip(panels, dims, strict=False):
         own = table[table["emb_dim"] == dim]
         _places(panel, own)
         panel.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect=aspect)
-        panel.set_title(f"{dim} dimensions: R$^2$ = {own['r2'].iloc[0]:.2f}", size=9, pad=4)
+        r2, least, most = own[["r2", "r2_min", "r2_max"]].iloc[0]
+        others = f" (seeds: {least:.2f} to {most:.2f})" if most > least else ""
+        panel.set_title(f"{dim} dimensions: R$^2$ = {r2:.2f}{others}", size=9, pad=4)
+        panel.locator_params(nbins=4)
+        panel.tick_params(labelsize=7.5, length=2, width=0.5)
+        panel.set(xlabel="longitude (°)", ylabel="latitude (°)")
+        panel.label_outer()
     figure.draw_without_rendering()  # sizes of the panels are known from here on
     for panel, dim in zip(panels, dims, strict=False):
         own = table[table["emb_dim"] == dim]
@@ -149,7 +160,6 @@ def _places(panel: Axes, own: pd.DataFrame) -> None:
     for (_, colour), out in zip(KINDS, (False, True), strict=True):
         part = own[own["held_out"] == out]
         panel.scatter(part["longitude"], part["latitude"], s=5, color=colour, lw=0, alpha=0.75)
-    panel.set(xticks=[], yticks=[])
     for side in panel.spines.values():
         side.set(color=GRID, linewidth=0.8)
 

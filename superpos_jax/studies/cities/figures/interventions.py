@@ -80,9 +80,9 @@ def interventions(result: Result, **select: Any) -> Figure:
 
 @look.style
 def _draw(table: pd.DataFrame) -> Figure:
-    title = "Two directions carry the answers"
+    title = "Answers with only the probe's plane, or without it"
     setting, caption = table.attrs["setting"], _caption(table)
-    words = {NONE: "as trained", **WORDS}
+    words = {NONE: "as trained", **WORDS, "rescale": "the plane removed, norms restored"}
     room = look.side_room(words.values())
     figure = look.page(5.6 + room, 3.5, title, setting, caption, key="side", room=room)
     axes = figure.subplots()
@@ -99,17 +99,17 @@ def _draw(table: pd.DataFrame) -> Figure:
         Line2D([], [], color=COLOURS[name], lw=1.5, marker=MARKERS[name], ms=4, label=words[name])
         for name in COLOURS
     ]
-    keys.append(Line2D([], [], label="the most frequent direction", **DASHES))
+    keys.append(Line2D([], [], label="always the commonest answer", **DASHES))
     look.page_key(figure, [*keys, *seed_key(table)])
     return figure
 
 
 def _caption(table: pd.DataFrame) -> list[str]:
     return [
+        "Task: in which of 8 compass directions one city lies from another.",
         seed_words(table),
-        "The plane: the two directions in which a linear probe reads latitude and longitude. When"
-        " only the plane is kept, all other directions are set to their mean over places. In two"
-        " dimensions the plane is the whole space.",
+        "The plane: the two axes in which a linear probe reads latitude and longitude; all of a"
+        " vector in 2 dimensions. To keep only it sets the rest to its mean over places.",
         lost_words(table[table["intervention"] == NONE]),
     ]
 

@@ -173,6 +173,8 @@ def dimension_words(table: pd.DataFrame) -> list[str]:
     sentences = ["D: 1 for a vector with a dimension of its own, 1/k where k share one."]
     seeds = table.loc[table["runs"] > 0, "runs"]
     of = f"of {int(seeds.min())} to {int(seeds.max())} seeds" if seeds.nunique() > 1 else ""
+    if len(seeds) and seeds.nunique() == 1 and seeds.iloc[0] > 1:
+        of = f"of all {int(seeds.iloc[0])} seeds together"
     many = (table["count"] > LARGEST + SPREAD).any()
     some = f"the {LARGEST} largest and {SPREAD} others of each kind" if many else ""
     if drawn := ", ".join(filter(None, (some, of))):

@@ -176,7 +176,7 @@ def _caption(table: pd.DataFrame) -> list[str]:
             sentences.append(f"{counted(int(counts[name]), 'run')} {words}: not counted.")
     return [
         *sentences,
-        f"Of {counted(sum(done), 'seed')} {done[0]} memorized it, {done[1]} nearly did.",
+        f"Of {counted(sum(done), 'training')} {done[0]} memorized it, {done[1]} nearly did.",
     ]
 
 

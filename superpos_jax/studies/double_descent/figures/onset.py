@@ -274,7 +274,7 @@ def _spread(table: pd.DataFrame) -> list[str]:
         _range(rows[x]) + (f" (m = {m:g})" if table["m"].nunique() > 1 else "")
         for m, rows in inside.groupby("m")
     ]
-    sentences = [f"Onsets lie at {units} = {', '.join(places)}."]
+    sentences = [f"Onsets at {units} ≈ {', '.join(places)}."]
     keys = ["m", "weight_decay"] if by == "S" else ["m"]
     groups = onsets.groupby(keys)
     several = groups["marked"].all() & (groups[by].size() > 1)  # with an onset on every line
@@ -283,7 +283,13 @@ def _spread(table: pd.DataFrame) -> list[str]:
         spread = {u: _range(r) for u, r in ratios.items()}
         text = f"Largest over smallest: {spread[x]} in {units}"
         text += f", {spread['T']} in T" if x == "seen" else ""
+        own = several[several].index.get_level_values("m").unique()
+        if len(own) < table["m"].nunique():
+            text += f" (m = {', '.join(f'{m:g}' for m in own)})"
         sentences.append(f"{text}.")
+    if (early := onsets[_early(onsets)])[x].size:
+        firsts = early["first"] * (1 - early["S"] if x == "seen" else 1)
+        sentences.append(f"Rings: first rise, at {units} = {_range(firsts)}.")
     return sentences
 
 

@@ -214,7 +214,7 @@ def _caption(table: pd.DataFrame) -> list[str]:
     ]
     if half["repeats"].notna().any():
         bars = "; bars: 95 % under resampled seeds" if half["low"].notna().any() else ""
-        sentences.append(f"Diamonds: half of the seeds{bars}.")
+        sentences.append(f"Diamonds: the R at which half of the seeds memorize it{bars}.")
     sentences.append(lost_words(cells, "left out"))
     for row in fit.itertuples():
         text = f"For T/n ≥ {edge.FROM:g} this R grows as (T/n)^a, a = {row.exponent:.2f}"

@@ -81,8 +81,8 @@ def from_words(T: float) -> str:
 
     Example:
         >>> from_words(1234.5), from_words(0.0), from_words(float("inf"))
-        ('from T\xa0=\xa01,230 on', 'at every T', 'not up to the largest T')
+        ('from T\xa0≈\xa01,230 on', 'at every T', 'not up to the largest T')
     """
     if 0 < T < np.inf:
-        return f"from T{NBSP}={NBSP}{written(T)} on"
+        return f"from T{NBSP}≈{NBSP}{written(T)} on"
     return "at every T" if T == 0 else "not up to the largest T"

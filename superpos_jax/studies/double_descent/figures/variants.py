@@ -140,7 +140,7 @@ def _legend(figure: Figure, table: pd.DataFrame) -> None:
 def _caption(table: pd.DataFrame) -> list[str]:
     sentences = [
         seed_words(table),
-        f"Rings: inner maxima, {BUMP:g} above both ends (T ≥ n/10).",
+        f"Rings: maxima {BUMP:g} above T = n/10 and the largest T.",
         lost_words(table),
     ]
     for loss, rows in table.groupby("loss"):

@@ -175,8 +175,8 @@ def regime_words(table: pd.DataFrame) -> list[str]:
     """How the regimes that occur look, for a table with both kinds of vectors."""
     looks = {
         "memorizing": "Memorizing: most hidden vectors lie around a circle, ideally a T-gon.",
-        "generalizing": "Generalizing: a few long feature vectors form a polygon; hidden vectors"
-        " spread along them.",
+        "generalizing": "Generalizing: a few long feature vectors, ideally a polygon; hidden"
+        " vectors spread along them.",
     }
     return [words for regime, words in looks.items() if (table["regime"] == regime).any()]
 
@@ -187,7 +187,7 @@ def scale_words(table: pd.DataFrame, scale: str) -> list[str]:
     if (table["kind"] == "feature").any():
         words.append(f"long: above {100 * LONG:g}{NBSP}% of the longest")
     hidden = table[(table["kind"] == "hidden") & (table["rank"] >= 0)]
-    if (hidden["count"] <= RAYS).any():
+    if (hidden["count"] <= LARGEST + SPREAD).any():
         words.append(f"near 0: below {100 * ORIGIN:g}{NBSP}% of the longest")
     sentences = [f"{'; '.join(words)}."]
     if (table["count"] > LARGEST + SPREAD).any():

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.curves import line_looks
-from superpos_jax.drawing.lines import lost_words, seed_key, seed_words
+from superpos_jax.drawing.lines import seed_key, seed_words
 from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.studies.grokking.figures import along
@@ -99,9 +99,10 @@ def _panel(panel: Axes, part: pd.DataFrame, table: pd.DataFrame, looks: dict[Any
         rows = part[part["quantity"] == quantity]
         if lines is None:
             along.line(panel, rows, **how)
-        for value, own in looks.items():
+        widths = np.linspace(2.6, 1.2, len(looks))  # one line may lie on another
+        for (value, own), width in zip(looks.items(), widths, strict=True):
             is_test = quantity == "test_accuracy"
-            kind = {} if is_test else {"ls": how["ls"], "lw": 0.9}
+            kind = {"lw": width} if is_test else {"ls": how["ls"], "lw": width / 2}
             along.line(
                 panel,
                 rows[rows[lines] == value],
@@ -130,12 +131,11 @@ def _caption(table: pd.DataFrame) -> list[str]:
         where = ", ".join(words[axis][row[axis]] for axis in (panels, lines) if axis)
         range_ = f"{row['median']:.3f} ({row['min']:.3f} to {row['max']:.3f})"
         ends.append(f"{where}: {range_}" if where else range_)
-    text = "; ".join(ends) if len(few) == len(last) else f"from {' to '.join(ends)}"
-    by = [axis for axis in (panels, lines) if axis]
-    each = test.groupby(by)[["died", "unfinished"]].max() if by else test.iloc[-1:]
+    if len(few) < len(last):
+        ends = [f"lowest {ends[0]}", f"highest {ends[1]}"]
     return [
-        seed_words(table) + lost_words(each, "drawn up to the last recorded step"),
-        f"Test accuracy at step {int(test['step'].max()):,}, median and range: {text}.",
+        seed_words(table) + along.lost(table),
+        f"Test accuracy at step {int(test['step'].max()):,}, median (range): {'; '.join(ends)}.",
     ]
 
 

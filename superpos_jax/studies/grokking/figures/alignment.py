@@ -17,6 +17,7 @@ from superpos_jax.drawing.select import Result
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.results.runs import fixed
 from superpos_jax.studies.grokking.figures import along
+from superpos_jax.studies.grokking.optimizer import PERPS
 
 KINDS = {
     "norm": "norm",
@@ -30,7 +31,7 @@ TENSORS = {
     "_W1": (look.BLUE, "W1"),
     "_W2": (look.SKY, "W2"),
     "_W3": (look.GREEN, "W3"),
-    "_out": (look.VERMILLION, "output"),
+    "_out": (look.VERMILLION, "output weights"),
 }
 
 
@@ -56,7 +57,10 @@ def alignment_table(result: Result, **select: Any) -> pd.DataFrame:
     names = [f"{kind}{tensor}" for kind in KINDS for tensor in TENSORS]
     quantities = [name for name in names if name in recorded]
     table = along.along(result, quantities, panels, None, select)
-    table.attrs["dropout"] = fixed(result.dataset).get("dropout", 0.0)
+    shared = fixed(result.dataset)
+    table.attrs["dropout"] = shared.get("dropout", 0.0)
+    table.attrs["decays"] = shared.get("weight_decay") != 0
+    table.attrs["perp"] = shared.get("perp") != PERPS.index("none")
     return table
 
 
@@ -121,13 +125,21 @@ def _caption(table: pd.DataFrame) -> list[str]:
         rows = along.where(last, axis, value).set_index("quantity")["median"]
         if "update_cosine_out" in rows:
             parts.append(f"{text}: {rows['update_cosine_out']:z.2f}".removeprefix(": "))
-    ends = f"Update cosine of the output at the end: {'; '.join(parts)}." if parts else ""
-    dropped = "Gradients and updates are those of training, under dropout."
+    ends = f"Update cosine of the output weights at the end: {'; '.join(parts)}." if parts else ""
+    gradient = [
+        "under dropout" if table.attrs["dropout"] else "",
+        "before perpGrad" if table.attrs["perp"] else "",
+    ]
+    kinds = {
+        "Gradients": ", ".join(filter(None, gradient)),
+        "updates": "with weight decay" if table.attrs["decays"] else "",
+    }
+    text = "; ".join(f"{name}: {words}" for name, words in kinds.items() if words)
     return [
-        seed_words(table),
+        seed_words(table) + along.lost(table),
         "A cosine of 1: the weights grow along themselves.",
+        f"{text[:1].upper()}{text[1:]}." if text else "",
         ends,
-        dropped if table.attrs["dropout"] else "",
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,18 +13,22 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from superpos_jax.drawing import select as selected
 from superpos_jax.drawing.history import history_table
-from superpos_jax.drawing.lines import band
+from superpos_jax.drawing.lines import band, lost_words
 from superpos_jax.drawing.needs import missing
 from superpos_jax.drawing.panels import step_axis
 from superpos_jax.drawing.scalars import is_numeric, name_of, named_values, shown_axes
-from superpos_jax.drawing.select import Result, tidy
+from superpos_jax.drawing.select import Result
+from superpos_jax.results.registry import labels_of
 from superpos_jax.results.runs import axes as axes_of
+from superpos_jax.results.runs import fixed
 from superpos_jax.text import seed_axes
 
 PANELS, LINES = 6, 6
 """At most; of more values of an axis the first are drawn."""
 ARMS = {
+    "plain": "AdamW, no decay",
     "ce": "cross-entropy",
     "exact": "exact cross-entropy",
     "stablemax": "StableMax",
@@ -32,9 +37,14 @@ ARMS = {
     "perp": "perpGrad",
     "perp_adamw": "perpAdamW",
     "perp_sgd": "perpSGD",
-    "induced": "induced collapse",
+    "float16": "11 bits (float16)",
+    "float32": "24 bits (float32)",
+    "float64": "53 bits (float64)",
+    "induced": "24 bits (float32)",
 }
 """What a reader calls the arms of the sweeps that come with the package."""
+NAMED = ("task", "operation", "p", "fraction", "lr", "steps")
+"""What the line above a figure always names, where all cells share it."""
 
 
 def lacks(dataset: xr.Dataset, figure: str, quantities: Sequence[str]) -> str | None:
@@ -97,6 +107,38 @@ def along(
     return table
 
 
+def tidy(result: Result, table: pd.DataFrame, taken: Mapping[str, Any]) -> pd.DataFrame:
+    """`drawing.select.tidy`, with the setting that this study names."""
+    shared = fixed(result.dataset)
+    names = [name for name in NAMED if name in shared]
+    if shared.get("task") == "parity":
+        names = [name for name in names if name not in ("operation", "p")]
+    named = {name: shared[name] for name in names} | selected.unusual(result.dataset)
+    named.pop("look_every", None)  # of first times alone
+    table = selected.tidy(result, table, taken, named)
+    if "arm" in table and (words := arms(result.dataset)):
+        table.attrs["setting"] += f"; {words}"
+    return table
+
+
+def arms(dataset: xr.Dataset) -> str:
+    """What the arms of a sweep set that set several numbers, in words; of others the name says."""
+    settings = json.loads(dataset.attrs.get("sweep", "{}")).get("arms") or {}
+    describe, parts = labels_of(dataset).describe, []
+    for arm, own in settings.items():
+        if len(own) > 1:
+            parts.append(f"{ARMS.get(arm, arm.replace('_', ' '))}: {describe(own)}")
+    return "; ".join(parts)
+
+
+def lost(table: pd.DataFrame) -> str:
+    """What became of runs that failed or are not trained to their end."""
+    by = [axis for axis, _ in (table.attrs["panels"], table.attrs["lines"]) if axis]
+    own = table[table["quantity"] == table["quantity"].iloc[0]]
+    each = own.groupby(by)[["died", "unfinished"]].max() if by else own.iloc[-1:]
+    return lost_words(each, "drawn up to the last recorded step")
+
+
 def called(dataset: xr.Dataset, axis: str, values: np.ndarray) -> dict[Any, str]:
     """What a reader calls the values of an axis, by value."""
     texts = named_values(dataset, axis, values)
@@ -110,7 +152,7 @@ def line_keys(table: pd.DataFrame, looks: Sequence[Mapping[str, Any]]) -> list[A
     axis, texts = table.attrs["lines"]
     head = [] if axis == "arm" else [Line2D([], [], ls="none", label=table.attrs["lines_name"])]
     lines = [
-        Line2D([], [], lw=1.5, color=how["color"], label=text)
+        Line2D([], [], lw=1.5, color=how["color"], ls=how.get("ls", "-"), label=text)
         for text, how in zip(texts.values(), looks, strict=True)
     ]
     return [*head, *lines]

@@ -17,14 +17,15 @@ from superpos_jax.drawing import style as look
 from superpos_jax.drawing.heatmap import edges, numbers
 from superpos_jax.drawing.needs import Needs, missing
 from superpos_jax.drawing.scalars import in_words
-from superpos_jax.drawing.select import Result, narrow, tidy
+from superpos_jax.drawing.select import Result, narrow
 from superpos_jax.drawing.spec import FigureSpec
 from superpos_jax.results.runs import failed, runs, unfinished
-from superpos_jax.text import written
+from superpos_jax.studies.grokking.figures.along import tidy
+from superpos_jax.text import counted, written
 
 KEEP = ("depth", "perp", "lr", "weight_decay")
 NEEDS = Needs(swept=("lr", "weight_decay"))
-WORDS = {"none": "plain AdamW", "tensor": "perpGrad by tensor", "global": "perpGrad, global"}
+WORDS = {"none": "AdamW", "tensor": "perpGrad by tensor", "global": "perpGrad, global"}
 
 
 def applies(dataset: xr.Dataset) -> str | None:
@@ -94,8 +95,13 @@ def _draw(table: pd.DataFrame) -> Figure:
             rows = table[(table["depth"] == depth) & (table["perp"] == perp)]
             cells = rows.pivot(index="lr", columns="weight_decay", values="t_gen").to_numpy()
             mesh = _map(grid[i, j], cells, norm, size)
+            some = rows[rows["t_gen"].isna() & (rows["generalized"] > 0)]
+            for _, row in some.iterrows():
+                where = decays.searchsorted(row["weight_decay"]), lrs.searchsorted(row["lr"])
+                text = f"{row['generalized']}/{row['runs']}"
+                grid[i, j].text(*where, text, ha="center", va="center", size=6.5, color=look.INK)
             name = WORDS.get(str(perp), str(perp))
-            heading = name if len(depths) == 1 else f"{name}, {depth} hidden"
+            heading = name if len(depths) == 1 else f"{name}, {counted(int(depth), 'hidden layer')}"
             grid[i, j].set_title(heading, loc="left", weight="bold")
             grid[i, j].set_xticks(range(len(decays)), labels=[in_words(d) for d in decays.tolist()])
             grid[i, j].set_yticks(range(len(lrs)), labels=[in_words(lr) for lr in lrs.tolist()])
@@ -128,15 +134,17 @@ def _map(axes: Axes, cells: np.ndarray, norm: LogNorm, size: tuple[float, float]
 def _caption(table: pd.DataFrame) -> list[str]:
     sentences = [
         f"Median of {int(table['runs'].max())} seeds; a seed that never"
-        " generalizes counts as infinity."
+        " generalizes counts as infinity. On grey: how many of them do, if any."
     ]
     best = []
     for (depth, perp), rows in table.groupby(["depth", "perp"], sort=False):
         if rows["t_gen"].notna().any():
-            row = rows.loc[rows["t_gen"].idxmin()]
+            fastest = rows[rows["t_gen"] == rows["t_gen"].min()]
+            row = fastest.iloc[0]
             where = f"lr {row['lr']:g}, decay {row['weight_decay']:g}"
+            ties = f" and {len(fastest) - 1} more" if len(fastest) > 1 else ""
             name = WORDS.get(str(perp), str(perp))
-            best.append(f"{name}, {depth} hidden: {row['t_gen']:,.0f} at {where}")
+            best.append(f"{name}, {depth} hidden: {row['t_gen']:,.0f} at {where}{ties}")
     return [*sentences, f"Fastest: {'; '.join(best)}." if best else "None generalizes."]
 
 

@@ -13,13 +13,18 @@ from matplotlib.lines import Line2D
 
 from superpos_jax.drawing import style as look
 from superpos_jax.drawing.needs import missing
-from superpos_jax.drawing.scalars import name_of
-from superpos_jax.drawing.select import Result, narrow, tidy
+from superpos_jax.drawing.scalars import name_of, shown_axes
+from superpos_jax.drawing.select import Result, narrow
 from superpos_jax.drawing.spec import FigureSpec
-from superpos_jax.results.runs import failed, runs, unfinished
-from superpos_jax.studies.grokking.figures.along import called, split
+from superpos_jax.results.runs import axes as axes_of
+from superpos_jax.results.runs import failed, fixed, runs, unfinished
+from superpos_jax.studies.grokking.figures.along import called, split, tidy
+from superpos_jax.studies.grokking.losses import LOSSES
+from superpos_jax.text import counted, seed_axes
 
 TIMES = {"t_fit": "fit", "t_gen": "generalization", "t_sc": "collapse"}
+STRIPS = 48
+"""At most; of more only two axes are drawn, others at their first value."""
 DENSE_BELOW = 100.0
 """Ratio of the ends of an axis below which there are ticks between 1, 2 and 5."""
 LOOKS: dict[str, dict[str, Any]] = {
@@ -42,7 +47,12 @@ def first_times_table(result: Result, **select: Any) -> pd.DataFrame:
     """
     if (reason := applies(result.dataset)) is not None:
         raise ValueError(reason)
-    keep = tuple(axis for axis in split(result.dataset, select) if axis)
+    two = tuple(axis for axis in split(result.dataset, select) if axis)
+    seeds = seed_axes(axes_of(result.dataset))
+    others = (a for a in shown_axes(result.dataset, select) if a not in (*two, *seeds))
+    keep = *others, *two
+    if len(keep) > len(two) and np.prod([np.size(result.dataset[a]) for a in keep]) > STRIPS:
+        keep = two
     dataset, taken = narrow(result.dataset, keep, select)
     columns = {name: runs(dataset[name], keep) for name in TIMES}
     columns |= {"died": failed(dataset, keep), "unfinished": unfinished(dataset, keep)}
@@ -51,6 +61,9 @@ def first_times_table(result: Result, **select: Any) -> pd.DataFrame:
         at = {axis: dataset[axis].values[i] for axis, i in zip(keep, index, strict=False)}
         rows.append(at | {"run": index[-1]} | {n: array[index] for n, array in columns.items()})
     table = tidy(result, pd.DataFrame(rows), taken)
+    shared = fixed(result.dataset)
+    table.attrs["look_every"] = shared.get("look_every")
+    table.attrs["softmax"] = shared.get("loss") != LOSSES.index("mse")
     table.attrs["last"] = float(dataset["step"].max())
     table.attrs["keep"] = {axis: name_of(result.dataset, axis) for axis in keep}
     table.attrs["texts"] = {
@@ -87,31 +100,42 @@ def _draw(table: pd.DataFrame) -> Figure:
     )  # fmt: skip
     axes = figure.subplots()
     look.dress(axes, grid="x")
-    steps = table[list(TIMES)].to_numpy(float)
+    times_of = _drawn(table)
+    steps = table[list(times_of)].to_numpy(float)
     least = np.nanmin(steps) if np.isfinite(steps).any() else 1.0
     ends = least / 1.5, table.attrs["last"] * 1.1
     axes.set(xscale="log", xlim=ends)
     digits = look.DENSE if ends[1] < DENSE_BELOW * ends[0] else look.ROUND
     look.log_ticks(axes.xaxis, look.round_steps(*ends, digits), 5.0)
+    beside: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center", "size": 8}
+    heads = "   ".join(times_of.values())
+    axes.annotate(heads, (1.01, -0.75), annotation_clip=False, **beside | {"size": 7})
     for place, (_, rows) in enumerate(strips):
-        for shift, (name, how) in enumerate(LOOKS.items()):
+        for shift, name in enumerate(times_of):
             times = rows[name].dropna()
             heights = place + 0.22 * (shift - 1) + np.linspace(-0.05, 0.05, len(times))
-            axes.plot(times, heights, ls="none", alpha=0.85, **how)
-        counts = "   ".join(f"{rows[name].notna().sum()}/{len(rows)}" for name in TIMES)
-        axes.annotate(
-            counts, (1.01, place), xycoords=("axes fraction", "data"), va="center", size=8
-        )
+            axes.plot(times, heights, ls="none", alpha=0.85, **LOOKS[name])
+        counts = "   ".join(f"{rows[name].notna().sum()}/{len(rows)}" for name in times_of)
+        axes.annotate(counts, (1.01, place), **beside)
         axes.axhline(place + 0.5, color=look.GRID, lw=0.6)
     axes.set_yticks(range(len(strips)), labels=[_strip(table, value) for value, _ in strips])
     axes.set_ylim(len(strips) - 0.5, -0.5)
     axes.set_xlabel("training step")
     keys: list[Artist] = [
-        Line2D([], [], ls="none", label=words, **LOOKS[name]) for name, words in TIMES.items()
+        Line2D([], [], ls="none", label=TIMES[name], **LOOKS[name]) for name in times_of
     ]
-    keys.append(Line2D([], [], ls="none", label="right: seeds that come to each, in this order"))
+    keys.append(Line2D([], [], ls="none", label="right: how many seeds come to each"))
     look.page_key(figure, keys)
     return figure
+
+
+def _drawn(table: pd.DataFrame) -> dict[str, str]:
+    """The first times that are drawn, and what stands above their counts.
+
+    A squared error has no softmax that could collapse.
+    """
+    heads = {"t_fit": "fit", "t_gen": "gen.", "t_sc": "coll."}
+    return heads if table.attrs["softmax"] else {name: heads[name] for name in ("t_fit", "t_gen")}
 
 
 def _strip(table: pd.DataFrame, values: tuple[Any, ...]) -> str:
@@ -125,11 +149,17 @@ def _strip(table: pd.DataFrame, values: tuple[Any, ...]) -> str:
 
 def _caption(table: pd.DataFrame) -> list[str]:
     died, training = int(table["died"].sum()), int(table["unfinished"].sum())
+    every = table.attrs["look_every"]
+    collapse = (
+        "; collapse: half of the training samples have a softmax sum of 1 at the bits of their loss"
+        if table.attrs["softmax"]
+        else ""
+    )
     return [
-        "Fit: train accuracy of 0.99; generalization: test accuracy of 0.95; collapse: half of the"
-        " training samples have a softmax sum of 1 at the bits of their loss.",
-        f"{died} runs died." if died else "",
-        f"{training} runs are not trained to their end." if training else "",
+        f"Fit: train accuracy of 0.99; generalization: test accuracy of 0.95{collapse}.",
+        f"Looked at every {every} steps." if every and every > 1 else "",
+        f"{counted(died, 'run')} died." if died else "",
+        f"{counted(training, 'run')} not trained to the end." if training else "",
     ]
 
 

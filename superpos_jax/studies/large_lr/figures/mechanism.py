@@ -64,14 +64,19 @@ def mechanism_table(result: Result, **select: Any) -> pd.DataFrame:
         for run in np.flatnonzero(~lost[i]).tolist():
             own = {name: float(values[i, run]) for name, values in cells.items()}
             rows.append({"part": "cell", "lr": lr, "run": run, **own})
-    return tidy(result, pd.DataFrame(rows), taken)
+    table = tidy(result, pd.DataFrame(rows), taken)
+    rates = part["lr"].values.tolist()
+    table.attrs["lost"] = dict(zip(rates, lost.sum(axis=1).tolist(), strict=True))
+    table.attrs["seeds"] = lost.shape[1]
+    return table
 
 
 def mechanism(result: Result, **select: Any) -> Figure:
     """Conflicting samples along training, a line per learning rate, and what came of it.
 
     Left and middle: phi, the share of the train loss that lies in conflicting samples, and the mean
-    largest probability of conflicting samples that are wrong. Right: phi at the first look with a
+    largest probability of conflicting samples that are wrong; lines end where fewer than two seeds
+    train. Right: phi at the first look with a
     train accuracy of rho against the unbiased accuracy in the end, one dot per cell.
 
     Arguments:
@@ -141,13 +146,18 @@ def _caption(table: pd.DataFrame) -> list[str]:
     along, cells = (table[table["part"] == part] for part in ("along", "cell"))
     middle = cells.groupby("lr")["phi"].median()
     rank = correlation(cells["phi"].to_numpy(), cells["unbiased_accuracy"].to_numpy())
+    lost = [
+        f"{gone} of {table.attrs['seeds']} seeds at {written(lr)}"
+        for lr, gone in table.attrs["lost"].items()
+        if gone
+    ]
     return [
         seed_words(along),
-        "Right: one dot per cell, φ where the train accuracy is first ρ (seen every 10 updates).",
+        f"Diverged, left out: {'; '.join(lost)}." if lost else "",
+        "Right: a dot per cell, φ at its first fit (train accuracy ρ, of ten labels ρ - 0.05).",
         f"Median φ there: {written(middle.iloc[0], '.2f')} at {written(middle.index[0])},"
         f" {written(middle.iloc[-1], '.2f')} at {written(middle.index[-1])}; rank correlation with"
         f" the unbiased accuracy over all cells {rank:.2f}.",
-        "Lines end where fewer than two seeds are still training.",
     ]
 
 

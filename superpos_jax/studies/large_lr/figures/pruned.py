@@ -100,7 +100,7 @@ def _draw(table: pd.DataFrame) -> Figure:
         Line2D([], [], color=colour, lw=1.5, marker="o", ms=2.8, label=f"{lr:g}")
         for lr, colour in colours.items()
     ]
-    look.page_key(figure, [*keys, *seed_key(table)])
+    look.page_key(figure, [*keys, *seed_key(table.assign(died=0))])
     return figure
 
 
@@ -117,10 +117,12 @@ def _caption(table: pd.DataFrame) -> list[str]:
                 f"{removed}: {written(first['median'], '.2f')} at {written(first['lr'])},"
                 f" at most {written(last['median'], '.2f')} at {written(last['lr'])}"
             )
+    gone = cells[cells["died"] > 0].groupby("lr")["died"].sum()
+    died = f"They are at {', '.join(written(lr) for lr in gone.index)}." if len(gone) else ""
     return [
         seed_words(table),
         f"Unbiased accuracy without {TOLD:.0%} of the {'; of the '.join(words)}.",
-        lost_words(cells).strip(),
+        f"{lost_words(cells).strip()} {died}".strip(),
         "The output layer is not pruned.",
     ]
 

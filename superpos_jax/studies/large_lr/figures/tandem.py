@@ -78,6 +78,11 @@ def tandem_table(result: Result, **select: Any) -> pd.DataFrame:
         table.attrs["over"] = f", averaged over {labels_of(result.dataset).axis(beside[0])}"
         texts = {str(v): describe({beside[0]: v}) for v in part[beside[0]].values.tolist()}
     table.attrs["texts"] = texts
+    first = {axis: result.dataset[axis].values[0].item() for axis in axes_of(result.dataset)}
+    base = result.trained_cell(**first)
+    names = arms["knob"].unique().tolist()
+    table.attrs["base"] = {knob: getattr(base, knob) for knob in names}
+    table.attrs["knobs"] = {knob: labels_of(result.dataset).axis(knob) for knob in names}
     return table
 
 
@@ -160,17 +165,18 @@ def _draw(table: pd.DataFrame) -> Figure:
         own = arms[arms["data"] == name]
         start = own[own["arm"] == base]
         for knob, colour in colours.items():
-            _path(
-                panel, pd.concat([start, own[own["knob"].eq(knob) & own["arm"].ne(base)]]), colour
-            )
-        panel.plot(start["unbiased_accuracy"], start["compressibility"], "X", color=look.INK, ms=8)
+            at_base = start.assign(value=table.attrs["base"][knob])
+            turned = own[own["knob"].eq(knob) & own["arm"].ne(base)]
+            _path(panel, turned, at_base, colour)
+        at = start["unbiased_accuracy"], start["compressibility"]
+        panel.plot(*at, "X", color=look.INK, ms=8, zorder=4)
         panel.set_title(table.attrs["texts"].get(name, name))
         panel.set_xlabel("unbiased accuracy")
         if column == 0:
             panel.set_ylabel("compressibility Comp(0.1)")
     _print_ranks(figure.add_subplot(grid[1, :]), table, colours)
     keys = [
-        Line2D([], [], color=colour, lw=1.5, marker="o", ms=5, label=knob.replace("_", " "))
+        Line2D([], [], color=colour, lw=1.5, marker="o", ms=5, label=table.attrs["knobs"][knob])
         for knob, colour in colours.items()
     ]
     keys.append(Line2D([], [], ls="none", marker="X", color=look.INK, ms=7, label="base"))
@@ -178,11 +184,19 @@ def _draw(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _path(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
+def _path(axes: Axes, rows: pd.DataFrame, base: pd.DataFrame, colour: str) -> None:
     """One knob: a line through its values, dots as large as the use of the core."""
     rows = rows[rows["unbiased_accuracy"].notna()]
+    every = pd.concat([base, rows]).sort_values("value")
+    how: dict[str, Any] = {"color": colour, "lw": 1.2, "zorder": 2}
+    axes.plot(every["unbiased_accuracy"], every["compressibility"], **how)
     x, y = rows["unbiased_accuracy"], rows["compressibility"]
-    axes.plot(x, y, color=colour, lw=1.2, zorder=2)
+    away = np.hypot(x - base["unbiased_accuracy"].iloc[0], y - base["compressibility"].iloc[0])
+    if len(rows):
+        far = rows.loc[away.idxmax()]
+        point = far["unbiased_accuracy"], far["compressibility"]
+        text: dict[str, Any] = {"textcoords": "offset points", "size": 7, "color": colour}
+        axes.annotate(f"{far['value']:g}", point, (6, 4), zorder=5, **text)
     fitted = (rows["train_accuracy"] >= FIT) & (rows["died"] == 0)
     face = np.where(fitted, colour, "white")
     axes.scatter(x, y, s=160 * rows["core_use"], c=face, edgecolor=colour, lw=1.1, zorder=3)
@@ -201,7 +215,7 @@ def _print_ranks(axes: Axes, table: pd.DataFrame, colours: Mapping[str, str]) ->
         own = ranks["validation"]
         late = own.loc[knob, "mean_rank"] if knob in own.index else np.nan
         numbers = [row["mean_rank"], *(row[name] for name in JUDGED), late]
-        axes.text(0.02, height, str(knob).replace("_", " "), size=8.5, color=colours[str(knob)])
+        axes.text(0.02, height, table.attrs["knobs"][str(knob)], size=8.5, color=colours[str(knob)])
         for place, number in zip(places, numbers, strict=True):
             axes.text(place, height, f"{number:.1f}", size=8.5, ha="center")
 
@@ -210,8 +224,8 @@ def _caption(table: pd.DataFrame) -> list[str]:
     arms = table[table["part"] == "arm"]
     lost = int(arms["died"].sum())
     return [
-        f"Medians of {int(arms['runs'].max())} seeds; area of a dot: core use; hollow: a seed"
-        f" diverged, or train accuracy below {FIT:g}.",
+        f"Medians of {int(arms['runs'].max())} seeds; area of a dot: core use; numbers: values far"
+        f" from the base; hollow: a seed diverged, or train accuracy below {FIT:g}.",
         f"Ranks (1 = best){table.attrs['over']}. Each knob is set to the value with"
         " the best unbiased accuracy; last column: the best accuracy on validation data with the"
         " training distribution.",

@@ -23,7 +23,8 @@ def normalized(table: pd.DataFrame) -> pd.DataFrame:
     by = table.attrs["by"]
     parts = []
     for _, rows in table.groupby(["quantity", *([by] if by else [])], sort=False):
-        fitted = rows["median"].where(2 * rows["unconverged"] < rows["runs"] - rows["died"])
+        reached = rows["runs"] - rows["died"] - rows["unconverged"]
+        fitted = rows["median"].where(2 * reached > rows["runs"])
         setting = fitted if fitted.nunique() > 1 else rows["median"]
         low, high = setting.min(), setting.max()
         middle, span = (low + high) / 2, max(high - low, NEGLIGIBLE)

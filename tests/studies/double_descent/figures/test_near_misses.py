@@ -86,7 +86,7 @@ def test_panels_follow_repeats_and_colours_the_outcome():
         assert 0 < foot < 0.001
         assert panel.get_xscale() == panel.get_yscale() == "log"
         assert "1 memorized 1 nearly 2 neither" in texts(panel)
-    words = "Of 12 seeds 3 memorized it, 3 nearly did."
+    words = "Of 12 trainings 3 memorized it, 3 nearly did."
     assert any(words in text for text in texts(figure))
 
 

@@ -50,7 +50,7 @@ def test_lines_collapse_in_T_times_one_minus_S():
     np.testing.assert_allclose(rows["T"], 8 / (1 - rows["S"]), rtol=1e-6)
     np.testing.assert_allclose(rows[["min", "max"]].T, [rows["T"]] * 2, rtol=1e-6)
     text = said(onset(result()))
-    assert "Onsets lie at T (1 − S) = 8." in text
+    assert "Onsets at T (1 − S) ≈ 8." in text
     assert "Largest over smallest: 1 in T (1 − S), 5 in T." in text
 
 
@@ -147,7 +147,7 @@ def test_m_and_weight_decay_make_rows_and_columns():
     titles = [title.replace("\N{NO-BREAK SPACE}", " ") for title in titles if title]
     assert titles[:2] == ["m = 4, weight decay = 0.001", "m = 4, weight decay = 0.01"]
     assert titles[3:] == [f"m = 8, weight decay = {value}" for value in (0.001, 0.01, 0.1)]
-    assert "T (1 − S) = 16 (m = 4), 32 (m = 8)" in said(figure)
+    assert "T (1 − S) ≈ 16 (m = 4), 32 (m = 8)" in said(figure)
     assert_on_page(figure)
 
 

@@ -70,7 +70,7 @@ def test_the_crossover_is_interpolated_between_the_trained_T():
 
 def test_the_caption_says_which_way_the_usual_training_fails():
     text = said(optima(result()))
-    assert "The lowest loss generalizes from T = 31.6 on, " in text
+    assert "The lowest loss generalizes from T ≈ 31.6 on, " in text
     assert "the usual training (lr = 0.01) not up to the largest T." in text
     assert "the middle is an optimization failure" in text
     early = result(regime=lambda at: np.where((at.lr == 0.01) | (at.T == 1000), 2, 0))

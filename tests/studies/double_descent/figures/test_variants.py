@@ -56,7 +56,7 @@ def test_inner_maxima_are_marked_and_told():
     figure = variants(result())
     rings = [ring for ring in gid(figure, "inner-maximum") if len(ring.get_xdata())]
     assert len(rings) == 6
-    (text,) = [text for text in texts(figure) if "Rings: inner maxima" in text]
+    (text,) = [text for text in texts(figure) if "Rings: maxima 0.01 above" in text]
     told = "in tied, linear (2.11); tied, ReLU (3.21), none in untied, linear; untied, ReLU."
     assert f"Absolute error: {told}" in text
 

@@ -12,6 +12,7 @@ from superpos_jax.engine.verdicts import FINISHED
 from superpos_jax.studies.grokking.figures import FIGURES, decay_map_table, first_times_table
 from superpos_jax.studies.grokking.figures.accuracy import accuracy_table
 from superpos_jax.studies.grokking.figures.along import split
+from superpos_jax.studies.grokking.losses import LOSSES
 
 STEPS = np.array([0, 1, 10, 100])
 HISTORIES = (
@@ -95,7 +96,7 @@ def test_first_times_have_a_row_a_seed():
     assert table["t_gen"].isna().tolist() == [False, True, False, False, False, False]
     figure = FIGURES["first_times"].draw(table)
     counts = [text.get_text() for text in figure.axes[0].texts]
-    assert counts == ["3/3   2/3   3/3", "3/3   3/3   3/3"]
+    assert counts == ["fit   gen.   coll.", "3/3   2/3   3/3", "3/3   3/3   3/3"]
 
 
 def test_few_decades_of_first_times_have_ticks_between_round_ones():
@@ -146,3 +147,37 @@ def test_a_map_needs_its_axes():
 def test_another_studys_result_has_none_of_these():
     dataset = sp.load("figures/data/P6.zip").dataset
     assert all(figure.applies(dataset) for figure in FIGURES.values())
+
+
+@pytest.mark.parametrize(
+    ("stored", "words"),
+    [
+        (True, "Half collapsed, by step: cross-entropy at 20; perpGrad never."),
+        (False, "Half collapsed, by step (recorded): cross-entropy at 10; perpGrad at 10."),
+    ],
+)
+def test_the_caption_of_collapse_has_first_times_where_there_are_any(stored, words):
+    result = Made(**ARMS)
+    result.dataset["history_train_collapsed"][:] = [0.0, 0.4, 0.6, 0.7]
+    result.dataset["t_sc"][{"arm": 1, "seed": [0, 1]}] = np.nan  # most seeds: the median is never
+    if not stored:
+        result.dataset = result.dataset.drop_vars("t_sc")
+    figure = FIGURES["collapse"].draw(FIGURES["collapse"].table(result))
+    assert words in figure.texts[2].get_text().replace("\n", " ")
+
+
+def test_first_times_of_a_squared_error_have_no_collapse():
+    result = Made(**ARMS)
+    result.dataset.attrs["cell"] = json.dumps({"depth": 2, "loss": LOSSES.index("mse")})
+    figure = FIGURES["first_times"].draw(first_times_table(result))
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["fit   gen.", "3/3   3/3", "3/3   3/3"]
+    assert "collapse" not in figure.texts[2].get_text()
+
+
+def test_the_setting_says_what_arms_set():
+    result = Made(**ARMS)
+    arms = {"ce": {}, "perp": {"perp": "tensor", "lr": 10}}
+    result.dataset.attrs["sweep"] = json.dumps({"arms": arms})
+    setting = accuracy_table(result).attrs["setting"].replace("\xa0", " ")
+    assert setting.endswith("; perpGrad: perp = tensor, learning rate = 10")
