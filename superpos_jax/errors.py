@@ -12,7 +12,7 @@ class Interrupted(Exception):  # noqa: N818 - nothing went wrong
     """The run was asked to stop; the same call continues from the last checkpoint.
 
     Attributes:
-        goes_on_from: where that is, in words.
+        goes_on_from: where that is, in words; empty where nothing was begun.
     """
 
     def __init__(self, said: str, goes_on_from: str = "the last checkpoint") -> None:

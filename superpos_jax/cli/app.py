@@ -308,8 +308,9 @@ def main() -> None:
     except OSError as error:
         code = _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
     except Interrupted as error:
-        how = f"{_same_command()} continues from {error.goes_on_from}"
-        err.print(f"superpos: {error}; {how}", soft_wrap=True)
+        where = error.goes_on_from
+        how = f"; {_same_command()} continues from {where}" if where else ""
+        err.print(f"superpos: {error}{how}", soft_wrap=True)
         if isinstance(error, LostProcess):
             os._exit(INTERRUPTED)  # in order, JAX would wait for the lost one, and then abort
         sys.exit(INTERRUPTED)

@@ -22,6 +22,7 @@ from superpos_jax.results.result import Result
 from superpos_jax.results.store import one_nan
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.results.view import ARCHIVED, provenance
+from superpos_jax.training import launch
 from superpos_jax.training.job import run
 from superpos_jax.training.progress import Progress
 from superpos_jax.training.provenance import (
@@ -131,6 +132,7 @@ def _take_cores(runs: Sequence[Any]) -> int:
         jax.config.update("jax_num_cpu_devices", wanted)  # refused once JAX has started
         if len(numbers) == 1:
             os.environ[bits.THREADS[0]] = str(*numbers)
+    launch.start()
     return min(wanted, jax.local_device_count())
 
 

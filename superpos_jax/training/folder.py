@@ -12,6 +12,7 @@ import json
 import os
 import re
 import socket
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,9 @@ class Folder:
         path = self.path / LOCK
         lock, is_there = kind(path, blocking=False), path.exists()
         try:
-            lock.acquire()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that there are no locks: then another is taken
+                lock.acquire()
         except filelock.Timeout:
             raise UserError(f"--out {self.path}: in use by {self._owner(kind)}") from None
         except OSError as error:
@@ -162,7 +165,7 @@ class Folder:
         """Who holds the lock, and what to do where nobody can tell whether it is still at work."""
         owner = "another run"
         with contextlib.suppress(OSError):
-            owner = (self.path / OWNER).read_text()
+            owner = (self.path / OWNER).read_text().strip()
         is_here = owner.endswith(f" on {socket.gethostname()}")
         if is_here and kind is not filelock.SoftFileLock:
             return owner

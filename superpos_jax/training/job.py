@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +28,7 @@ from superpos_jax.errors import UserError
 from superpos_jax.results import cells, rows, view
 from superpos_jax.results.result import Result
 from superpos_jax.results.sweep import Sweep, read_sweep
-from superpos_jax.text import counted, first_line
+from superpos_jax.text import counted
 from superpos_jax.training import checkpoint, launch, opening, shards
 from superpos_jax.training.checkpoint import Checkpoints, Saved, about, drop_finished, find
 from superpos_jax.training.folder import Folder
@@ -383,14 +382,7 @@ def find_devices(count: int | None) -> list[jax.Device]:
     if not collective.several():
         with contextlib.suppress(RuntimeError):  # JAX has started: its devices are what they are
             jax.config.update("jax_num_cpu_devices", count or len(launch.cores()))
-    try:
-        devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
-    except (RuntimeError, AssertionError) as error:  # what JAX says of a platform that is not there
-        wanted = os.environ.get("JAX_PLATFORMS")
-        if not wanted:
-            raise
-        reason = first_line(error) or "there is no such device here"
-        raise UserError(f"JAX_PLATFORMS={wanted}: {reason}; allowed: cpu, or unset") from None
+    devices = sorted(launch.start(), key=lambda device: (device.process_index, device.id))
     if collective.several() and count not in (None, len(devices)):
         raise UserError(f"--devices {count}: {len(devices)} in all processes, and all are used")
     each = Counter(device.process_index for device in devices)

@@ -197,12 +197,18 @@ def launched(count: int, command: Sequence[str]) -> Iterator[None]:
     Yields once all have joined. They end with this process, however it ends.
 
     Raises:
-        UserError: there are fewer cores.
+        UserError: there are fewer cores, or JAX is to use something else.
         LostProcess: one of them ended before its time.
     """
     if count == 1:
         yield
         return
+    platforms = os.environ.get("JAX_PLATFORMS")
+    if platforms not in (None, "", "cpu"):
+        raise UserError(
+            f"--processes {count}: processes of one machine train on its CPU; JAX_PLATFORMS="
+            f"{platforms}: allowed: cpu, or unset"
+        )
     if count > len(cores()):
         raise UserError(f"--processes {count}: allowed here: 1 to {len(cores())}, one per core")
     whole = _affinity()
@@ -280,7 +286,8 @@ def _join_watching(
         if thread.is_alive() and time.monotonic() > last:
             raise LostProcess(
                 f"the other processes did not join within {patience:.0f} s; --processes 1 trains in"
-                " this one alone"
+                " this one alone",
+                goes_on_from="",
             )
         if thread.is_alive() and any(other.poll() is not None for other in others):
             thread.join(1.0)  # it may just have been told so itself
@@ -337,6 +344,7 @@ def use_all_cores() -> None:
     with contextlib.suppress(RuntimeError):  # it has started, else it starts with that many
         jax.config.update("jax_num_cpu_devices", count)
         return
+    start()
     started = jax.local_device_count()
     if jax.default_backend() == "cpu" and started < count:
         logger.warning(
@@ -348,6 +356,22 @@ def use_all_cores() -> None:
             count,
             count,
         )
+
+
+def start() -> list[jax.Device]:
+    """Let JAX start, unless it has; all its devices.
+
+    Raises:
+        UserError: `JAX_PLATFORMS` names a platform that is not there.
+    """
+    try:
+        return jax.devices()
+    except (RuntimeError, AssertionError) as error:  # what JAX says of such a platform
+        wanted = os.environ.get("JAX_PLATFORMS")
+        if not wanted:
+            raise
+        reason = first_line(error) or "there is no such device here"
+        raise UserError(f"JAX_PLATFORMS={wanted}: {reason}; allowed: cpu, or unset") from None
 
 
 def _affinity() -> list[int]:

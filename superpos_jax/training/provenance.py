@@ -94,7 +94,7 @@ def differences(run: Machine, present: Machine) -> list[str]:
     unknown = {FLAGS: ""} | {key: today.get(key) for key in (SOURCE, ENGINE, *CORES)}
     then = {key: value for key, value in then.items() if key not in CORES or value != ANY}
     return [
-        f"{key} {then.get(key, unknown.get(key))}, here {value}"
+        f"{key} {then.get(key, unknown.get(key)) or 'none'}, here {value or 'none'}"
         for key, value in today.items()
         if then.get(key, unknown.get(key)) != value
     ]

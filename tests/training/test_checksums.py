@@ -80,7 +80,7 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
         assert (folder.path / LOCK).exists()
         with pytest.raises(sp.UserError, match="in use by process"), folder.locked():
             pass
-        (folder.path / OWNER).write_text("process 4242 on node-a")
+        (folder.path / OWNER).write_text("process 4242 on node-a\n")
         said = rf"in use by process 4242 on node-a; .* remove .*{LOCK}"
         with pytest.raises(sp.UserError, match=said), folder.locked():
             pass

@@ -24,7 +24,7 @@ import superpos_jax as sp
 from superpos_jax.engine import collective, memory
 from superpos_jax.errors import UserError
 from superpos_jax.results.sweep import load_sweep
-from superpos_jax.training import estimate, launch, reports
+from superpos_jax.training import audit, estimate, launch, reports
 from superpos_jax.training.estimate import processes_for
 from superpos_jax.training.job import find_devices
 
@@ -353,6 +353,22 @@ def test_an_error_in_one_report_is_raised_in_all_processes(monkeypatch):
     errors = in_turn(monkeypatch, columns, 5)
     assert [str(error) for error in errors] == ["no such word"] * 3
     assert [type(error) for error in errors] == [UserError, ValueError, UserError]
+
+
+def test_a_platform_that_is_not_there_gets_one_line(monkeypatch):
+    def refuse():
+        raise AssertionError
+
+    monkeypatch.setattr(jax, "devices", refuse)
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    said = "^JAX_PLATFORMS=cuda: there is no such device here; allowed: cpu, or unset$"
+    for start in (launch.start, lambda: find_devices(None), lambda: audit._take_cores([])):
+        with pytest.raises(UserError, match=said):
+            start()
+    with pytest.raises(
+        UserError, match=r"^--processes 2: .*; JAX_PLATFORMS=cuda: allowed: cpu, or"
+    ):
+        launch.launched(2, []).__enter__()
 
 
 def test_more_processes_than_cores(superpos, tmp_path):

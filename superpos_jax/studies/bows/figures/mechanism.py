@@ -227,8 +227,8 @@ def _caption(table: pd.DataFrame) -> list[str]:
     return [
         "Words of the largest R² in context less alone, and the four most correlated with each:"
         f" {words}.",
-        f"Each target is in {table.attrs['least']} held-out bags or more. Middle: over those bags;"
-        " dashed: the word alone. Right: what adds up to the pre-activation.",
+        f"Each target is in {table.attrs['least']} held-out bags or more (middle). Right: what adds"
+        " up to the pre-activation.",
     ]
 
 

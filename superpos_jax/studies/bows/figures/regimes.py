@@ -181,10 +181,8 @@ def _caption(deciles: pd.DataFrame, counts: pd.DataFrame) -> list[str]:
         for _, row in trained.iterrows()
     )
     return [
-        f"Left: held-out R² of each word, below {LOWEST:g} at the edge. Lines: R² ="
-        f" {' and '.join(f'{value:g}' for value in THRESHOLDS)}, as on the right. A word right of a"
-        " line is linear: a linear decoder of the hidden vectors reconstructs it. Left of the line"
-        " and above it only the ReLU does.",
+        f"Left: held-out R² of each word (below {LOWEST:g}: at the edge). Right of a line a linear"
+        " decoder of the hidden vectors reconstructs it, left of it and above it only the ReLU.",
         f"At R² = {max(THRESHOLDS):g}, {told}.",
         f"Right: median of {seeds} seeds, band over all of them." if seeds > 1 else "One seed.",
     ]

@@ -230,7 +230,7 @@ def _radii(table: pd.DataFrame, outcome: str) -> str:
     near = np.array([(panel < NEAR * panel.max()).any() for panel in panels])
     second = np.array([second_radius(panel).any() for panel in panels])
     return (
-        f"Of {counted(len(one), f'{outcome} model')} drawn {one.sum()} keep to one circle,"
+        f"Of {counted(len(one), f'{outcome} run')} drawn {one.sum()} keep to one circle,"
         f" {second.sum()} show a second radius, {near.sum()} a sample near the origin."
     )
 

@@ -50,7 +50,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "test": {"color": INK, "lw": 1.3, "zorder": 3},
     "train": {"color": SOFT, "lw": 1.1, "zorder": 3},
 }
-ROWS = {"feature": "D of features", "sample": "D of samples", "loss": "loss"}
+ROWS = {"feature": "D of features", "sample": "D of samples", "loss": "loss (dashed: zero output)"}
 LABELS = {
     "kept": "learned feature",
     "forgotten": "forgotten feature",
@@ -253,14 +253,13 @@ def _caption(table: pd.DataFrame) -> list[str]:
     repeats = bool(cells["several"].any())
     sentences = [
         f"Each column is one model: the {LINES} features and samples of largest D at any step;"
-        f" dotted: D = {STANDS_OUT:g}, of features also {CORNER:g}. Dashed: the loss of predicting"
-        " zero.",
+        f" dotted: D = {STANDS_OUT:g}, of features also {CORNER:g}.",
     ]
     for word, words in (("died", "became non-finite"), ("unfinished", "not trained to the end")):
         if (number := int((cells["standing"] == word).sum())) > 0:
             sentences.append(f"{counted(number, 'cell')} {words}: drawn so far.")
     if repeats:
-        sentences.append("Repeated samples are ranked by D among the samples at the end.")
+        sentences.append("Repeated samples: their rank by D at the end.")
     if not repeats or cells["forgotten"].any():
         sentences.append(f"Forgotten: D ended below {FORGOTTEN:g} of its peak (ring).")
     if first := table.attrs["first"]:

@@ -188,7 +188,8 @@ def scale_words(table: pd.DataFrame, scale: str) -> list[str]:
         words.append(f"long: above {100 * LONG:g}{NBSP}% of the longest")
     hidden = table[(table["kind"] == "hidden") & (table["rank"] >= 0)]
     if (hidden["count"] <= LARGEST + SPREAD).any():
-        words.append(f"near 0: below {100 * ORIGIN:g}{NBSP}% of the longest")
+        of = "" if len(words) > 1 else " of the longest"
+        words.append(f"near 0: below {100 * ORIGIN:g}{NBSP}%{of}")
     sentences = [f"{'; '.join(words)}."]
     if (table["count"] > LARGEST + SPREAD).any():
         sentences.append(f"Of over {LARGEST + SPREAD} vectors a selection is drawn.")

@@ -57,7 +57,7 @@ def test_panels_are_ordered_by_loss_and_the_histogram_counts_all():
         assert histogram.get_title(loc="right") == "4 of 6 above 0.01"
         assert all(bar.get_x() >= 0.01 for bar in bars["failed"] if bar.get_height())
     (words,) = (text for text in texts(figure) if text.startswith("Small panels"))
-    told = re.findall(r"Of (\d+) (\w+) models drawn (\d+) keep .*?, (\d+) show .*?, (\d+) a", words)
+    told = re.findall(r"Of (\d+) (\w+) runs drawn (\d+) keep .*?, (\d+) show .*?, (\d+) a", words)
     assert told == [("6", "solved", "6", "0", "0"), ("12", "failed", "0", "0", "12")]
 
 
@@ -78,7 +78,7 @@ def test_a_second_radius_is_told_from_the_origin():
         return fill(cell) | {"H": H, "train_loss": 0.3}
 
     found = texts(plots.circles(Traced({"T": [8], "seed": [0, 1]}, two)))
-    words = "Of 2 failed models drawn 0 keep to one circle, 2 show a second radius"
+    words = "Of 2 failed runs drawn 0 keep to one circle, 2 show a second radius"
     assert any(words in text for text in found)
 
 

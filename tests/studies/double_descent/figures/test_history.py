@@ -115,7 +115,7 @@ def test_repeated_samples_are_told_from_the_others():
     found = texts(figure)
     assert "2 among the 3 largest" in found
     assert "not the largest one" in found
-    assert any("ranked by D among the samples" in text for text in found)
+    assert any("their rank by D at the end" in text for text in found)
 
 
 def test_of_many_cells_those_with_the_fewest_repeats_are_drawn():
