@@ -11,7 +11,12 @@ from superpos_jax.engine.verdicts import DIVERGED
 from superpos_jax.studies.large_lr.figures import FIGURES
 from superpos_jax.studies.large_lr.figures.joint import joint_rates
 from superpos_jax.studies.large_lr.figures.tandem import mean_ranks, tandem_table
-from superpos_jax.studies.large_lr.figures.trends import NEGLIGIBLE, normalized
+from superpos_jax.studies.large_lr.figures.trends import (
+    NEGLIGIBLE,
+    against_limit,
+    normalized,
+    stable_rates,
+)
 from superpos_jax.studies.large_lr.statements import statistics
 
 pytestmark = pytest.mark.unoptimized
@@ -88,6 +93,15 @@ def test_collapsed_networks_do_not_set_the_scale(grid, lost, most):
     assert normalized(table).groupby("lr")["median"].first().tolist() == pytest.approx(
         [0, 0.4 / 0.9, 1, (2 - 0.1) / 0.9]
     )
+
+
+def test_rates_in_units_of_the_largest_stable_one_are_told(grid):
+    table = against_limit(FIGURES["groups"].table(grid))
+    np.testing.assert_allclose(table["lr"] * table["stable"], table["own_lr"])
+    stable = table.groupby("rho")["stable"].first().to_dict()
+    assert stable == {0.9: 2.0, 0.95: 1.0}  # where at most a quarter of the seeds died
+    (told,) = stable_rates(table)
+    assert told.replace("\xa0", " ") == "Largest stable rate: ρ = 0.9: 2; ρ = 0.95: 1."
 
 
 def test_joint_rates_gain_a_margin_in_both(grid):

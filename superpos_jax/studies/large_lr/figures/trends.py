@@ -136,12 +136,24 @@ RARE_CUES = Panels(
 
 
 def against_limit(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with `lr` in units of the largest stable rate of its line; `own_lr` is the rate."""
-    changed = table.assign(own_lr=table["lr"], lr=table["lr"] / table["limit"])
+    """The table with `lr` in units of the largest stable rate of its line, the column `stable`.
+
+    `own_lr` is the rate itself.
+    """
+    changed = table.assign(
+        own_lr=table["lr"], lr=table["lr"] / table["limit"], stable=table["limit"]
+    )
     changed = changed[changed["limit"].notna() & (changed["lr"] <= 1.0 + 1e-9)]
     changed = changed.assign(limit=1.0)
     changed.attrs = table.attrs
     return changed
+
+
+def stable_rates(table: pd.DataFrame) -> list[str]:
+    """The unit of the learning rate of every line."""
+    rates = table.groupby(table.attrs["by"], sort=False)["stable"].first()
+    told = zip(table.attrs["texts"], rates.tolist(), strict=True)
+    return [f"Largest stable rate: {'; '.join(f'{text}: {rate:.2g}' for text, rate in told)}."]
 
 
 TRENDS = Panels(
@@ -157,5 +169,6 @@ TRENDS = Panels(
     panel_of=False,
     needs_split=True,
     xlabel="learning rate / largest stable one",
+    says=stable_rates,
     change=against_limit,
 )
