@@ -108,9 +108,9 @@ def _caption(table: pd.DataFrame) -> list[str]:
     first = table[table["quantity"] == next(iter(QUANTITIES))]
     return [
         f"Each cell: the mean over {seeds} seeds." if seeds > 1 else "One seed.",
-        "Feature i is on with probability sigmoid(s⟨uᵢ, z⟩ + β), z random: uᵢ is the i-th of d = 12"
-        " points of a circle. Antipode: another feature at a cosine below -0.8. Ring: WᵀW against"
-        " cos(2π(i - j)/d).",
+        "Feature i of d is on with probability sigmoid(s⟨uᵢ, z⟩ + β): uᵢ is its direction, z a"
+        " sample's point of the structure. Antipode: another feature at a cosine below -0.8. Ring: WᵀW"
+        " against cos(2π(i - j)/d).",
         lost_words(first),
     ]
 

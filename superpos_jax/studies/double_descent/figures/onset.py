@@ -287,7 +287,7 @@ def _spread(table: pd.DataFrame) -> list[str]:
         if len(own) < table["m"].nunique():
             text += f" (m = {', '.join(f'{m:g}' for m in own)})"
         sentences.append(f"{text}.")
-    if (early := onsets[_early(onsets)])[x].size:
+    if len(early := onsets[_early(onsets)]):
         firsts = early["first"] * (1 - early["S"] if x == "seen" else 1)
         sentences.append(f"Rings: first rise, at {units} = {_range(firsts)}.")
     return sentences

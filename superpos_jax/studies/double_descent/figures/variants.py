@@ -140,7 +140,7 @@ def _legend(figure: Figure, table: pd.DataFrame) -> None:
 def _caption(table: pd.DataFrame) -> list[str]:
     sentences = [
         seed_words(table),
-        f"Rings: maxima {BUMP:g} above T = n/10 and the largest T.",
+        f"Rings: maxima {BUMP:g} above both ends' losses, T ≥ n/10.",
         lost_words(table),
     ]
     for loss, rows in table.groupby("loss"):

@@ -118,7 +118,11 @@ def _caption(table: pd.DataFrame) -> list[str]:
                 f" at most {written(last['median'], '.2f')} at {written(last['lr'])}"
             )
     gone = cells[cells["died"] > 0].groupby("lr")["died"].sum()
-    died = f"They are at {', '.join(written(lr) for lr in gone.index)}." if len(gone) else ""
+    died = (
+        f"They had learning rate {', '.join(written(lr) for lr in gone.index)}."
+        if len(gone)
+        else ""
+    )
     return [
         seed_words(table),
         f"Unbiased accuracy without {TOLD:.0%} of the {'; of the '.join(words)}.",
