@@ -109,8 +109,8 @@ def _caption(table: pd.DataFrame) -> list[str]:
     return [
         f"Each cell: the mean over {seeds} seeds." if seeds > 1 else "One seed.",
         "Feature i of d is on with probability sigmoid(s⟨uᵢ, z⟩ + β): uᵢ is its direction, z a"
-        " sample's point of the structure. Antipode: another feature at a cosine below -0.8. Ring: WᵀW"
-        " against cos(2π(i - j)/d).",
+        " sample's point of the structure. Antipode: another feature at a cosine below -0.8. Ring:"
+        " WᵀW against cos(2π(i - j)/d).",
         lost_words(first),
     ]
 
