@@ -23,6 +23,7 @@ import numpy as np
 import optax
 from jax.extend import core
 
+from superpos_jax.engine.cgroups import affinity
 from superpos_jax.engine.jaxprs import equations
 from superpos_jax.engine.layout import SAFE_ROWS
 from superpos_jax.engine.program import Program
@@ -45,11 +46,7 @@ def threads() -> int:
     try:
         cores = int(next((os.environ[name] for name in THREADS if name in os.environ), ""))
     except ValueError:
-        cores = (
-            len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count() or 1
-        )
+        cores = len(affinity())
     return max(cores, jax.local_device_count())
 
 

@@ -1,4 +1,4 @@
-"""What the control groups of this process grant: memory and time on cores.
+"""What this process may use: cores, and the memory and time that its control groups grant.
 
 Containers, Slurm and systemd limit a process through its own group, or through any group above it;
 Linux has two versions of them, which may be mounted beside each other.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -19,6 +20,13 @@ MOUNTS = {
     "cpu": ("", "unified", "cpu", "cpu,cpuacct", "cpuacct,cpu"),
 }
 """Where the hierarchies with a controller are mounted below `ROOT`: version 2, then version 1."""
+
+
+def affinity() -> list[int]:
+    """The cores on which this process may run."""
+    if not hasattr(os, "sched_getaffinity"):
+        return list(range(os.cpu_count() or 1))
+    return sorted(os.sched_getaffinity(0))
 
 
 def free_memory() -> float:

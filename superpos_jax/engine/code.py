@@ -15,6 +15,7 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+from superpos_jax.engine.cgroups import affinity
 from superpos_jax.engine.kernel import Tiles
 from superpos_jax.engine.layout import TRAIN, Layout
 from superpos_jax.engine.lockstep import LockStep
@@ -90,8 +91,12 @@ class Code:
         """Compile what the first calls would compile one after another, in threads of their own.
 
         These are `init`, the kernel of each group, and `train_and_measure`. XLA and Triton release
-        the GIL while they compile.
+        the GIL while they compile. On one core threads would hinder each other.
         """
+        if len(affinity()) == 1:
+            self.init.lower(tables).compile()
+            self.trace(tables).lower().compile()
+            return
         with ThreadPoolExecutor() as threads:
             initial = threads.submit(self.init.lower(tables).compile)
             states = jax.eval_shape(self.init, tables)

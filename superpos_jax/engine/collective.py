@@ -1,8 +1,9 @@
 """What the processes that train one sweep together say to each other.
 
-Each runs the same program on its own share of the cells, so a cell's numbers do not depend on how
-many there are. Process 0 leads: it alone reads, writes and decides, and tells the others. What they
-tell each other is JSON and arrays of numbers: nothing that comes from another process can run code.
+Each compiles and runs a program of its own for its part of the cells, so a cell's numbers do not
+depend on how many there are. Process 0 leads: it alone reads, writes and decides, and tells the
+others. What they tell each other is JSON and arrays of numbers: nothing that comes from another
+process can run code.
 """
 
 from __future__ import annotations
@@ -88,46 +89,56 @@ def shared(
     return unpack(message)
 
 
-def divided(
-    function: Callable[[range], T],
-    count: int,
-    pack: Callable[[T], Message],
-    unpack: Callable[[Message], T],
-) -> list[tuple[range, T]]:
-    """Call a function on each process for its share of 0, 1, ... count - 1; all get all values.
+def together(
+    function: Callable[[], T],
+    pack: Callable[[T], Message] = as_json,
+    unpack: Callable[[Message], T] = from_json,
+    by_all: bool = True,
+) -> list[T]:
+    """Call a function on each process; what it returned on each of them, in their order.
 
     Args:
-        function: of a share; its error is raised on all processes.
-        count: how many numbers there are.
+        function: its error on one process is raised on all.
         pack: a value as JSON and arrays, for the others.
         unpack: makes the value of a message again.
-
-    Returns the share and the value of every process.
+        by_all: whether all get the values; else process 0 alone, and the others an empty list.
     """
     if not several():
-        return [(range(count), function(range(count)))]
-    shares = [range(i, count, jax.process_count()) for i in range(jax.process_count())]
+        return [function()]
     error = None
     try:
-        text = encoded(True, pack(function(shares[jax.process_index()])))
+        text = encoded(True, pack(function()))
     except BaseException as caught:  # also Ctrl-C: the others must not wait for ever
         error, text = caught, encoded(False, (str(caught), {}))
-    size = np.array(divmod(len(text), PIECE), np.int32)
-    sizes = np.asarray(multihost_utils.process_allgather(size)).astype(np.int64)
-    padded = np.resize(text, int((sizes @ [PIECE, 1]).max()))
-    pieces = [
-        np.asarray(multihost_utils.process_allgather(padded[start : start + PIECE]))
-        for start in range(0, len(padded), PIECE)
-    ]
+    sizes = _gathered(np.array([error is None, *divmod(len(text), PIECE)], np.int32))
+    kept = by_all or leads() or not sizes[:, 0].all()
+    lengths = sizes[:, 1:].astype(np.int64) @ [PIECE, 1]
+    padded, pieces = np.resize(text, int(lengths.max())), []
+    for start in range(0, len(padded), PIECE):
+        piece = _gathered(padded[start : start + PIECE])
+        if kept:
+            pieces.append(piece)
     if error is not None:
         raise error
     values = []
-    for share, of_one in zip(shares, np.hstack(pieces), strict=True):
-        fine, message = decoded(of_one.tobytes())  # what fills up the shorter ones is after it
+    for length, said in zip(lengths, np.hstack(pieces) if kept else (), strict=kept):
+        fine, message = decoded(said[:length].tobytes())
         if not fine:
             raise UserError(message[0])
-        values.append((share, unpack(message)))
+        values.append(unpack(message))
     return values
+
+
+def everywhere(function: Callable[[], T]) -> T:
+    """Call a function on each process; its value there, or the error of any of them on all."""
+    values: list[T] = []
+    together(lambda: values.append(function()))
+    return values[0]
+
+
+def _gathered(own: np.ndarray) -> np.ndarray:
+    """An array of each process, stacked in their order."""
+    return np.asarray(multihost_utils.process_allgather(own))
 
 
 def encoded(fine: bool, message: Message) -> np.ndarray:
@@ -176,9 +187,9 @@ def prove(secret: bytes) -> None:
         return hmac.digest(secret, numbers.tobytes() + bytes([index % 256]), "sha256")
 
     own = np.frombuffer(secrets.token_bytes(32), np.uint8)
-    numbers = np.asarray(multihost_utils.process_allgather(own))
+    numbers = _gathered(own)
     mine = np.frombuffer(signed(jax.process_index()), np.uint8)
-    signatures = np.asarray(multihost_utils.process_allgather(mine))
+    signatures = _gathered(mine)
     for index, signature in enumerate(signatures):
         if not hmac.compare_digest(signature.tobytes(), signed(index)):
             raise LostProcess("a process that this run did not start took the place of its own")
@@ -189,7 +200,7 @@ def processes_per_host() -> int:
     if not several():
         return 1
     name = zlib.crc32(socket.gethostname().encode()) & 0x7FFFFFFF
-    names = multihost_utils.process_allgather(np.array([name], np.int32))
+    names = _gathered(np.array([name], np.int32))
     return int(np.unique(names, return_counts=True)[1].max())
 
 
@@ -197,54 +208,5 @@ def agreed(count: int, save: bool, stop: bool) -> tuple[int, bool, bool]:
     """Steps to do next and whether to save, as process 0 says; whether any was asked to stop."""
     if not several():
         return count, save, stop
-    said = np.asarray(multihost_utils.process_allgather(np.array([count, save, stop], np.int32)))
+    said = _gathered(np.array([count, save, stop], np.int32))
     return int(said[0, 0]), bool(said[0, 1]), bool(said[:, 2].any())
-
-
-def gathered(tree: Any, by_all: bool = True) -> Any:
-    """Arrays (devices, ...) that are sharded over the devices of all processes, as numpy.
-
-    The devices of one process lie side by side in the mesh.
-
-    `by_all`: every process gets them; else process 0 only, and the others None.
-    """
-    if not several():
-        return jax.tree.map(np.asarray, tree)
-    leaves, structure = jax.tree.flatten(tree)
-    if not leaves:
-        return tree  # memos of a study that remembers nothing
-    own = [np.concatenate([np.asarray(s.data) for s in _in_order(x)]) for x in leaves]
-    # All leaves side by side, as bytes: gathered in a few pieces, however many leaves there are.
-    rows = np.concatenate([x.reshape(len(x), -1).view(np.uint8) for x in own], axis=1)
-    pieces = []
-    for start in range(0, rows.shape[1], PIECE):
-        piece = multihost_utils.process_allgather(rows[:, start : start + PIECE])
-        if by_all or leads():
-            pieces.append(piece)
-    if not pieces:
-        return None
-    whole = np.concatenate([np.asarray(piece).reshape(-1, piece.shape[-1]) for piece in pieces], 1)
-    ends = np.cumsum([x.nbytes // len(x) for x in own])
-    parts = np.split(whole, ends[:-1], axis=1)
-    return jax.tree.unflatten(
-        structure,
-        [
-            np.ascontiguousarray(part).view(x.dtype).reshape(-1, *x.shape[1:])
-            for part, x in zip(parts, own, strict=True)
-        ],
-    )
-
-
-def _in_order(array: jax.Array) -> list[Any]:
-    """The pieces of a sharded array on the devices of this process."""
-    return sorted(array.addressable_shards, key=lambda piece: piece.index[0].start or 0)
-
-
-def spread(tree: Any, sharding: jax.sharding.Sharding) -> Any:
-    """Numpy arrays that every process holds, on the devices of all of them."""
-
-    def place(host: Any) -> jax.Array:
-        host = np.asarray(host)
-        return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
-
-    return jax.tree.map(place, tree)

@@ -38,6 +38,13 @@ def peak(study: Study, plan: Plan, processes: int = 1) -> float:
     held `COPIES` times while a checkpoint is written. Each process holds the samples once, and so
     does each device. The host's share counts too: on a CPU it is the same memory.
     """
+    return processes * RUNTIME + sum(
+        _of_part(study, plan.part(i), processes / plan.processes) for i in range(plan.processes)
+    )
+
+
+def _of_part(study: Study, plan: Plan, hosts: float) -> float:
+    """Bytes that cells of one process take; `hosts`: share of the host that its samples are on."""
     state = samples = 0.0
     for group in plan.groups:
         cell, shapes = plan.cells[group.slots.max()], group.layout.shapes
@@ -57,7 +64,7 @@ def peak(study: Study, plan: Plan, processes: int = 1) -> float:
         none = jax.tree.leaves(study.blocks(DataSet(next(iter(streams)), 0), block))
         one = sum(int(np.prod(x.shape[1:])) * x.dtype.itemsize for x in none)
         samples += one * sum(-(-dataset.samples // block[0]) for dataset in streams.values())
-    return processes * RUNTIME + COPIES * state + samples * (processes + plan.devices)
+    return COPIES * state + samples * (hosts + plan.devices)
 
 
 def results(study: Study, cells: Collection[Any], platform: str, processes: int = 1) -> float:
@@ -133,12 +140,15 @@ def split(
     Raises:
         UserError: a cell alone does not fit.
     """
-    plan = make_plan(study, cells, devices, platform)
-    need = peak(study, plan, processes) + for_results
+    plan = make_plan(study, cells, devices, platform, processes)
+    on_host = (
+        processes if platform == "cpu" else 1
+    )  # of accelerators the host has memory of its own
+    need = peak(study, plan, on_host) + for_results
     if need <= room:
         return [plan]
     if len(cells) == 1:
-        own = words(processes * RUNTIME)
+        own = words(on_host * RUNTIME)
         fewer = "fewer --processes" if processes > 1 else "fewer --devices"
         raise UserError(
             f"memory: {cells[0]} alone needs about {words(need)}, {own} of it for JAX itself and "

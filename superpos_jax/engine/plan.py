@@ -3,13 +3,12 @@
 Cells of equal layout form a *group*, stacked in slots. A data set is a range of consecutive blocks
 in a pool; data sets are nested, so a block of samples is stored once for all cells that read it:
 memory grows with the distinct data, not with the cells. Cells are dealt to devices by work; each
-device walks its own slots, so a shorter list costs no padding.
+device walks its own slots, so a shorter list costs no padding. Each process has a part of the plan.
 """
 
 from __future__ import annotations
 
 import functools
-import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from superpos_jax.engine.deal import owners
 from superpos_jax.engine.layout import (
     TRAIN,
     Layout,
@@ -68,6 +68,24 @@ class Group:
     """Of each further draw, by name of the data sets that have it."""
     pace: Pace
 
+    def part(self, devices: slice, number: np.ndarray) -> Group:
+        """What some devices have of the group.
+
+        Args:
+            devices: of one process.
+            number: (cells,) what each of their cells is called instead.
+        """
+        slots = self.slots[devices]
+        most = max(MIN_SLOTS, *(slots >= 0).sum(axis=1))
+        width = -(-most // self.beside) * self.beside
+
+        def cut(leaf: np.ndarray) -> np.ndarray:
+            return leaf[devices, :width]
+
+        slots = np.where(cut(self.slots) < 0, -1, number[cut(self.slots)])
+        tables = jax.tree.map(cut, (self.data, self.more, self.pace))
+        return Group(self.layout, slots.astype(np.int32), self.beside, *tables)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -91,6 +109,44 @@ class Plan:
     owner: np.ndarray
     """(cells,) the device that trains the cell."""
     devices: int
+    processes: int = 1
+    """Of which each has as many of the devices, side by side."""
+
+    def places(self, process: int) -> np.ndarray:
+        """Which of the cells a process trains, ascending."""
+        return np.flatnonzero(self.owner // (self.devices // self.processes) == process)
+
+    def part(self, process: int) -> Plan:
+        """The plan of one process alone: of its cells, groups and blocks."""
+        if self.processes == 1:
+            return self
+        each, places = self.devices // self.processes, self.places(process)
+        devices = slice(process * each, (process + 1) * each)
+        number = np.full(len(self.cells), -1)
+        number[places] = np.arange(len(places))
+        groups = tuple(
+            group.part(devices, number)
+            for group in self.groups
+            if (group.slots[devices] >= 0).any()
+        )
+        blocks = {group.layout.shapes.block for group in groups}
+        return Plan(
+            cells=[self.cells[i] for i in places],
+            groups=groups,
+            evaluate=self.evaluate,
+            streams={block: own for block, own in self.streams.items() if block in blocks},
+            updates=self.updates[places],
+            needed=self.needed[places],
+            work=self.work[places],
+            lasts=self.lasts[places],
+            owner=self.owner[places] - devices.start,
+            devices=each,
+        )
+
+    @property
+    def ends_as_it_goes(self) -> bool:
+        """Whether the end is measured as the way there: no data set at the end only, one draw."""
+        return "end" not in self.evaluate.values() and not self.groups[0].more
 
     @property
     def overhead(self) -> float:
@@ -124,7 +180,9 @@ class Plan:
         return float(done / (self.work * self.lasts).sum())
 
 
-def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -> Plan:
+def make_plan(
+    study: Study, cells: Sequence[Any], devices: int, platform: str, processes: int = 1
+) -> Plan:
     """Group cells by layout, deal them to devices, find their blocks.
 
     >>> from superpos_jax.results.sweep import load_sweep
@@ -154,9 +212,13 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
         np.array([getattr(ask, name) for ask, _ in kinds])[kind]
         for name in ("updates", "work", "needed")
     )
-    owner = deal(work * updates, devices)
+    layouts = grouped([ask.layout for ask in asks])
+    numbers = np.zeros(len(cells), np.int64)
+    for i, members in enumerate(layouts.values()):
+        numbers[members] = i
+    owner = owners(work, updates, numbers, devices, processes)
     groups = []
-    for layout, members in grouped([ask.layout for ask in asks]).items():
+    for layout, members in layouts.items():
         own = np.array(members)
         own = own[np.lexsort((own, -work[own], -updates[own]))]  # like beside like
         slots, count = _ragged([own[owner[own] == i] for i in range(devices)], layout, platform)
@@ -173,7 +235,17 @@ def make_plan(study: Study, cells: Sequence[Any], devices: int, platform: str) -
     evaluate = {name: dataset.evaluate for name, dataset in data[0].items()}
     beside, lasts = _side_by_side(groups, work, updates)
     return Plan(
-        cells, tuple(groups), evaluate, streams, updates, needed, beside, lasts, owner, devices
+        cells,
+        tuple(groups),
+        evaluate,
+        streams,
+        updates,
+        needed,
+        beside,
+        lasts,
+        owner,
+        devices,
+        processes,
     )
 
 
@@ -292,18 +364,6 @@ def _side_by_side(
             own = np.broadcast_to(own, together.shape)
             values[together[together >= 0]] = own[together >= 0]
     return most
-
-
-def deal(work: np.ndarray, devices: int) -> np.ndarray:
-    """Longest job first, each to the device that has least to do."""
-    owner = np.zeros(len(work), np.int64)
-    load = [(0.0, device) for device in range(devices)]  # a heap
-    order = np.argsort(-work, kind="stable")
-    for i, own in zip(order.tolist(), work[order].tolist(), strict=True):
-        least, device = load[0]
-        owner[i] = device
-        heapq.heapreplace(load, (least + own, device))
-    return owner
 
 
 def _blocks(samples: int, rows: int) -> int:

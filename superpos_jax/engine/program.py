@@ -4,8 +4,9 @@
 
 `jax.lax.map` walks over the cells. A CPU takes them one by one, so that a cell's parameters and
 moments stay in cache for as many steps as it is asked for, or tiny ones a few at a time; an
-accelerator takes many side by side. Cells are sharded over a mesh and never talk to each other. A
-cell whose loss or parameters become non-finite keeps its last finite state and is marked dead.
+accelerator takes many side by side. Cells are sharded over a mesh and never talk to each other. Of
+several processes each has a program of its own, for its part of the plan. A cell whose loss or
+parameters become non-finite keeps its last finite state and is marked dead.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from jax.extend import core
 from jax.sharding import NamedSharding, PartitionSpec
 
-from superpos_jax.engine import collective, contract
+from superpos_jax.engine import contract
 from superpos_jax.engine.code import (
     ANY_STEP,
     AXIS,
@@ -90,15 +91,10 @@ class Program:
                 return self.gather(self.code.finish(tables, state))
             return self._measured(tables, state, ANY_STEP)
 
-        more = self.plan.groups[0].more
+        more = self.plan.groups[0].more if self.plan.groups else ()
         counts = {name: 1 + sum(name in own for own in more) for name in self.plan.evaluate}
         redrawn = (measured(self._redrawn(i)) for i in range(len(more)))
         return over_draws([measured(self.tables), *redrawn], counts)
-
-    @property
-    def ends_as_it_goes(self) -> bool:
-        """Whether `finish` measures what `evaluate` does: no data set at the end only, one draw."""
-        return "end" not in self.plan.evaluate.values() and not self.plan.groups[0].more
 
     def _measured(self, tables: Tables, state: list[State], step: int) -> dict[str, np.ndarray]:
         """What `evaluate` gives, by other tables too; to train until step 0 changes nothing."""
@@ -108,9 +104,9 @@ class Program:
     def gather(self, per_group: Sequence[Mapping[str, jax.Array]]) -> dict[str, np.ndarray]:
         """Bring values of shape (devices, slots) into the order of the plan's cells."""
         collected: dict[str, np.ndarray] = {}
-        for group, values in zip(self.plan.groups, collective.gathered(per_group), strict=True):
+        for group, values in zip(self.plan.groups, per_group, strict=True):
             taken = group.slots >= 0
-            for name, host in values.items():
+            for name, host in _on_host(values).items():
                 blank = np.nan if np.issubdtype(host.dtype, np.floating) else 0
                 nothing = np.full(len(self.plan.cells), blank, host.dtype)  # of other groups
                 out = collected.setdefault(name, nothing)
@@ -120,9 +116,9 @@ class Program:
     def per_cell(self, trees: Sequence[PyTree]) -> list[PyTree]:
         """One tree a group, leaves (devices, slots, ...), as one of numpy a cell, in order."""
         cells: list[PyTree] = [None] * len(self.plan.cells)
-        for group, tree in zip(self.plan.groups, collective.gathered(trees), strict=True):
+        for group, tree in zip(self.plan.groups, trees, strict=True):
             taken = group.slots >= 0
-            leaves, structure = jax.tree.flatten(tree)
+            leaves, structure = jax.tree.flatten(_on_host(tree))
             own = zip(*(leaf[taken] for leaf in leaves), strict=True)
             for cell in group.slots[taken]:
                 cells[cell] = jax.tree.unflatten(structure, next(own, ()))
@@ -137,46 +133,38 @@ class Program:
         return self.per_cell([values.memo for values in state])
 
     def smallest(self, state: list[State]) -> tuple[int, PyTree, PyTree] | None:
-        """The cell of fewest samples on a device of this process; None where there is no cell.
+        """The cell of fewest samples on the first device; None where there is no cell.
 
         Returns:
             Its number in the plan, its parameters, and what looks remembered of it, as numpy.
         """
         there = []
-        for i, (group, values) in enumerate(zip(self.plan.groups, state, strict=True)):
-            device = values.step.addressable_shards[0].index[0].start or 0
-            samples = group.data[TRAIN].samples[device]
-            slots = np.flatnonzero(group.slots[device] >= 0)
-            there += [(int(samples[s]), i, device, s) for s in slots[samples[slots].argsort()[:1]]]
+        for i, group in enumerate(self.plan.groups):
+            samples = group.data[TRAIN].samples[0]
+            slots = np.flatnonzero(group.slots[0] >= 0)
+            there += [(int(samples[s]), i, s) for s in slots[samples[slots].argsort()[:1]]]
         if not there:
             return None
-        _, i, device, slot = min(there)
+        _, i, slot = min(there)
         params, memo = jax.tree.map(
             lambda leaf: np.asarray(leaf.addressable_shards[0].data)[0, slot],
             (state[i].params, state[i].memo),
         )
-        return int(self.plan.groups[i].slots[device, slot]), params, memo
+        return int(self.plan.groups[i].slots[0, slot]), params, memo
 
     def to_host(self, state: list[State]) -> dict[str, np.ndarray]:
-        """The state as numpy, cells in order: the same on any number of devices.
-
-        Of several processes the first one gets it; the others nothing.
-        """
+        """The state as numpy, cells in order: the same on any number of devices."""
         stored: dict[str, np.ndarray] = {}
-        host = collective.gathered(state, by_all=False)
-        if host is None:
-            return stored
-        for i, (group, values) in enumerate(zip(self.plan.groups, host, strict=True)):
+        for i, (group, values) in enumerate(zip(self.plan.groups, state, strict=True)):
             taken = _taken(group)
             for j, leaf in enumerate(jax.tree.leaves(values)):
-                stored[f"{i}.{j}"] = leaf[taken]
+                stored[f"{i}.{j}"] = np.asarray(leaf)[taken]
         return stored
 
     def from_host(self, stored: Mapping[str, np.ndarray]) -> list[State]:
         """The state that `to_host` gave."""
         restored = []
-        initial = collective.gathered(self.init())
-        for i, (group, values) in enumerate(zip(self.plan.groups, initial, strict=True)):
+        for i, (group, values) in enumerate(zip(self.plan.groups, self.init(), strict=True)):
             leaves, tree = jax.tree.flatten(values)
             host = [np.array(leaf) for leaf in leaves]
             for j, leaf in enumerate(host):
@@ -227,11 +215,11 @@ class Program:
             data=[self._sharded(group.data) for group in groups],
             pace=[self._sharded(group.pace) for group in groups],
             tiles=[self._sharded(_tiles(group, group.data)) for group in groups],
-            pools=collective.spread(pools, NamedSharding(self.mesh, PartitionSpec())),
+            pools=jax.device_put(pools, NamedSharding(self.mesh, PartitionSpec())),
         )
 
     def _sharded(self, tree: PyTree) -> PyTree:
-        return collective.spread(tree, NamedSharding(self.mesh, PartitionSpec(AXIS)))
+        return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec(AXIS)))
 
 
 def over_draws(
@@ -278,6 +266,31 @@ def choose(
             if name.startswith(prefix):
                 chosen[f"{i}.{name.removeprefix(prefix)}"] = leaf[take]
     return chosen
+
+
+def merged(plan: Plan, parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """What `Program.to_host` gives for a plan, of what it gave for the part of each process."""
+    if plan.processes == 1:
+        return {**parts[0]}
+    whole: dict[str, np.ndarray] = {}
+    for process, stored in enumerate(parts):
+        places, number = plan.places(process), 0  # groups without a cell are not in the part
+        for i, group in enumerate(plan.groups):
+            members = np.unique(group.slots[group.slots >= 0])
+            rows = np.flatnonzero(np.isin(members, places))
+            if not len(rows):
+                continue
+            prefix = f"{number}."
+            for name in [name for name in stored if name.startswith(prefix)]:
+                leaf = stored[name]
+                blank = np.empty((len(members), *leaf.shape[1:]), leaf.dtype)
+                whole.setdefault(f"{i}.{name.removeprefix(prefix)}", blank)[rows] = leaf
+            number += 1
+    return whole
+
+
+def _on_host(tree: PyTree) -> PyTree:
+    return jax.tree.map(np.asarray, tree)
 
 
 def _tiles(group: Group, data: Mapping[str, Range]) -> dict[str, Tiles]:

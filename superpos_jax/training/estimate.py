@@ -95,7 +95,7 @@ def describe(grid: Grid, devices: int | None = None, limit: float | None = None)
     results = memory.results(grid.study, grid.cells, platform, count)
     programs = memory.split(grid.study, grid.cells, *shape, room, count, results)
     need = results + max(memory.peak(grid.study, plan, count) for plan in programs)
-    plan = programs[0] if len(programs) == 1 else make_plan(grid.study, grid.cells, *shape)
+    plan = programs[0] if len(programs) == 1 else make_plan(grid.study, grid.cells, *shape, count)
     operations = float(plan.per_device.sum())
     return {
         "cells": f"{len(grid.cells):,}"

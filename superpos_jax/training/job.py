@@ -20,7 +20,7 @@ import numpy as np
 import xarray as xr
 
 from superpos_jax.engine import collective, memory
-from superpos_jax.engine.code import make_mesh, platform_of
+from superpos_jax.engine.code import make_mesh
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.plan import Plan
 from superpos_jax.engine.program import Program
@@ -166,12 +166,13 @@ def train(
     study = job.grid.study
     book = Logbook(job.sweep, job.grid, job.folder, job.table, job.retry, job.shard)
     if job.cells:
-        mesh = make_mesh(find_devices(devices))
-        if collective.leads() and (hint := study.hint(platform_of(mesh))):
+        found, index = find_devices(devices), jax.process_index()
+        if collective.leads() and (hint := study.hint(found[0].platform)):
             logger.warning("%s", hint)
-        programs, stale = _programs(job, book, mesh, limit)
+        programs, stale = _programs(job, book, found, limit)
+        mesh = make_mesh([device for device in found if device.process_index == index])
         machines = [machine for _, saved in programs if saved for machine in saved.machines]
-        book.begin(mesh, machines)
+        book.begin(len(found), machines)
         _tell_of_others(machines, book.machines[-1])
         shares = np.array([plan.per_device.sum() for plan, _ in programs])
         shares /= shares.sum()
@@ -184,10 +185,12 @@ def train(
                 )
                 step, steps = int(saved.arrays["step"]) if saved else 0, int(plan.updates.max())
                 told(Progress(plan.share(step), "drawing data, compiling", step, steps))
-                program = Program(study, plan, mesh)
-                training = Training(program, saved.part(study, plan.cells) if saved else None)
-                saved = None
-                try_report(training)
+                own_part = functools.partial(Program, study, plan.part(index), mesh)
+                program = collective.everywhere(own_part)
+                own = saved.part(study, plan.cells) if saved else None
+                training = Training(program, own, plan)
+                saved = own = None
+                collective.everywhere(functools.partial(try_report, training))
                 if i == 0:  # it compiles, and reports: what the folder holds may go
                     if job.folder and job.fresh:
                         collective.shared(job.folder.clear)
@@ -236,7 +239,7 @@ def tell_of_planning(cells: int) -> None:
 
 
 def _programs(
-    job: Job, book: Logbook, mesh: jax.sharding.Mesh, limit: float | None
+    job: Job, book: Logbook, devices: Sequence[jax.Device], limit: float | None
 ) -> tuple[list[tuple[Plan, Saved | None]], list[Path]]:
     """The plan of each program, and the checkpoint from which it goes on; checkpoints of no use.
 
@@ -245,12 +248,11 @@ def _programs(
     """
     if collective.leads():
         tell_of_planning(len(job.cells))
-    study, platform, devices = job.grid.study, platform_of(mesh), [*mesh.devices.flat]
+    study, platform, count = job.grid.study, devices[0].platform, jax.process_count()
     room = collective.shared(lambda: memory.usable(devices, limit))
-    count = jax.process_count() if platform == "cpu" else 1
     per_host = collective.processes_per_host()
     if platform == "cpu" or limit is not None:  # each machine has what the first one has
-        room *= jax.process_count() / per_host
+        room *= count / per_host
     all_cells = {*job.grid.cells, *job.cells, *cells.cells_of(book.table, study)}
     copies = count if platform == "cpu" else per_host
     results = collective.shared(lambda: memory.results(study, all_cells, platform, copies))
@@ -258,7 +260,7 @@ def _programs(
     programs = [
         (plan, saved)
         for part, saved in parts
-        for plan in memory.split(study, part, mesh.size, platform, room, count, results)
+        for plan in memory.split(study, part, len(devices), platform, room, count, results)
     ]
     return programs, stale
 
@@ -323,7 +325,7 @@ def _train_program(
     Returns:
         Its checkpoints, which process 0 alone keeps; and what writes one.
     """
-    program, trained = training.program, training.program.plan.cells
+    program, trained = training.program, training.plan.cells
     checkpoints = None
     if book.folder and collective.leads():
         checkpoints = Checkpoints(book.folder.path, trained, checkpoint_seconds)
@@ -372,8 +374,8 @@ def _shows_other(stored: xr.Dataset | None, table: xr.Dataset) -> bool:
 def find_devices(count: int | None) -> list[jax.Device]:
     """The devices to use; splits the CPU into `count` (by default one per core) if still possible.
 
-    Of several processes all devices are used, those of one process side by side: what is gathered
-    comes process by process.
+    Of several processes all devices are used, those of one process side by side, as a plan has
+    them.
 
     Raises:
         UserError: there are fewer than `count`; or, of several processes, another number, or one

@@ -211,7 +211,7 @@ def launched(count: int, command: Sequence[str]) -> Iterator[None]:
         )
     if count > len(cores()):
         raise UserError(f"--processes {count}: allowed here: 1 to {len(cores())}, one per core")
-    whole = _affinity()
+    whole = cgroups.affinity()
     mine = _least_busy(count, whole)
     with socket.socket() as free:
         free.bind((LOOPBACK, 0))
@@ -331,7 +331,7 @@ def follow() -> bytes:
 
 def cores() -> list[int]:
     """The cores that this process may use: those of its affinity, as many as it is granted."""
-    mine = _affinity()
+    mine = cgroups.affinity()
     return mine[: max(1, math.ceil(min(cgroups.cores(), len(mine))))]
 
 
@@ -372,12 +372,6 @@ def start() -> list[jax.Device]:
             raise
         reason = first_line(error) or "there is no such device here"
         raise UserError(f"JAX_PLATFORMS={wanted}: {reason}; allowed: cpu, or unset") from None
-
-
-def _affinity() -> list[int]:
-    if not hasattr(os, "sched_getaffinity"):
-        return list(range(os.cpu_count() or 1))
-    return sorted(os.sched_getaffinity(0))
 
 
 def _least_busy(count: int, among: Sequence[int]) -> list[int]:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import xarray as xr
 
 from superpos_jax.engine import bits, collective
@@ -55,16 +54,16 @@ class Logbook:
             cells.outcome_table(grid.study, ()) if table is None else table
         )
 
-    def begin(self, mesh: jax.sharding.Mesh, before: Sequence[Machine]) -> None:
+    def begin(self, devices: int, before: Sequence[Machine]) -> None:
         """Note who trains; an interrupted run on this machine goes on under its old entry.
 
         Args:
-            mesh: of the devices.
+            devices: how many there are.
             before: the machines that trained the checkpoints from which it goes on: bits of theirs
                 are in its cells.
         """
         study = self.grid.study
-        present, run = provenance.trainer(study), provenance.begun(mesh, study)
+        present, run = provenance.trainer(study), provenance.begun(devices, study)
         if sources := provenance.data_sources(study, self.grid.cells):
             run[SOURCES] = sources
         if self.runs and "finished" not in self.runs[-1]:
@@ -89,9 +88,16 @@ class Logbook:
         self.runs[-1][name] += round(seconds, 3)
 
     def note_cores(self, program: Program) -> None:
-        """Note what of the cores decides the bits of the cells that are trained now."""
-        now = {THREADS: bits.of_threads(program), PARTS: bits.of_devices(program)}
-        for name, value in now.items():
+        """Note what of the cores decides the bits of the cells that are trained now.
+
+        Args:
+            program: of this process; those of others may have other groups.
+        """
+
+        def own() -> list[tuple[str, int | str]]:
+            return [(THREADS, bits.of_threads(program)), (PARTS, bits.of_devices(program))]
+
+        for name, value in (pair for said in collective.together(own) for pair in said):
             before = self.runs[-1].get(name, ANY)
             if before == ANY:
                 self.runs[-1][name] = value

@@ -67,13 +67,13 @@ def trainer(study: Study) -> Machine:
     return {**machine(), **code, **({} if changed is None else {CHANGED: changed})}
 
 
-def begun(mesh: jax.sharding.Mesh, study: Study) -> dict[str, Any]:
-    """The entry of a run that begins now on a mesh."""
+def begun(devices: int, study: Study) -> dict[str, Any]:
+    """The entry of a run that begins now on so many devices."""
     return {
         "started": now(),
         **trainer(study),
         "python": host_platform.python_version(),
-        "devices": mesh.size,
+        "devices": devices,
         "processes": jax.process_count(),
         "compile_seconds": 0.0,
         "saving_seconds": 0.0,

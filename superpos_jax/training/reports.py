@@ -32,7 +32,7 @@ ENDS = ""
 def finished_rows(training: Training, run: int) -> xr.Dataset:
     """The rows of a program's cells, which are trained to their end.
 
-    Several processes report of a part of the cells each, and all have the rows of all.
+    Several processes report of their own cells each, and all have the rows of all.
 
     Args:
         training: of the program.
@@ -43,24 +43,25 @@ def finished_rows(training: Training, run: int) -> xr.Dataset:
     """
     training.finish()
     program, measured = training.program, training.measured
-    study, trained = program.study, program.plan.cells
-    params, memos = program.params(training.state), program.memos(training.state)
+    study, trained = program.study, training.plan.cells
     is_dead, report = measured.died_at() != ALIVE, _reporter(study, trained, measured)
 
-    def columns(places: Sequence[int]) -> Columns:
-        both = (report(index, params[index], memos[index]) for index in places)
-        verdicts, reports = zip(*both, strict=True)
-        said = reported(study, reports, is_dead[np.asarray(places)])
-        return {**said, ENDS: ((), np.array(verdicts), {})}
+    def own_columns() -> Columns:
+        params, memos = program.params(training.state), program.memos(training.state)
+        places = training.places
 
-    def of_share(share: range) -> Columns:
-        few = (range(i, min(i + TOGETHER, len(share))) for i in range(0, len(share), TOGETHER))
-        parts = [(some, columns(share[some.start : some.stop])) for some in few]
-        return placed(parts, len(share))
+        def columns(some: range) -> Columns:
+            both = (report(places[i], params[i], memos[i]) for i in some)
+            verdicts, reports = zip(*both, strict=True)
+            said = reported(study, reports, is_dead[places[some.start : some.stop]])
+            return {**said, ENDS: ((), np.array(verdicts), {})}
+
+        count = len(places)
+        few = (range(i, min(i + TOGETHER, count)) for i in range(0, count, TOGETHER))
+        return placed([(some, columns(some)) for some in few], count)
 
     with np.errstate(all="ignore"):  # a dead cell's weights may be huge; they are blanked
-        shares = collective.divided(of_share, len(trained), packed, unpacked)
-    reports = placed(shares, len(trained))
+        reports = training.of_all(own_columns)
     _, verdicts, _ = reports.pop(ENDS)
     return rows.make_table(study, trained, measured, run, verdicts, reports)
 
@@ -77,10 +78,10 @@ def try_report(training: Training) -> None:
     program, measured = training.program, training.measured
     if training.step or (cell := program.smallest(training.state)) is None:
         return
-    study = program.study
+    study, (own, *stored) = program.study, cell
     try:
         with np.errstate(all="ignore"):
-            _, said = _reporter(study, program.plan.cells, measured)(*cell)
+            _, said = _reporter(study, training.plan.cells, measured)(training.places[own], *stored)
     except (ArithmeticError, IndexError, ValueError) as error:
         if collective.leads():
             logger.warning("%s (%s: %s)", UNABLE, type(error).__name__, first_line(error))
@@ -89,7 +90,7 @@ def try_report(training: Training) -> None:
         error.add_note(TRIED)
         raise
     rows.refuse_names(study, reported(study, [said], np.array([False])), measured)
-    given = reported(study, [study.given(program.plan.cells[cell[0]])], np.array([False]), "given")
+    given = reported(study, [study.given(program.plan.cells[own])], np.array([False]), "given")
     rows.refuse_names(study, given, measured, "given")
 
 
@@ -125,19 +126,3 @@ def _end(
         return [*zip(study.ends, end_verdicts(study), strict=True)][rule]
     why = study.diverged(cell, history)
     return why, DIVERGED if why else FINISHED
-
-
-def packed(columns: Columns) -> collective.Message:
-    """Columns as JSON and arrays, for the other processes."""
-    said = {name: (dims, dict(attrs)) for name, (dims, _, attrs) in columns.items()}
-    return said, {name: values for name, (_, values, _) in columns.items()}
-
-
-def unpacked(message: collective.Message) -> Columns:
-    """The columns of a message.
-
-    >>> unpacked(packed({"norm": ((), np.float32([2, 3]), {"units": "1"})}))
-    {'norm': ((), array([2., 3.], dtype=float32), {'units': '1'})}
-    """
-    said, arrays = message
-    return {name: (tuple(dims), arrays[name], attrs) for name, (dims, attrs) in said.items()}

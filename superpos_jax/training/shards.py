@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from superpos_jax.engine.plan import deal, works
+from superpos_jax.engine.deal import deal
+from superpos_jax.engine.plan import works
 from superpos_jax.engine.verdicts import UNFINISHED
 from superpos_jax.errors import UserError
 from superpos_jax.results.grid import Grid

@@ -176,6 +176,41 @@ def test_nested_streams_share_blocks(sweep):
         blocks[key] = longer
 
 
+@given(sweeps, number(2, 3))
+@many
+def test_the_parts_of_a_plan_have_each_cell_once(sweep, processes):
+    """Laid out as in the plan of all, but for the numbers of cells and the empty slots."""
+    cells, each = sweep
+    plan = make_plan(Toy(), cells, processes * each, "cpu", processes)
+    pools = load_blocks(Toy(), plan)
+    laid = {cell: (group, device, slot) for cell, group, device, slot in places(plan)}
+    seen = []
+    for process in range(processes):
+        part, own = plan.part(process), plan.places(process)
+        assert [cells[i] for i in own] == part.cells
+        assert sorted(cell for cell, *_ in places(part)) == list(range(len(own)))
+        parted = load_blocks(Toy(), part)
+        for number, group, device, slot in places(part):
+            cell = int(own[number])
+            whole, there, place = laid[cell]
+            assert (group.layout, device + process * each) == (whole.layout, there)
+            block = group.layout.shapes.block
+            for name in NAMES:
+                mine, same = walk(group, name, device, slot), walk(whole, name, there, place)
+                assert [valid for _, valid in mine] == [valid for _, valid in same]
+                for (here, _), (everywhere, _) in zip(mine, same, strict=True):
+                    tags = parted[block]["tag"][here], pools[block]["tag"][everywhere]
+                    assert (tags[0] == tags[1]).all()
+        for group in part.groups:
+            assert group.slots.shape[0] == each
+            assert group.slots.shape[1] == max(MIN_SLOTS, (group.slots >= 0).sum(axis=1).max())
+        for name in ("updates", "needed", "work", "lasts"):
+            assert (getattr(part, name) == getattr(plan, name)[own]).all()
+        assert (part.owner == plan.owner[own] - process * each).all()
+        seen += own.tolist()
+    assert sorted(seen) == list(range(len(cells)))
+
+
 @given(sweeps)
 @many
 def test_work_is_padded_work_and_shared_fairly(sweep):

@@ -24,7 +24,7 @@ import superpos_jax as sp
 from superpos_jax.engine import collective, memory
 from superpos_jax.errors import UserError
 from superpos_jax.results.sweep import load_sweep
-from superpos_jax.training import audit, estimate, launch, reports
+from superpos_jax.training import audit, estimate, launch, loop
 from superpos_jax.training.estimate import processes_for
 from superpos_jax.training.job import find_devices
 
@@ -299,14 +299,13 @@ def test_what_is_shared_travels_in_pieces(monkeypatch):
     assert max(map(len, sent)) == 64
 
 
-def in_turn(monkeypatch, function, count, processes=3):
-    """What `divided` gives to each process; each runs thrice, to hear of what the others gather."""
+def in_turn(monkeypatch, function, **how):
+    """What `together` gives to each of three; each runs thrice, to hear what the others gather."""
     monkeypatch.setattr(collective, "several", lambda: True)
-    monkeypatch.setattr(jax, "process_count", lambda: processes)
     monkeypatch.setattr(collective, "PIECE", 50)
-    sent = [[] for _ in range(processes)]
-    values = [None] * processes
-    for rank in 3 * [*range(processes)]:
+    sent = [[] for _ in range(3)]
+    values = [None] * 3
+    for rank in 3 * [*range(3)]:
         calls = itertools.count()
 
         def gather(array, rank=rank, calls=calls):
@@ -314,43 +313,49 @@ def in_turn(monkeypatch, function, count, processes=3):
             sent[rank] = [*sent[rank][:number], array]
             return np.stack([each[number] if number < len(each) else array for each in sent])
 
-        monkeypatch.setattr(jax, "process_index", lambda rank=rank: rank)
+        monkeypatch.setattr(collective, "leads", lambda rank=rank: rank == 0)
         monkeypatch.setattr(collective.multihost_utils, "process_allgather", gather)
         try:
-            values[rank] = collective.divided(function, count, reports.packed, reports.unpacked)
+            values[rank] = collective.together(lambda rank=rank: function(rank), **how)
         except Exception as error:
             values[rank] = error
     return values
 
 
-def test_processes_report_of_a_share_each_and_have_all(monkeypatch):
-    asked = []
+COLUMNS = {"pack": loop.packed, "unpack": loop.unpacked}
 
-    def columns(share):
-        asked.append([*share])
-        norms = np.arange(2 * len(share)).reshape(len(share), 2)
-        return {
-            "loss": ((), np.float32(share) / 7, {"long_name": "loss"}),
-            "norms": (("layer",), norms, {}),
-        }
 
-    for values in in_turn(monkeypatch, columns, 5):
-        assert [[*share] for share, _ in values] == [[0, 3], [1, 4], [2]]
-        for share, held in values:
-            for name, (dims, own, attrs) in columns(share).items():
+def columns(rank):
+    """Of no cell, one and two."""
+    norms = np.arange(2 * rank).reshape(rank, 2)
+    return {
+        "loss": ((), np.float32(range(rank)) / 7, {"long_name": "loss"}),
+        "norms": (("layer",), norms, {}),
+    }
+
+
+def test_processes_have_what_each_has(monkeypatch):
+    for values in in_turn(monkeypatch, columns, **COLUMNS):
+        for rank, held in enumerate(values):
+            for name, (dims, own, attrs) in columns(rank).items():
                 assert (held[name][0], held[name][2]) == (dims, attrs)
                 np.testing.assert_array_equal(held[name][1], own)
-    assert asked[:3] == [[0, 3], [1, 4], [2]]
-    assert [len(values) for values in in_turn(monkeypatch, columns, 1)] == [3, 3, 3]
 
 
-def test_an_error_in_one_report_is_raised_in_all_processes(monkeypatch):
-    def columns(share):
-        if 4 in share:
+def test_the_first_process_alone_may_have_what_each_has(monkeypatch):
+    first, *others = in_turn(monkeypatch, lambda rank: rank, by_all=False)
+    assert first == [0, 1, 2]
+    assert others == [[], []]
+
+
+@pytest.mark.parametrize("by_all", [True, False])
+def test_an_error_in_one_process_is_raised_in_all(monkeypatch, by_all):
+    def fails(rank):
+        if rank == 1:
             raise ValueError("no such word")
         return {}
 
-    errors = in_turn(monkeypatch, columns, 5)
+    errors = in_turn(monkeypatch, fails, by_all=by_all)
     assert [str(error) for error in errors] == ["no such word"] * 3
     assert [type(error) for error in errors] == [UserError, ValueError, UserError]
 

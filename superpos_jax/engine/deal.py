@@ -1,0 +1,88 @@
+"""Who trains which cells: dealt to processes and their devices by work.
+
+Each process compiles a program of its own, for the groups that it has cells of. So a group is given
+to one process where that costs no time: then only that one compiles it.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+import numpy as np
+
+WORTH = 1.005
+"""By how much training may take longer for groups to stay whole: compilation is short beside it."""
+
+
+def deal(work: np.ndarray, hands: int, held: np.ndarray | None = None) -> np.ndarray:
+    """The largest piece first, each to the hand that has least to do; (pieces,) its hand.
+
+    Args:
+        work: (pieces,) of each.
+        hands: how many there are.
+        held: (hands,) work that they have already; by default none.
+
+    >>> deal(np.array([3, 5, 1, 1]), 2).tolist()
+    [1, 0, 1, 1]
+    """
+    owner = np.zeros(len(work), np.int64)
+    load = [*zip(np.zeros(hands) if held is None else held, range(hands), strict=True)]
+    heapq.heapify(load)
+    order = np.argsort(-work, kind="stable")
+    for i, own in zip(order.tolist(), work[order].tolist(), strict=True):
+        least, hand = load[0]
+        owner[i] = hand
+        heapq.heapreplace(load, (least + own, hand))
+    return owner
+
+
+def owners(
+    work: np.ndarray, updates: np.ndarray, group: np.ndarray, devices: int, processes: int
+) -> np.ndarray:
+    """(cells,) the device that trains each cell.
+
+    Args:
+        work: (cells,) operations of an update.
+        updates: (cells,) of each cell.
+        group: (cells,) the number of its group.
+        devices: of all processes, those of one side by side.
+        processes: with as many devices each.
+    """
+    jobs = work * updates
+    evenly = deal(jobs, devices)
+    if processes == 1:
+        return evenly
+    each = devices // processes
+    process, whole = _whole_groups(jobs, group, processes), np.zeros_like(evenly)
+    for index in range(processes):
+        own = process == index
+        whole[own] = index * each + deal(jobs[own], each)
+    takes = [_time(owner, work, updates, devices) for owner in (whole, evenly)]
+    return whole if takes[0] <= WORTH * takes[1] else evenly
+
+
+def _whole_groups(jobs: np.ndarray, group: np.ndarray, processes: int) -> np.ndarray:
+    """(cells,) the process of each: groups are kept whole, but for fewer than there are processes.
+
+    The largest group first, each to the process that has least to do. A group that would give it
+    more than its share is dealt cell by cell at the end, and evens out what the others have.
+    """
+    total = np.bincount(group, jobs)
+    share = total.sum() / processes * WORTH
+    held, owner = np.zeros(processes), np.full(len(jobs), -1)
+    for number in np.argsort(-total, kind="stable"):
+        process = int(held.argmin())
+        if held[process] + total[number] <= share:
+            held[process] += total[number]
+            owner[group == number] = process
+    rest = owner < 0
+    owner[rest] = deal(jobs[rest], processes, held)
+    return owner
+
+
+def _time(owner: np.ndarray, work: np.ndarray, updates: np.ndarray, devices: int) -> float:
+    """Operations one after another where devices wait for each other at every update."""
+    ends, end = np.unique(updates, return_inverse=True)
+    load = np.bincount(owner * len(ends) + end, work, devices * len(ends)).reshape(devices, -1)
+    going = load[:, ::-1].cumsum(axis=1)[:, ::-1]  # of the cells that are not at their end yet
+    return float(going.max(axis=0) @ np.diff(ends, prepend=0))
