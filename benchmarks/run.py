@@ -61,7 +61,7 @@ def first_line() -> float:
 def compilation() -> float:
     """Seconds to compile the shipped sweep that takes longest, as `superpos run` does.
 
-    Sweeps on texts that are not here are left out.
+    Sweeps on texts or places that are not here are left out.
     """
     from superpos_jax.errors import UserError
     from superpos_jax.results.sweep import load_sweep, shipped
@@ -70,9 +70,11 @@ def compilation() -> float:
     longest = 0.0
     for name in shipped():
         try:
-            fields = load_sweep(name).grid().study.cell_fields()
+            grid = load_sweep(name).grid()
+            grid.study.data_sources(grid.cells[0])
         except UserError:
             continue
+        fields = grid.study.cell_fields()
         short = "steps=1" if "steps" in fields else "epochs=1"
         with tempfile.TemporaryDirectory() as folder:
             command = [superpos, "run", name, "--set", short, "--out", f"{folder}/out"]
