@@ -13,7 +13,7 @@ import psutil
 from superpos_jax.engine import cgroups
 from superpos_jax.engine.layout import TRAIN
 from superpos_jax.engine.once import Once
-from superpos_jax.engine.plan import Plan, kernels_by_block, make_plan
+from superpos_jax.engine.plan import Group, Plan, kernels_by_block, make_plan
 from superpos_jax.engine.study import DataSet, Study
 from superpos_jax.errors import UserError
 
@@ -38,33 +38,44 @@ def peak(study: Study, plan: Plan, processes: int = 1) -> float:
     held `COPIES` times while a checkpoint is written. Each process holds the samples once, and so
     does each device. The host's share counts too: on a CPU it is the same memory.
     """
-    return processes * RUNTIME + sum(
-        _of_part(study, plan.part(i), processes / plan.processes) for i in range(plan.processes)
-    )
-
-
-def _of_part(study: Study, plan: Plan, hosts: float) -> float:
-    """Bytes that cells of one process take; `hosts`: share of the host that its samples are on."""
-    state = samples = 0.0
-    for group in plan.groups:
-        cell, shapes = plan.cells[group.slots.max()], group.layout.shapes
-        params = jax.eval_shape(lambda cell=cell, shapes=shapes: study.init(cell, shapes))
-        moments = jax.eval_shape(study.optimizer(cell, shapes).init, params)
-        remember = functools.partial(study.memo, cell, shapes)
-        memo = jax.eval_shape(remember, params)
-        state += group.slots.size * sum(map(_bytes, (params, moments, memo)))
-        if shapes.kernel:
-            count = group.data[TRAIN].samples
-            samples += shapes.kernel.work_bytes(shapes.size, count[count > 0].tolist())
     kernels = kernels_by_block(plan)
-    for block, streams in plan.streams.items():
-        if kernels[block]:
-            samples += kernels[block].pool_bytes([*streams.values()])
-            continue
-        none = jax.tree.leaves(study.blocks(DataSet(next(iter(streams)), 0), block))
-        one = sum(int(np.prod(x.shape[1:])) * x.dtype.itemsize for x in none)
-        samples += one * sum(-(-dataset.samples // block[0]) for dataset in streams.values())
-    return COPIES * state + samples * (hosts + plan.devices)
+    cell_bytes = {group.layout: _of_cell(study, plan, group) for group in plan.groups}
+    block_bytes = {
+        block: _of_block(study, next(iter(streams)), block)
+        for block, streams in plan.streams.items()
+        if not kernels[block]
+    }
+    need = float(processes * RUNTIME)
+    for part in map(plan.part, range(plan.processes)):
+        samples = 0.0
+        for group in part.groups:
+            need += COPIES * group.slots.size * cell_bytes[group.layout]
+            if kernel := group.layout.shapes.kernel:
+                count = group.data[TRAIN].samples
+                samples += kernel.work_bytes(group.layout.shapes.size, count[count > 0].tolist())
+        for block, streams in part.streams.items():
+            if kernels[block]:
+                samples += kernels[block].pool_bytes([*streams.values()])
+            else:
+                counts = (-(-dataset.samples // block[0]) for dataset in streams.values())
+                samples += block_bytes[block] * sum(counts)
+        need += samples * (processes / plan.processes + part.devices)
+    return need
+
+
+def _of_cell(study: Study, plan: Plan, group: Group) -> int:
+    """Bytes of parameters, optimizer state and memo of a cell of a group."""
+    cell, shapes = plan.cells[group.slots.max()], group.layout.shapes
+    params = jax.eval_shape(lambda: study.init(cell, shapes))
+    moments = jax.eval_shape(study.optimizer(cell, shapes).init, params)
+    memo = jax.eval_shape(functools.partial(study.memo, cell, shapes), params)
+    return sum(map(_bytes, (params, moments, memo)))
+
+
+def _of_block(study: Study, key: Any, block: tuple[int, ...]) -> int:
+    """Bytes of one block of samples."""
+    none = jax.tree.leaves(study.blocks(DataSet(key, 0), block))
+    return sum(int(np.prod(x.shape[1:])) * x.dtype.itemsize for x in none)
 
 
 def results(study: Study, cells: Collection[Any], platform: str, processes: int = 1) -> float:
