@@ -107,7 +107,7 @@ def run(
         int | None, typer.Option("--process", min=0, help="Which of the processes this one is.")
     ] = None,
 ) -> int:
-    """Train every cell of a sweep in one compiled program, then draw its figures.
+    """Train every cell of a sweep in one compiled program per process, then draw its figures.
 
     Interrupted (Ctrl-C, SIGTERM, or killed), the same command continues from the last checkpoint.
     With more values on an axis it trains the new cells only.

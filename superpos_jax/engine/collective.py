@@ -1,9 +1,8 @@
 """What the processes that train one sweep together say to each other.
 
-Each compiles and runs a program of its own for its part of the cells, so a cell's numbers do not
-depend on how many there are. Process 0 leads: it alone reads, writes and decides, and tells the
-others. What they tell each other is JSON and arrays of numbers: nothing that comes from another
-process can run code.
+Each compiles and runs a program of its own, for its part of the cells. Process 0 leads: it alone
+reads, writes and decides, and tells the others. What they tell each other is JSON and arrays of
+numbers: nothing that comes from another process can run code.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
@@ -25,6 +25,8 @@ from superpos_jax.errors import LostProcess, UserError
 T = TypeVar("T")
 Message = tuple[Any, Mapping[str, np.ndarray]]
 """What JSON holds, and arrays of numbers."""
+HEAD = 8
+"""Bytes in which a message tells how long its line of JSON is."""
 PIECE = 1 << 24
 """Bytes of each process that are gathered at once."""
 
@@ -63,15 +65,13 @@ def shared(
     """
     if not several():
         return function()
-    error, value = None, None
-    message: Message = None, {}
+    error, value, packed = None, None, np.zeros(0, np.uint8)
     if leads():
         try:
             value = function()
-            message = pack(value)
+            packed = encoded(True, pack(value))
         except BaseException as caught:  # also Ctrl-C: the others must not wait for ever
-            error, message = caught, (str(caught), {})
-    packed = encoded(error is None, message)
+            error, packed = caught, encoded(False, (_words(caught), {}))
     size = np.array(divmod(len(packed), PIECE), np.int32)
     pieces, rest = np.asarray(multihost_utils.broadcast_one_to_all(size)).tolist()
     packed = np.resize(packed, pieces * PIECE + rest)
@@ -83,7 +83,7 @@ def shared(
         raise error
     if leads():
         return value
-    fine, message = decoded(np.concatenate(got).tobytes())
+    fine, message = decoded(np.concatenate(got))
     if not fine:
         raise UserError(message[0])
     return unpack(message)
@@ -109,7 +109,7 @@ def together(
     try:
         text = encoded(True, pack(function()))
     except BaseException as caught:  # also Ctrl-C: the others must not wait for ever
-        error, text = caught, encoded(False, (str(caught), {}))
+        error, text = caught, encoded(False, (_words(caught), {}))
     sizes = _gathered(np.array([error is None, *divmod(len(text), PIECE)], np.int32))
     kept = by_all or leads() or not sizes[:, 0].all()
     lengths = sizes[:, 1:].astype(np.int64) @ [PIECE, 1]
@@ -120,9 +120,10 @@ def together(
             pieces.append(piece)
     if error is not None:
         raise error
-    values = []
-    for length, said in zip(lengths, np.hstack(pieces) if kept else (), strict=kept):
-        fine, message = decoded(said[:length].tobytes())
+    values = list[T]()
+    for row, length in enumerate(lengths if kept else ()):
+        said = np.concatenate([piece[row] for piece in pieces])  # of one process after another
+        fine, message = decoded(said[:length])
         if not fine:
             raise UserError(message[0])
         values.append(unpack(message))
@@ -141,37 +142,55 @@ def _gathered(own: np.ndarray) -> np.ndarray:
     return np.asarray(multihost_utils.process_allgather(own))
 
 
+def _words(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
 def encoded(fine: bool, message: Message) -> np.ndarray:
-    """Whether all went well, and a message, as bytes: a line of JSON, then the arrays."""
+    """Whether all went well, and a message, as bytes: a line of JSON, then the arrays.
+
+    Raises:
+        ValueError: an array is not of numbers.
+    """
     said, arrays = message
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    shapes = {name: (array.dtype.str, array.shape) for name, array in contiguous.items()}
-    line = json.dumps([fine, said, shapes], default=lambda number: number.tolist()) + "\n"
+    shapes = {
+        name: (_numbers(name, array.dtype.name).name, array.shape)
+        for name, array in contiguous.items()
+    }
+    line = json.dumps([fine, said, shapes], default=lambda number: number.tolist()).encode()
+    head = len(line).to_bytes(HEAD, "little") + line
     return np.frombuffer(
-        line.encode() + b"".join(array.tobytes() for array in contiguous.values()), np.uint8
+        head + b"".join(array.tobytes() for array in contiguous.values()), np.uint8
     )
 
 
-def decoded(text: bytes) -> tuple[bool, Message]:
+def decoded(text: np.ndarray) -> tuple[bool, Message]:
     """What `encoded` wrote.
 
     Raises:
         ValueError: an array is not of numbers.
 
-    >>> decoded(encoded(True, ({"a": 1}, {"x": np.arange(2, dtype=np.int8)})).tobytes())
+    >>> decoded(encoded(True, ({"a": 1}, {"x": np.arange(2, dtype=np.int8)})))
     (True, ({'a': 1}, {'x': array([0, 1], dtype=int8)}))
     """
-    line, _, rest = text.partition(b"\n")
-    fine, said, shapes = json.loads(line)
-    arrays, start = {}, 0
+    start = HEAD + int.from_bytes(text[:HEAD].tobytes(), "little")
+    fine, said, shapes = json.loads(text[HEAD:start].tobytes())
+    arrays = {}
     for name, (kind, shape) in shapes.items():
-        dtype = np.dtype(kind)
-        if dtype.kind not in "biufc":
-            raise ValueError(f"{name}: {kind}; allowed: numbers")
-        count = int(np.prod(shape, dtype=np.int64))
-        arrays[name] = np.frombuffer(rest, dtype, count, start).reshape(shape).copy()
-        start += count * dtype.itemsize
+        dtype = _numbers(name, kind)
+        end = start + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        arrays[name] = text[start:end].copy().view(dtype).reshape(shape)
+        start = end
     return fine, (said, arrays)
+
+
+def _numbers(name: str, kind: str) -> np.dtype[Any]:
+    """The type of an array, of its name; one that JAX has, so that no object is read from bytes."""
+    dtype = np.dtype(kind)
+    if dtype.kind != "b" and not jnp.issubdtype(dtype, np.number):
+        raise ValueError(f"{name}: {dtype.name}; allowed: numbers")
+    return dtype
 
 
 def prove(secret: bytes) -> None:
@@ -205,8 +224,12 @@ def processes_per_host() -> int:
 
 
 def agreed(count: int, save: bool, stop: bool) -> tuple[int, bool, bool]:
-    """Steps to do next and whether to save, as process 0 says; whether any was asked to stop."""
+    """Steps to do next, the fewest that any says; whether to save, as process 0 says; and whether
+    any was asked to stop.
+
+    A process whose cells have all ended would do any number at once.
+    """
     if not several():
         return count, save, stop
     said = _gathered(np.array([count, save, stop], np.int32))
-    return int(said[0, 0]), bool(said[0, 1]), bool(said[:, 2].any())
+    return int(said[:, 0].min()), bool(said[0, 1]), bool(said[:, 2].any())

@@ -1,7 +1,7 @@
 """Who trains which cells: dealt to processes and their devices by work.
 
-Each process compiles a program of its own, for the groups that it has cells of. So a group is given
-to one process where that costs no time: then only that one compiles it.
+Each process compiles a program of its own, for the groups that it has cells of. So a group goes to
+as few processes as training time allows.
 """
 
 from __future__ import annotations
@@ -62,26 +62,29 @@ def owners(
 
 
 def _whole_groups(jobs: np.ndarray, group: np.ndarray, processes: int) -> np.ndarray:
-    """(cells,) the process of each: groups are kept whole, but for fewer than there are processes.
+    """(cells,) the process of each: a group goes to as few processes as have room for it.
 
-    The largest group first, each to the process that has least to do. A group that would give it
-    more than its share is dealt cell by cell at the end, and evens out what the others have.
+    The largest group first, to the processes that have done least of their share. The last of them
+    takes what the others cannot, so that it alone has room left.
     """
     total = np.bincount(group, jobs)
     share = total.sum() / processes * WORTH
-    held, owner = np.zeros(processes), np.full(len(jobs), -1)
+    held, owner = np.zeros(processes), np.zeros(len(jobs), np.int64)
     for number in np.argsort(-total, kind="stable"):
-        process = int(held.argmin())
-        if held[process] + total[number] <= share:
-            held[process] += total[number]
-            owner[group == number] = process
-    rest = owner < 0
-    owner[rest] = deal(jobs[rest], processes, held)
+        order = np.argsort(held, kind="stable")
+        room = np.cumsum(share - held[order])
+        hands = order[: 1 + np.searchsorted(room[:-1], total[number])]
+        before = held[hands]
+        before[-1] = share - total[number] + (share - before[:-1]).sum()
+        own = np.flatnonzero(group == number)
+        hand = deal(jobs[own], len(hands), before)
+        owner[own] = hands[hand]
+        held[hands] += np.bincount(hand, jobs[own], len(hands))
     return owner
 
 
 def _time(owner: np.ndarray, work: np.ndarray, updates: np.ndarray, devices: int) -> float:
-    """Operations one after another where devices wait for each other at every update."""
+    """Operations one after another if devices waited for each other at every update: a bound."""
     ends, end = np.unique(updates, return_inverse=True)
     load = np.bincount(owner * len(ends) + end, work, devices * len(ends)).reshape(devices, -1)
     going = load[:, ::-1].cumsum(axis=1)[:, ::-1]  # of the cells that are not at their end yet

@@ -36,7 +36,8 @@ def peak(study: Study, plan: Plan, processes: int = 1) -> float:
 
     The results of the sweep are not among them, see `results`. Parameters and optimizer state are
     held `COPIES` times while a checkpoint is written. Each process holds the samples once, and so
-    does each device. The host's share counts too: on a CPU it is the same memory.
+    does each device. The host's share counts too: on a CPU it is the same memory. Every process
+    counts as the one that needs most, since they may have memory of their own.
     """
     kernels = kernels_by_block(plan)
     cell_bytes = {group.layout: _of_cell(study, plan, group) for group in plan.groups}
@@ -45,11 +46,11 @@ def peak(study: Study, plan: Plan, processes: int = 1) -> float:
         for block, streams in plan.streams.items()
         if not kernels[block]
     }
-    need = float(processes * RUNTIME)
+    most = 0.0
     for part in map(plan.part, range(plan.processes)):
-        samples = 0.0
+        state = samples = 0.0
         for group in part.groups:
-            need += COPIES * group.slots.size * cell_bytes[group.layout]
+            state += group.slots.size * cell_bytes[group.layout]
             if kernel := group.layout.shapes.kernel:
                 count = group.data[TRAIN].samples
                 samples += kernel.work_bytes(group.layout.shapes.size, count[count > 0].tolist())
@@ -59,8 +60,9 @@ def peak(study: Study, plan: Plan, processes: int = 1) -> float:
             else:
                 counts = (-(-dataset.samples // block[0]) for dataset in streams.values())
                 samples += block_bytes[block] * sum(counts)
-        need += samples * (processes / plan.processes + part.devices)
-    return need
+        copies = processes / plan.processes + part.devices
+        most = max(most, COPIES * state + samples * copies)
+    return processes * RUNTIME + plan.processes * most
 
 
 def _of_cell(study: Study, plan: Plan, group: Group) -> int:
@@ -160,7 +162,7 @@ def split(
         return [plan]
     if len(cells) == 1:
         own = words(on_host * RUNTIME)
-        fewer = "fewer --processes" if processes > 1 else "fewer --devices"
+        fewer = "fewer --processes" if on_host > 1 else "fewer --devices"
         raise UserError(
             f"memory: {cells[0]} alone needs about {words(need)}, {own} of it for JAX itself and "
             f"{words(for_results)} for the results of the sweep, and {words(room)} may be used; "

@@ -110,14 +110,14 @@ class Plan:
     """(cells,) the device that trains the cell."""
     devices: int
     processes: int = 1
-    """Of which each has as many of the devices, side by side."""
+    """The devices are theirs in equal parts, side by side."""
 
     def places(self, process: int) -> np.ndarray:
         """Which of the cells a process trains, ascending."""
         return np.flatnonzero(self.owner // (self.devices // self.processes) == process)
 
     def part(self, process: int) -> Plan:
-        """The plan of one process alone: of its cells, groups and blocks."""
+        """The plan of one process alone: its cells, their groups, and blocks of their shapes."""
         if self.processes == 1:
             return self
         each, places = self.devices // self.processes, self.places(process)

@@ -103,15 +103,12 @@ class Program:
 
     def gather(self, per_group: Sequence[Mapping[str, jax.Array]]) -> dict[str, np.ndarray]:
         """Bring values of shape (devices, slots) into the order of the plan's cells."""
-        collected: dict[str, np.ndarray] = {}
-        for group, values in zip(self.plan.groups, per_group, strict=True):
-            taken = group.slots >= 0
-            for name, host in _on_host(values).items():
-                blank = np.nan if np.issubdtype(host.dtype, np.floating) else 0
-                nothing = np.full(len(self.plan.cells), blank, host.dtype)  # of other groups
-                out = collected.setdefault(name, nothing)
-                out[group.slots[taken]] = host[taken]
-        return collected
+        parts = [
+            (group.slots[taken], {name: host[taken] for name, host in _on_host(values).items()})
+            for group, values in zip(self.plan.groups, per_group, strict=True)
+            for taken in (group.slots >= 0,)
+        ]
+        return scattered(parts, len(self.plan.cells))
 
     def per_cell(self, trees: Sequence[PyTree]) -> list[PyTree]:
         """One tree a group, leaves (devices, slots, ...), as one of numpy a cell, in order."""
@@ -222,6 +219,34 @@ class Program:
         return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec(AXIS)))
 
 
+def scattered(
+    parts: Sequence[tuple[np.ndarray, Mapping[str, np.ndarray]]], count: int
+) -> dict[str, np.ndarray]:
+    """Values of all cells, (cells, ...) by name, of those that parts have of theirs.
+
+    Where a part lacks a name, or has less of it, there is NaN; 0 of what is whole.
+
+    Args:
+        parts: the places of some cells among all, and their values.
+        count: of all cells.
+
+    >>> parts = [([1], {"loss": np.ones(1)}), ([0, 2], {"loss": np.zeros(2), "hits": np.ones(2)})]
+    >>> scattered(parts, 3)
+    {'loss': array([0., 1., 0.]), 'hits': array([ 1., nan,  1.])}
+    """
+    whole = {}
+    for name in dict.fromkeys(name for _, values in parts for name in values):
+        own = [(places, values[name]) for places, values in parts if name in values]
+        kind = own[0][1].dtype
+        shape = np.max([values.shape[1:] for _, values in own], axis=0).astype(int).tolist()
+        blank = np.nan if np.issubdtype(kind, np.floating) else 0
+        whole[name] = np.full((count, *shape), blank, kind)
+        for places, values in own:
+            corner: Any = places, *map(slice, values.shape[1:])
+            whole[name][corner] = values
+    return whole
+
+
 def over_draws(
     draws: Sequence[Mapping[str, np.ndarray]], counts: Mapping[str, int]
 ) -> dict[str, np.ndarray]:
@@ -273,19 +298,17 @@ def merged(plan: Plan, parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, n
     if plan.processes == 1:
         return {**parts[0]}
     whole: dict[str, np.ndarray] = {}
-    for process, stored in enumerate(parts):
-        places, number = plan.places(process), 0  # groups without a cell are not in the part
-        for i, group in enumerate(plan.groups):
-            members = np.unique(group.slots[group.slots >= 0])
-            rows = np.flatnonzero(np.isin(members, places))
-            if not len(rows):
-                continue
-            prefix = f"{number}."
-            for name in [name for name in stored if name.startswith(prefix)]:
-                leaf = stored[name]
-                blank = np.empty((len(members), *leaf.shape[1:]), leaf.dtype)
-                whole.setdefault(f"{i}.{name.removeprefix(prefix)}", blank)[rows] = leaf
-            number += 1
+    process = plan.owner // (plan.devices // plan.processes)
+    seen = [0] * plan.processes  # groups of each part so far: one without a cell is not in it
+    for i, group in enumerate(plan.groups):
+        members = np.sort(group.slots[group.slots >= 0])
+        for owner in np.unique(process[members]).tolist():
+            rows, prefix = np.flatnonzero(process[members] == owner), f"{seen[owner]}."
+            seen[owner] += 1
+            for name, leaf in parts[owner].items():
+                if name.startswith(prefix):
+                    blank = np.empty((len(members), *leaf.shape[1:]), leaf.dtype)
+                    whole.setdefault(f"{i}.{name.removeprefix(prefix)}", blank)[rows] = leaf
     return whole
 
 

@@ -128,7 +128,7 @@ def _same(name: str, dims: tuple[str, ...] | None, others: tuple[str, ...]) -> t
     return others
 
 
-def placed(parts: Sequence[tuple[Sequence[int], Columns]], count: int) -> Columns:
+def placed(parts: Sequence[tuple[Sequence[int] | np.ndarray, Columns]], count: int) -> Columns:
     """Columns of all cells, put together from those of parts; what no part says is missing.
 
     Args:

@@ -134,7 +134,8 @@ def of_shards(grid: Grid, count: int, devices: int | None = None) -> list[tuple[
         processes = processes_for(grid.study, cells, devices)
         chips = find_devices(devices)
         platform = chips[0].platform
-        plan = make_plan(grid.study, cells, processes if processes > 1 else len(chips), platform)
+        shape = processes if processes > 1 else len(chips), platform
+        plan = make_plan(grid.study, cells, *shape, processes)
         rows.append(
             (
                 str(shard),

@@ -170,7 +170,7 @@ def train(
         if collective.leads() and (hint := study.hint(found[0].platform)):
             logger.warning("%s", hint)
         programs, stale = _programs(job, book, found, limit)
-        mesh = make_mesh([device for device in found if device.process_index == index])
+        mesh = make_mesh(of_this_process(found))
         machines = [machine for _, saved in programs if saved for machine in saved.machines]
         book.begin(len(found), machines)
         _tell_of_others(machines, book.machines[-1])
@@ -393,3 +393,8 @@ def find_devices(count: int | None) -> list[jax.Device]:
     if count is not None and not 1 <= count <= len(devices):
         raise UserError(f"--devices {count}: allowed: 1 to {len(devices)} here")
     return devices[:count]
+
+
+def of_this_process(devices: Sequence[jax.Device]) -> list[jax.Device]:
+    """Those of some devices that this process has."""
+    return [device for device in devices if device.process_index == jax.process_index()]

@@ -101,8 +101,8 @@ class Logbook:
             before = self.runs[-1].get(name, ANY)
             if before == ANY:
                 self.runs[-1][name] = value
-            elif value not in (ANY, before):
-                self.runs[-1][name] = f"{before}, then {value}"
+            elif value != ANY and str(value) not in str(before).split(" and "):
+                self.runs[-1][name] = f"{before} and {value}"
 
     def finish(self) -> None:
         """Note that the present run is at its end."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -18,7 +18,7 @@ from superpos_jax.engine import collective, compilation
 from superpos_jax.engine.once import Once
 from superpos_jax.engine.one_cell import State
 from superpos_jax.engine.plan import Plan
-from superpos_jax.engine.program import Program, choose, merged
+from superpos_jax.engine.program import Program, choose, merged, scattered
 from superpos_jax.engine.study import Study
 from superpos_jax.errors import Interrupted, UserError
 from superpos_jax.results.cells import Columns, stack
@@ -28,6 +28,7 @@ from superpos_jax.text import counted
 from superpos_jax.training.checkpoint import Arrays, under
 from superpos_jax.training.progress import Progress
 
+T = TypeVar("T")
 CHUNK_SECONDS = 0.5
 
 
@@ -109,16 +110,20 @@ class Training:
         """
         if self.plan.processes == 1:
             return own()
-        parts = enumerate(collective.together(own, packed, unpacked))
-        whole = [(self.plan.places(process).tolist(), columns) for process, columns in parts]
-        return placed(whole, len(self.plan.cells))
+        parts = collective.together(own, packed, unpacked)
+        return placed(self._with_places(parts), len(self.plan.cells))
 
-    def _measured_of_all(
-        self, measure: Callable[[], Mapping[str, np.ndarray]]
-    ) -> dict[str, np.ndarray]:
+    def _measured_of_all(self, own: Callable[[], Arrays]) -> dict[str, np.ndarray]:
         """What each process measures of its cells, (cells, ...) by name, of the cells of all."""
-        whole = self.of_all(lambda: {name: ((), own, {}) for name, own in measure().items()})
-        return {name: values for name, (_, values, _) in whole.items()}
+        if self.plan.processes == 1:
+            return {**own()}
+        parts = collective.together(own, _as_message, _of_message)
+        return scattered(self._with_places(parts), len(self.plan.cells))
+
+    def _with_places(self, parts: Sequence[T]) -> list[tuple[np.ndarray, T]]:
+        """What each process has of its cells, with the places of these among all."""
+        places = map(self.plan.places, range(self.plan.processes))
+        return [*zip(places, parts, strict=True)]
 
     def _traced(self) -> dict[str, np.ndarray]:
         """What the study traces of each cell now, (cells, ...).

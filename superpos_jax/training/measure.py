@@ -20,7 +20,7 @@ from superpos_jax.results import view
 from superpos_jax.results.result import Best, Result
 from superpos_jax.results.sweep import Sweep
 from superpos_jax.training import provenance
-from superpos_jax.training.job import find_devices
+from superpos_jax.training.job import find_devices, of_this_process
 
 AGREES = 1e-3
 """Relative difference of a cell's train loss, as stored and as its stored weights give it."""
@@ -83,8 +83,11 @@ def measure(result: Result, options: Mapping[str, Any], *, devices: int | None =
 def _measured(
     study: Study, cells: Sequence[Any], stored: Sequence[xr.Dataset], devices: int | None
 ) -> dict[str, np.ndarray]:
-    """(cells,) by name: metrics that have several draws, and their errors."""
-    mesh = make_mesh(find_devices(devices))
+    """(cells,) by name: metrics that have several draws, and their errors.
+
+    Of several processes each measures all cells, on its own devices.
+    """
+    mesh = make_mesh(of_this_process(find_devices(devices)))
     platform, room = platform_of(mesh), memory.usable([*mesh.devices.flat])
     parts: dict[str, list[np.ndarray]] = {}
     rest = iter(stored)

@@ -13,6 +13,7 @@ from superpos_jax.engine import code
 from superpos_jax.engine.code import ANY_STEP, code_for
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.plan import load_blocks, make_plan
+from superpos_jax.engine.program import _tiles
 from superpos_jax.engine.verdicts import ALIVE
 from superpos_jax.errors import UserError
 from superpos_jax.studies.double_descent import autoencoders
@@ -118,7 +119,8 @@ def test_cells_of_one_hidden_size_share_code(by_kernel):
 
 
 @pytest.mark.unoptimized
-def test_kernels_are_compiled_beside_each_other_and_nothing_twice(by_kernel, monkeypatch):
+@pytest.mark.parametrize("cores", [1, 2])
+def test_kernels_are_compiled_beside_each_other_and_nothing_twice(by_kernel, monkeypatch, cores):
     asked = {True: set(), False: set()}
     gradient = autoencoders.Autoencoders.loss_and_grad
 
@@ -128,7 +130,7 @@ def test_kernels_are_compiled_beside_each_other_and_nothing_twice(by_kernel, mon
         return gradient(kernel, params, *arguments)
 
     monkeypatch.setattr(autoencoders.Autoencoders, "loss_and_grad", watched)
-    monkeypatch.setattr(code, "affinity", lambda: [0, 1])  # on one core there are no threads
+    monkeypatch.setattr(code, "affinity", lambda: [*range(cores)])
     code_for.cache_clear()
     cells = [BASE, replace(BASE, T=9), replace(BASE, m=3)]
     with pinned():
@@ -140,7 +142,25 @@ def test_kernels_are_compiled_beside_each_other_and_nothing_twice(by_kernel, mon
     assert not compiled
     assert np.isfinite(measured["train_loss"]).all()
     # The threads ask for what training asks for, else a kernel would be compiled for each.
-    assert asked[False] == asked[True] == {((2, m, 256), "highest") for m in (2, 3)}
+    assert asked[True] == {((2, m, 256), "highest") for m in (2, 3)}
+    assert asked[False] == (asked[True] if cores > 1 else set())
+
+
+def test_a_process_has_the_tiles_of_its_cells(by_kernel):
+    cells = [replace(BASE, T=T, m=m) for m in (2, 3) for T in (3, 40, 300)]
+    plan = make_plan(STUDY, cells, 2, "cpu", processes=2)
+
+    def tiles(part, places):
+        for group in part.groups:
+            table = _tiles(group, group.data)["train"]
+            for device, slot in np.argwhere(group.slots >= 0).tolist():
+                cell = int(places[group.slots[device, slot]])
+                yield cell, [int(leaf[device, slot]) for leaf in table]
+
+    whole = dict(tiles(plan, range(6)))
+    parts = [dict(tiles(plan.part(i), plan.places(i))) for i in range(2)]
+    assert parts[0] | parts[1] == whole
+    assert min(map(len, parts)) > 0
 
 
 @pytest.mark.unoptimized

@@ -1,5 +1,8 @@
 """Stored weights measured on more draws: what training would have measured on them."""
 
+from types import SimpleNamespace
+
+import jax
 import numpy as np
 import pytest
 import xarray as xr
@@ -32,6 +35,13 @@ def sweep(**options):
 @pytest.fixture(scope="module")
 def trained():
     return sp.run(sweep())
+
+
+def test_each_of_several_processes_measures_all_on_its_own_devices(trained, monkeypatch):
+    alone = measure(trained, {"test_draws": 3}, devices=1).dataset
+    of_both = [SimpleNamespace(process_index=1), jax.devices()[0]]
+    monkeypatch.setattr("superpos_jax.training.measure.find_devices", lambda devices: of_both)
+    xr.testing.assert_equal(measure(trained, {"test_draws": 3}).dataset, alone)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from superpos_jax.engine.memory import COPIES, ROW, RUNTIME, USABLE, peak, resul
 from superpos_jax.engine.plan import make_plan
 from superpos_jax.engine.study import Trained
 from superpos_jax.engine.verdicts import FINISHED
+from superpos_jax.errors import UserError
 from superpos_jax.training import job
 from superpos_jax.training.estimate import describe
 
@@ -39,6 +40,20 @@ def test_peak_counts_state_and_samples():
     two = need_of(grid, grid.cells[:2], 1) - RUNTIME
     assert two - state == 2 * entries  # another seed: other data
     assert need_of(grid, grid.cells[:1], 3) > one + RUNTIME
+
+
+def test_each_process_counts_as_the_one_that_needs_most():
+    """On hosts of their own it would not help that another one needs little."""
+    arms = {"wide": {"m": 128, "T": 4}, "long": {"m": 2, "T": 128}}
+    grid = sp.Sweep(arms=arms, axes={"seed": range(99)}, cell={"S": 0.9}, options={"n": 300}).grid()
+    plan = make_plan(grid.study, grid.cells, 2, "cpu", processes=2)
+    parts = [peak(grid.study, plan.part(i)) - RUNTIME for i in range(2)]
+    assert max(parts) > min(parts)
+    assert peak(grid.study, plan, 2) == 2 * RUNTIME + 2 * max(parts)
+    with pytest.raises(UserError, match="fewer --devices"):
+        split(grid.study, grid.cells, 2, "gpu", room=1.0, processes=2)
+    with pytest.raises(UserError, match="fewer --processes"):
+        split(grid.study, grid.cells, 2, "cpu", room=1.0, processes=2)
 
 
 def test_the_time_foreseen_counts_what_is_measured_and_reported():

@@ -3,6 +3,7 @@
 Real processes on loopback, as on two hosts or launched by `superpos run` itself.
 """
 
+import functools
 import itertools
 import json
 import os
@@ -18,15 +19,19 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
+import ridge
 from same import assert_same_bits
 
 import superpos_jax as sp
 from superpos_jax.engine import collective, memory
+from superpos_jax.engine.plan import make_plan
 from superpos_jax.errors import UserError
 from superpos_jax.results.sweep import load_sweep
-from superpos_jax.training import audit, estimate, launch, loop
+from superpos_jax.training import audit, estimate, launch, loop, provenance
 from superpos_jax.training.estimate import processes_for
-from superpos_jax.training.job import find_devices
+from superpos_jax.training.job import find_devices, of_this_process
+from superpos_jax.training.logbook import Logbook
+from superpos_jax.training.loop import Training
 
 SUPERPOS = Path(sys.executable).with_name("superpos")
 SWEEP = sp.Sweep(
@@ -152,12 +157,43 @@ def test_processes_of_a_machine_are_told_by_its_name(monkeypatch):
         assert collective.processes_per_host() == most
 
 
-def test_results_come_in_the_order_of_the_mesh(monkeypatch):
+def test_devices_of_one_process_lie_side_by_side(monkeypatch):
     """A TPU slice numbers the chips of a process 0 to 3 and 8 to 11, say."""
     order = [SimpleNamespace(id=i, process_index=i // 2 % 2) for i in range(8)]
     monkeypatch.setattr(jax, "devices", lambda: order)
     monkeypatch.setattr(collective, "several", lambda: True)
-    assert [device.id for device in find_devices(None)] == [0, 1, 4, 5, 2, 3, 6, 7]
+    devices = find_devices(None)
+    assert [device.id for device in devices] == [0, 1, 4, 5, 2, 3, 6, 7]
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    assert [device.id for device in of_this_process(devices)] == [2, 3, 6, 7]
+
+
+def test_what_processes_measure_is_put_together_as_one_measures_it(monkeypatch):
+    """Names that some groups lack, and numbers without a sign: none is filled with -1."""
+    cells = [ridge.Regression(T=5, steps=3), ridge.Regression(T=5, steps=3, seed=1)]
+    study = ridge.Ridge(ridge.Ridge.Options())
+    plan = make_plan(study, cells, 2, "cpu", processes=2)
+    training = SimpleNamespace(plan=plan)
+    training._with_places = functools.partial(Training._with_places, training)
+    own = {"hits": np.uint32([7]), "wide": np.int32([3]), "path": np.float32([[1, 2]])}
+    other = {"hits": np.uint32([9]), "loss": np.float32([0.5]), "path": np.float32([[4]])}
+    monkeypatch.setattr(collective, "together", lambda *_: [own, other])
+    whole = Training._measured_of_all(training, None)
+    assert [whole[name].dtype for name in ("hits", "wide", "loss")] == ["u4", "i4", "f4"]
+    assert (whole["hits"].tolist(), whole["wide"].tolist()) == ([7, 9], [3, 0])
+    np.testing.assert_array_equal(whole["loss"], np.float32([np.nan, 0.5]))
+    np.testing.assert_array_equal(whole["path"], np.float32([[1, 2], [4, np.nan]]))
+
+
+def test_what_decides_bits_in_any_process_is_noted_once(monkeypatch):
+    sweep = sp.Sweep(study="ridge:Ridge", axes={"T": [3]}, cell={"steps": 3})
+    book = Logbook(sweep, sweep.grid(), None, None, {})
+    book.runs = [{}]
+    for threads in ([8, 16], [16, "any"], [8, 8]):
+        said = [[(provenance.THREADS, number), (provenance.PARTS, "one")] for number in threads]
+        monkeypatch.setattr(collective, "together", lambda own, said=said: said)
+        book.note_cores(None)
+    assert book.runs == [{provenance.THREADS: "8 and 16", provenance.PARTS: "one"}]
 
 
 def children(process):
@@ -346,6 +382,14 @@ def test_the_first_process_alone_may_have_what_each_has(monkeypatch):
     first, *others = in_turn(monkeypatch, lambda rank: rank, by_all=False)
     assert first == [0, 1, 2]
     assert others == [[], []]
+
+
+def test_a_process_whose_cells_have_ended_does_not_hurry_the_others(monkeypatch):
+    """It would do any number of steps at once, and a request to stop would wait for all of them."""
+    said = np.array([[60_000_000, 1, 0], [7, 0, 0], [90, 0, 1]])
+    monkeypatch.setattr(collective, "several", lambda: True)
+    monkeypatch.setattr(collective, "_gathered", lambda own: said)
+    assert collective.agreed(60_000_000, save=True, stop=False) == (7, True, True)
 
 
 @pytest.mark.parametrize("by_all", [True, False])
