@@ -73,16 +73,16 @@ def compilation() -> float:
     for name in shipped():
         try:
             grid = load_sweep(name).grid()
+            count = str(processes_for(grid.study, grid.cells, None))
         except UserError as error:
             print(f"{name}: left out: {error}", file=sys.stderr)
             continue
         short = "steps=1" if "steps" in grid.study.cell_fields() else "epochs=1"
-        count = str(processes_for(grid.study, grid.cells, None))
         with tempfile.TemporaryDirectory() as folder:
             command = [superpos, "run", name, "--set", short, "--out", f"{folder}/out"]
             command += ["--processes", count]
             done = subprocess.run(command, capture_output=True, text=True)
-            if "pip install" in done.stderr.splitlines()[-1]:
+            if done.returncode == 2 and "pip install" in done.stderr:
                 print(f"{name}: left out: {done.stderr.splitlines()[-1]}", file=sys.stderr)
                 continue
             if done.returncode > 1:  # 1: some cells died

@@ -75,7 +75,7 @@ def _whole_groups(jobs: np.ndarray, group: np.ndarray, processes: int) -> np.nda
         room = np.cumsum(share - held[order])
         hands = order[: 1 + np.searchsorted(room[:-1], total[number])]
         before = held[hands]
-        before[-1] = share - total[number] + (share - before[:-1]).sum()
+        before[-1] = share - (total[number] - (share - before[:-1]).sum())
         own = np.flatnonzero(group == number)
         hand = deal(jobs[own], len(hands), before)
         owner[own] = hands[hand]
