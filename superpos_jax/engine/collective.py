@@ -26,7 +26,7 @@ T = TypeVar("T")
 Message = tuple[Any, Mapping[str, np.ndarray]]
 """What JSON holds, and arrays of numbers."""
 HEAD = 8
-"""Bytes in which a message tells how long its line of JSON is."""
+"""Bytes in which a message tells how long its JSON is."""
 PIECE = 1 << 24
 """Bytes of each process that are gathered at once."""
 
@@ -147,22 +147,19 @@ def _words(error: BaseException) -> str:
 
 
 def encoded(fine: bool, message: Message) -> np.ndarray:
-    """Whether all went well, and a message, as bytes: a line of JSON, then the arrays.
+    """Whether all went well, and a message, as bytes: a length, so much JSON, and the arrays.
 
     Raises:
         ValueError: an array is not of numbers.
     """
     said, arrays = message
-    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    shapes = {
-        name: (_numbers(name, array.dtype.name).name, array.shape)
-        for name, array in contiguous.items()
-    }
-    line = json.dumps([fine, said, shapes], default=lambda number: number.tolist()).encode()
-    head = len(line).to_bytes(HEAD, "little") + line
-    return np.frombuffer(
-        head + b"".join(array.tobytes() for array in contiguous.values()), np.uint8
-    )
+    shapes, parts = {}, list[bytes]()
+    for name, array in arrays.items():
+        kind = _numbers(name, array.dtype)
+        shapes[name] = kind.name, array.shape
+        parts.append(array.astype(kind, copy=False).tobytes())
+    text = json.dumps([fine, said, shapes], default=lambda number: number.tolist()).encode()
+    return np.frombuffer(len(text).to_bytes(HEAD, "little") + text + b"".join(parts), np.uint8)
 
 
 def decoded(text: np.ndarray) -> tuple[bool, Message]:
@@ -185,12 +182,15 @@ def decoded(text: np.ndarray) -> tuple[bool, Message]:
     return fine, (said, arrays)
 
 
-def _numbers(name: str, kind: str) -> np.dtype[Any]:
-    """The type of an array, of its name; one that JAX has, so that no object is read from bytes."""
-    dtype = np.dtype(kind)
+def _numbers(name: str, kind: str | np.dtype[Any]) -> np.dtype[Any]:
+    """The type of an array of numbers, in this machine's order of bytes."""
+    try:
+        dtype = np.dtype(kind)
+    except TypeError:  # of text, as its name has it
+        dtype = np.dtype(object)
     if dtype.kind != "b" and not jnp.issubdtype(dtype, np.number):
-        raise ValueError(f"{name}: {dtype.name}; allowed: numbers")
-    return dtype
+        raise ValueError(f"{name}: {kind}; allowed: numbers")
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
 
 
 def prove(secret: bytes) -> None:

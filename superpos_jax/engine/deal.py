@@ -1,7 +1,7 @@
 """Who trains which cells: dealt to processes and their devices by work.
 
-Each process compiles a program of its own, for the groups that it has cells of. So a group goes to
-as few processes as training time allows.
+Each process compiles a program of its own, for the groups that it has cells of. So groups are kept
+together where training takes no longer for it.
 """
 
 from __future__ import annotations
@@ -41,34 +41,43 @@ def owners(
 ) -> np.ndarray:
     """(cells,) the device that trains each cell.
 
+    Of three ways to deal, the one by which fewest groups are compiled: evenly, cell by cell, and
+    by groups, as long as that takes at most `WORTH` times as long.
+
     Args:
         work: (cells,) operations of an update.
         updates: (cells,) of each cell.
         group: (cells,) the number of its group.
         devices: of all processes, those of one side by side.
-        processes: with as many devices each.
+        processes: each has `devices / processes` of them.
     """
     jobs = work * updates
     evenly = deal(jobs, devices)
     if processes == 1:
         return evenly
-    each = devices // processes
-    process, whole = _whole_groups(jobs, group, processes), np.zeros_like(evenly)
-    for index in range(processes):
-        own = process == index
-        whole[own] = index * each + deal(jobs[own], each)
-    takes = [_time(owner, work, updates, devices) for owner in (whole, evenly)]
-    return whole if takes[0] <= WORTH * takes[1] else evenly
+    each, dealt = devices // processes, [evenly]
+    for slack in (1.0, (1 + WORTH) / 2):
+        process, owner = _whole_groups(jobs, group, processes, slack), np.zeros_like(evenly)
+        for index in range(processes):
+            own = process == index
+            owner[own] = index * each + deal(jobs[own], each)
+        dealt.append(owner)
+    times = [_time(owner, work, updates, devices) for owner in dealt]
+    compiled = [len(np.unique(owner // each * len(group) + group)) for owner in dealt]
+    ways = [*zip(compiled, times, range(len(dealt)), strict=True)]
+    _, _, best = min(way for way in ways if way[1] <= WORTH * times[0])
+    return dealt[best]
 
 
-def _whole_groups(jobs: np.ndarray, group: np.ndarray, processes: int) -> np.ndarray:
+def _whole_groups(jobs: np.ndarray, group: np.ndarray, processes: int, slack: float) -> np.ndarray:
     """(cells,) the process of each: a group goes to as few processes as have room for it.
 
-    The largest group first, to the processes that have done least of their share. The last of them
-    takes what the others cannot, so that it alone has room left.
+    The largest group first, to the processes that have least so far. The last of them takes what
+    the others cannot, so that it alone has room left. A process has room for its share of the work,
+    times the slack.
     """
     total = np.bincount(group, jobs)
-    share = total.sum() / processes * WORTH
+    share = total.sum() / processes * slack
     held, owner = np.zeros(processes), np.zeros(len(jobs), np.int64)
     for number in np.argsort(-total, kind="stable"):
         order = np.argsort(held, kind="stable")

@@ -31,13 +31,13 @@ USABLE = 0.9
 """Share of the free memory that is used at most, where nobody sets a limit."""
 
 
-def peak(study: Study, plan: Plan, processes: int = 1) -> float:
+def peak(study: Study, plan: Plan, processes: int = 1, hosts: int = 1) -> float:
     """Most bytes that training the cells of a plan takes at any moment, in all processes.
 
     The results of the sweep are not among them, see `results`. Parameters and optimizer state are
     held `COPIES` times while a checkpoint is written. Each process holds the samples once, and so
-    does each device. The host's share counts too: on a CPU it is the same memory. Every process
-    counts as the one that needs most, since they may have memory of their own.
+    does each device. The host's share counts too: on a CPU it is the same memory. Where processes
+    are on several hosts, each host counts as if it had those that need most.
     """
     kernels = kernels_by_block(plan)
     cell_bytes = {group.layout: _of_cell(study, plan, group) for group in plan.groups}
@@ -46,7 +46,7 @@ def peak(study: Study, plan: Plan, processes: int = 1) -> float:
         for block, streams in plan.streams.items()
         if not kernels[block]
     }
-    most = 0.0
+    parts = list[float]()
     for part in map(plan.part, range(plan.processes)):
         state = samples = 0.0
         for group in part.groups:
@@ -61,8 +61,9 @@ def peak(study: Study, plan: Plan, processes: int = 1) -> float:
                 counts = (-(-dataset.samples // block[0]) for dataset in streams.values())
                 samples += block_bytes[block] * sum(counts)
         copies = processes / plan.processes + part.devices
-        most = max(most, COPIES * state + samples * copies)
-    return processes * RUNTIME + plan.processes * most
+        parts.append(COPIES * state + samples * copies)
+    on_a_host = -(-plan.processes // hosts)
+    return processes * RUNTIME + hosts * sum(sorted(parts, reverse=True)[:on_a_host])
 
 
 def _of_cell(study: Study, plan: Plan, group: Group) -> int:
@@ -138,6 +139,7 @@ def split(
     room: float,
     processes: int = 1,
     for_results: float = 0.0,
+    hosts: int = 1,
 ) -> list[Plan]:
     """Plans of the cells, in their order, that fit into memory one after another.
 
@@ -149,6 +151,8 @@ def split(
         room: bytes that may be used, see `usable`.
         processes: in which they are trained.
         for_results: bytes of the results of the whole sweep, see `results`.
+        hosts: on which the processes are, with memory of their own; each process of accelerators
+            has its own.
 
     Raises:
         UserError: a cell alone does not fit.
@@ -162,17 +166,18 @@ def split(
         return [plan]
     if len(cells) == 1:
         own = words(on_host * RUNTIME)
-        fewer = "fewer --processes" if on_host > 1 else "fewer --devices"
+        fewer = ", or fewer --processes" if on_host > 1 else ""
+        fewer = ", or fewer --devices" if processes == 1 else fewer
         raise UserError(
             f"memory: {cells[0]} alone needs about {words(need)}, {own} of it for JAX itself and "
             f"{words(for_results)} for the results of the sweep, and {words(room)} may be used; "
-            f"take a smaller cell, fewer cells, less of their training and weights kept, or {fewer}"
+            f"take a smaller cell, fewer cells, less of their training and weights kept{fewer}"
         )
     half = len(cells) // 2
     return [
         part
         for some in (cells[:half], cells[half:])
-        for part in split(study, some, devices, platform, room, processes, for_results)
+        for part in split(study, some, devices, platform, room, processes, for_results, hosts)
     ]
 
 

@@ -11,10 +11,12 @@ parameters become non-finite keeps its last finite state and is marked dead.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, get_type_hints
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 from jax.sharding import NamedSharding, PartitionSpec
@@ -222,29 +224,29 @@ class Program:
 def scattered(
     parts: Sequence[tuple[np.ndarray, Mapping[str, np.ndarray]]], count: int
 ) -> dict[str, np.ndarray]:
-    """Values of all cells, (cells, ...) by name, of those that parts have of theirs.
+    """Values of all cells, (cells, ...) by name, put together from those of parts of them.
 
-    Where a part lacks a name, or has less of it, there is NaN; 0 of what is whole.
+    What a part lacks is NaN, or 0 in arrays of whole numbers.
 
     Args:
-        parts: the places of some cells among all, and their values.
+        parts: the places of some cells among all, and the values of these cells.
         count: of all cells.
 
-    >>> parts = [([1], {"loss": np.ones(1)}), ([0, 2], {"loss": np.zeros(2), "hits": np.ones(2)})]
-    >>> scattered(parts, 3)
-    {'loss': array([0., 1., 0.]), 'hits': array([ 1., nan,  1.])}
+    >>> one, other = {"loss": np.ones(1)}, {"loss": np.zeros(2), "rate": np.ones(2)}
+    >>> scattered([(np.array([1]), one), (np.array([0, 2]), other)], 3)
+    {'loss': array([0., 1., 0.]), 'rate': array([ 1., nan,  1.])}
     """
-    whole = {}
+    result = {}
     for name in dict.fromkeys(name for _, values in parts for name in values):
         own = [(places, values[name]) for places, values in parts if name in values]
-        kind = own[0][1].dtype
+        kind = functools.reduce(jnp.promote_types, (values.dtype for _, values in own))
         shape = np.max([values.shape[1:] for _, values in own], axis=0).astype(int).tolist()
-        blank = np.nan if np.issubdtype(kind, np.floating) else 0
-        whole[name] = np.full((count, *shape), blank, kind)
+        blank = np.nan if jnp.issubdtype(kind, np.inexact) else 0
+        result[name] = np.full((count, *shape), blank, kind)
         for places, values in own:
             corner: Any = places, *map(slice, values.shape[1:])
-            whole[name][corner] = values
-    return whole
+            result[name][corner] = values
+    return result
 
 
 def over_draws(

@@ -130,8 +130,8 @@ def _take_cores(runs: Sequence[Any]) -> int:
     wanted = 2 if parts == {"several"} else 1
     with contextlib.suppress(RuntimeError):
         jax.config.update("jax_num_cpu_devices", wanted)  # refused once JAX has started
-        if len(numbers) == 1:
-            os.environ[bits.THREADS[0]] = str(*numbers)
+        if len(numbers) == 1 and isinstance(number := next(iter(numbers)), int):
+            os.environ[bits.THREADS[0]] = str(number)
     launch.start()
     return min(wanted, jax.local_device_count())
 

@@ -260,7 +260,9 @@ def _programs(
     programs = [
         (plan, saved)
         for part, saved in parts
-        for plan in memory.split(study, part, len(devices), platform, room, count, results)
+        for plan in memory.split(
+            study, part, len(devices), platform, room, count, results, -(-count // per_host)
+        )
     ]
     return programs, stale
 

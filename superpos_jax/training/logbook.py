@@ -20,6 +20,9 @@ from superpos_jax.training import provenance
 from superpos_jax.training.folder import Folder
 from superpos_jax.training.provenance import PARTS, SHARD, SOURCES, THREADS, Machine
 
+AND = " and "
+"""Between numbers of which each decided the bits of some cells."""
+
 
 class Logbook:
     """The table of all cells so far, with the runs that trained them.
@@ -101,8 +104,8 @@ class Logbook:
             before = self.runs[-1].get(name, ANY)
             if before == ANY:
                 self.runs[-1][name] = value
-            elif value != ANY and str(value) not in str(before).split(" and "):
-                self.runs[-1][name] = f"{before} and {value}"
+            elif value != ANY and str(value) not in str(before).split(AND):
+                self.runs[-1][name] = f"{before}{AND}{value}"
 
     def finish(self) -> None:
         """Note that the present run is at its end."""

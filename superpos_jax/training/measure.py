@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from superpos_jax.engine import memory
+from superpos_jax.engine import collective, memory
 from superpos_jax.engine.code import make_mesh, platform_of
 from superpos_jax.engine.numerics import pinned
 from superpos_jax.engine.program import Program
@@ -89,6 +89,8 @@ def _measured(
     """
     mesh = make_mesh(of_this_process(find_devices(devices)))
     platform, room = platform_of(mesh), memory.usable([*mesh.devices.flat])
+    if platform == "cpu":
+        room /= collective.processes_per_host()
     parts: dict[str, list[np.ndarray]] = {}
     rest = iter(stored)
     for plan in memory.split(study, cells, mesh.size, platform, room):

@@ -42,18 +42,31 @@ def test_peak_counts_state_and_samples():
     assert need_of(grid, grid.cells[:1], 3) > one + RUNTIME
 
 
-def test_each_process_counts_as_the_one_that_needs_most():
-    """On hosts of their own it would not help that another one needs little."""
+def test_memory_of_hosts_is_counted_apart():
+    """On hosts of their own it does not help that another process needs little."""
     arms = {"wide": {"m": 128, "T": 4}, "long": {"m": 2, "T": 128}}
     grid = sp.Sweep(arms=arms, axes={"seed": range(99)}, cell={"S": 0.9}, options={"n": 300}).grid()
     plan = make_plan(grid.study, grid.cells, 2, "cpu", processes=2)
-    parts = [peak(grid.study, plan.part(i)) - RUNTIME for i in range(2)]
-    assert max(parts) > min(parts)
-    assert peak(grid.study, plan, 2) == 2 * RUNTIME + 2 * max(parts)
-    with pytest.raises(UserError, match="fewer --devices"):
-        split(grid.study, grid.cells, 2, "gpu", room=1.0, processes=2)
-    with pytest.raises(UserError, match="fewer --processes"):
-        split(grid.study, grid.cells, 2, "cpu", room=1.0, processes=2)
+    less, more = sorted(peak(grid.study, plan.part(i)) - RUNTIME for i in range(2))
+    assert less < more
+    assert peak(grid.study, plan, 2) == 2 * RUNTIME + less + more
+    assert peak(grid.study, plan, 2, hosts=2) == 2 * RUNTIME + 2 * more
+
+
+@pytest.mark.parametrize(
+    ("platform", "processes", "advice"),
+    [
+        ("cpu", 1, "kept, or fewer --devices"),
+        ("cpu", 2, "kept, or fewer --processes"),
+        ("gpu", 1, "kept, or fewer --devices"),
+        ("gpu", 2, "kept"),  # all devices are used, and fewer processes have less memory
+    ],
+)
+def test_what_may_help_a_cell_that_does_not_fit_is_told(platform, processes, advice):
+    grid = SWEEP.grid()
+    with pytest.raises(UserError) as told:
+        split(grid.study, grid.cells, 2, platform, room=1.0, processes=processes)
+    assert str(told.value).endswith(f"less of their training and weights {advice}")
 
 
 def test_the_time_foreseen_counts_what_is_measured_and_reported():
