@@ -1,7 +1,7 @@
 """Processes of one machine that train a sweep together: how they start, join and end.
 
-On a CPU one process for each core is faster than one process with as many devices, by half or more:
-the devices of one process share a thread pool, and with it their caches.
+On a CPU one process for each core trains faster than one process with as many devices: the devices
+of one process share a thread pool, and with it their caches.
 """
 
 from __future__ import annotations
